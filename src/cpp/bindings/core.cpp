@@ -1,0 +1,25 @@
+// Table of contents of the compiled module.
+#include <pybind11/pybind11.h>
+
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+namespace py = pybind11;
+
+namespace boxwood {
+void bind_ctf(py::module_&);
+}
+
+PYBIND11_MODULE(_core, m) {
+    using namespace boxwood;
+    m.doc() = "Compiled kernels of boxwood; use them through boxwood.backends.";
+    m.attr("__version__") = BOXWOOD_VERSION;
+    m.def("simd", [] { return kernels().name; }, "Instruction set in use.");
+    m.def("lanes", [] { return kernels().lanes; }, "Floats in one vector of the instruction set in use.");
+    m.def("use_simd", [](const char* name) { return use_kernels(name); },
+          "Use the kernels of this instruction set; False if it was not compiled or does not run here.");
+    m.def("compiled_simd", &compiled_simd);
+    m.def("runnable_simd", &runnable_simd);
+    m.def("available_threads", &available_threads, "Processors this process may use.");
+    bind_ctf(m);
+}

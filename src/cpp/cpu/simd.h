@@ -1,0 +1,93 @@
+// Vectors of the instruction set this file is compiled for, on the compiler's own vector extensions.
+// Everything is always inlined and lives in a namespace of the instruction set's name, so that no
+// symbol compiled for a newer processor can be picked by the linker for an older one.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/parallel.h"
+
+#define BOXWOOD_INLINE inline __attribute__((always_inline))
+
+namespace boxwood {
+namespace BOXWOOD_SIMD {
+
+#if defined(__AVX512F__)
+constexpr int lanes = 16;
+#elif defined(__AVX2__)
+constexpr int lanes = 8;
+#else
+constexpr int lanes = 4;
+#endif
+
+typedef float vfloat __attribute__((vector_size(lanes * 4)));
+typedef int32_t vint __attribute__((vector_size(lanes * 4)));
+typedef float vfloat_unaligned __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
+typedef double vdouble __attribute__((vector_size(lanes * 4)));
+
+static BOXWOOD_INLINE vfloat load(const float* p) { return *(const vfloat_unaligned*)p; }
+static BOXWOOD_INLINE void store(float* p, vfloat v) { *(vfloat_unaligned*)p = v; }
+static BOXWOOD_INLINE vfloat splat(float x) { return x - vfloat{}; }
+static BOXWOOD_INLINE vfloat vmax(vfloat a, vfloat b) { return a > b ? a : b; }
+static BOXWOOD_INLINE vfloat vmin(vfloat a, vfloat b) { return a < b ? a : b; }
+static BOXWOOD_INLINE vfloat vabs(vfloat a) { return a < 0.0f ? -a : a; }
+static BOXWOOD_INLINE float horizontal_sum(vfloat v) {
+    float s = 0;
+    for (int i = 0; i < lanes; ++i) s += v[i];
+    return s;
+}
+static BOXWOOD_INLINE float horizontal_max(vfloat v) {
+    float s = v[0];
+    for (int i = 1; i < lanes; ++i) s = v[i] > s ? v[i] : s;
+    return s;
+}
+
+// exp(x) to 2 units in the last place for -87 < x < 88; 0 below, the largest value above.
+// Cephes' reduction x = n ln2 + r and a degree-5 polynomial in r.
+static BOXWOOD_INLINE vfloat vexp(vfloat x) {
+    const vfloat clipped = vmin(vmax(x, splat(-87.0f)), splat(88.0f));
+    const vfloat scaled = clipped * 1.44269504f;
+    vint n = __builtin_convertvector(scaled + (scaled < 0.0f ? splat(-0.5f) : splat(0.5f)), vint);
+    const vfloat nf = __builtin_convertvector(n, vfloat);
+    const vfloat r = (clipped - nf * 0.693359375f) + nf * 2.12194440e-4f;
+    vfloat p = splat(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    const vint power = (n + 127) << 23;
+    vfloat two_n;
+    memcpy(&two_n, &power, sizeof(two_n));
+    const vfloat e = p * two_n;
+    return x < -87.0f ? splat(0.0f) : e;
+}
+
+// Scratch memory: aligned, not copied, released with the scope.
+template <class T>
+struct Buffer {
+    T* data = nullptr;
+    BOXWOOD_INLINE explicit Buffer(size_t n) {
+        data = (T*)aligned_alloc(64, (n * sizeof(T) + 127) / 64 * 64);
+        if (!data) abort();
+    }
+    BOXWOOD_INLINE ~Buffer() { free(data); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    BOXWOOD_INLINE operator T*() const { return data; }
+};
+
+// run_tasks for a lambda (task, worker).
+template <class Body>
+static BOXWOOD_INLINE void parallel_for(int tasks, int threads, const Body& body) {
+    struct Call {
+        static void go(void* context, int task, int worker) { (*(const Body*)context)(task, worker); }
+    };
+    run_tasks(tasks, threads, &Call::go, (void*)&body);
+}
+
+}  // namespace BOXWOOD_SIMD
+}  // namespace boxwood

@@ -1,0 +1,17 @@
+"""The compiled CPU kernels, for the instruction set chosen at import."""
+
+import os
+
+from boxwood import _core
+from boxwood.errors import InputError
+
+name = "cpu"
+
+_wanted = os.environ.get("BOXWOOD_SIMD")
+if _wanted and not _core.use_simd(_wanted):
+    raise InputError(
+        f"BOXWOOD_SIMD={_wanted} is not available: compiled are {_core.compiled_simd()}, "
+        f"this processor runs {_core.runnable_simd()}; choose one of the latter or unset the variable"
+    )
+
+ctf = _core.ctf

@@ -1,0 +1,32 @@
+"""Choose a backend by name."""
+
+from typing import cast
+
+from boxwood.backends.protocol import Backend
+from boxwood.errors import InputError
+
+
+def get_backend(name: str = "cpu") -> Backend:
+    """Return the backend called `name`: "cpu" or "reference" (float64 NumPy, slow, for comparison).
+
+    Raises
+    ------
+    InputError
+        If there is no such backend, or it cannot be used on this machine.
+    """
+    if name == "cpu":
+        from boxwood.backends import cpu
+
+        return cast(Backend, cpu)
+    if name == "reference":
+        from boxwood.backends import reference
+
+        return cast(Backend, reference)
+    raise InputError(f"backend {name!r} is unknown; choose cpu or reference")
+
+
+def available_threads() -> int:
+    """Processors this process may use."""
+    from boxwood import _core
+
+    return int(_core.available_threads())

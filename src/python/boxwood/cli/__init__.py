@@ -1,0 +1,5 @@
+"""The `boxwood` command."""
+
+
+def main() -> int:
+    return 0
