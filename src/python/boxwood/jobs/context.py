@@ -1,0 +1,152 @@
+"""What a running job sees of the world around it."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from boxwood.errors import BoxwoodError, JobAborted, JobError
+from boxwood.execution import Done, Failure, map_ordered
+from boxwood.jobs.reporter import Reporter, Silent
+from boxwood.project.names import below_job
+
+ABORT_FILE = "RELION_JOB_ABORT_NOW"
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class JobContext:
+    """Folder, threads, messages and bookkeeping of one running job.
+
+    Attributes
+    ----------
+    output : Path
+        The job's folder, relative to the current folder if it is inside: `output / "particles.star"`.
+        In STAR files use `name` instead.
+    threads : int
+    dialect : str
+        "3.1" or "5": the dialect of the STAR files to write.
+    continuing : bool
+        True if the job goes on with its own earlier files.
+    continue_from : Path or None
+        The file that `--continue` named, if it named one.
+    bad_inputs : list of (name, reason)
+    """
+
+    def __init__(
+        self,
+        output: str | os.PathLike[str],
+        *,
+        threads: int = 1,
+        dialect: str = "3.1",
+        continuing: bool = False,
+        continue_from: Path | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.output = Path(output)
+        self.threads = threads
+        self.dialect = dialect
+        self.continuing = continuing
+        self.continue_from = continue_from
+        self.reporter: Reporter = reporter or Silent()
+        self.bad_inputs: list[tuple[str, str]] = []
+        self.outputs: list[tuple[str, str]] = []
+        self.inputs: list[tuple[str, str]] = []
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        """Stop what `map` still has under way; whole files are left behind."""
+        self._stack.close()
+
+    @property
+    def name(self) -> str:
+        """The job's folder as STAR files name it, with its final slash: "Extract/job007/"."""
+        return self.output.as_posix().rstrip("/") + "/"
+
+    def output_path(self, source: str | os.PathLike[str], suffix: str) -> Path:
+        """Return the path of a file made from `source`, below this job's folder, which is created.
+
+        "MotionCorr/job002/Micrographs/a.mrc" with suffix "_autopick.star" gives
+        "AutoPick/job006/Micrographs/a_autopick.star".
+        """
+        relative = below_job(source)
+        path = self.output / relative.with_name(relative.stem + suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def log(self, text: str) -> None:
+        """Tell the user one line."""
+        self.reporter.event("log", text=text)
+
+    def warn(self, text: str) -> None:
+        """Tell the user one line that should not be overlooked."""
+        self.reporter.event("warning", text=text)
+
+    def progress(self, done: float, total: float, text: str = "") -> None:
+        """Say how far the work is; also the place where an abort is noticed."""
+        self.reporter.event("progress", done=done, total=total, text=text)
+        self.check_abort()
+
+    def check_abort(self) -> None:
+        """Raise JobAborted if somebody made the file RELION_JOB_ABORT_NOW in the job's folder."""
+        if (self.output / ABORT_FILE).exists():
+            raise JobAborted(f"{ABORT_FILE} was found in {self.name}")
+
+    def bad(self, name: str, reason: str) -> None:
+        """Note an input that cannot be used and is left out; all are named again at the end."""
+        self.bad_inputs.append((str(name), reason))
+        self.reporter.event("bad", name=str(name), reason=reason)
+
+    def add_output(self, path: str | os.PathLike[str], kind: str) -> None:
+        """Register a file as an output node; kinds are those of `boxwood.project.nodes.NODE_KINDS`."""
+        self.outputs.append((Path(path).as_posix(), kind))
+
+    def add_input(self, path: str | os.PathLike[str], kind: str) -> None:
+        """Register a file as an input node, beside the options declared with ``input=``."""
+        self.inputs.append((Path(path).as_posix(), kind))
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], what: str = "item"
+    ) -> Iterator[Done[Item, Result]]:
+        """Yield items and results in order, `threads` at once, with progress and abort.
+
+        An item whose function raises is noted as bad and left out. If all of them fail, so does the job.
+
+        Raises
+        ------
+        JobAborted, JobError
+        """
+        items = items if isinstance(items, Sized) else list(items)
+        total, failed, first = len(items), 0, ""
+        work = self._stack.enter_context(closing(map_ordered(function, items, self.threads)))
+        for number, done in enumerate(work, 1):
+            if isinstance(done.result, Failure):
+                if isinstance(done.result.error, JobAborted):
+                    raise done.result.error
+                failed += 1
+                first = first or self._reason(done.result.error)
+                self.bad(str(done.item), self._reason(done.result.error))
+            else:
+                yield done
+            self.progress(number, total, f"{what}s")
+        if total and failed == total:
+            raise JobError(f"none of the {total} {what}s could be used; the first because: {first}")
+
+    @contextmanager
+    def picture(self, name: str) -> Iterator[None]:
+        """Run a block that draws; whatever goes wrong in it is a warning, never an error of the job."""
+        try:
+            yield
+        except Exception as error:
+            self.warn(f"the picture {name} was not drawn: {self._reason(error)}")
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, BoxwoodError | OSError):
+            return str(error)
+        # Not foreseen, so whoever mends it needs to know where it was.
+        self.reporter.event("trace", trace="".join(traceback.format_exception(error)))
+        return f"{type(error).__name__}: {error}"

@@ -1,0 +1,77 @@
+"""What a job is, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boxwood.options import Options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boxwood.jobs.context import JobContext
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job made.
+
+    Attributes
+    ----------
+    files : dict
+        Path of each file the job is asked for, by what it is ("particles", "class_averages", ...).
+    tables : dict
+        The same as pandas tables.
+    values : dict
+        Numbers worth knowing ("picks": 1158).
+    summary : str
+        One sentence.
+    output : Path
+        The job's folder; filled in by the framework, as is
+    bad : tuple of (name, reason)
+        Inputs that could not be used.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    output: Path = Path()
+    bad: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A kind of job.
+
+    Attributes
+    ----------
+    name : str
+        The command; with underscores, the method of `Project`.
+    folder : str
+        RELION's folder of such jobs ("AutoPick").
+    options : type
+        A subclass of `Options`.
+    run : callable
+        ``run(options, context) -> JobResult``.
+    process : int
+        RELION 3's number of the job type: AutoPick 4, Extract 5, Select 7, Class2D 8.
+    label : str or callable
+        RELION 4/5's label ("relion.autopick.log"); a callable finds it from the options.
+    joboptions : dict
+        Joboptions that RELION's form has but no option of ours sets ("do_log": "Yes").
+    """
+
+    name: str
+    folder: str
+    options: type[Options]
+    run: Callable[[Any, JobContext], JobResult]
+    process: int
+    label: str | Callable[[Any], str]
+    joboptions: Mapping[str, str] = field(default_factory=dict)
+
+    def type_label(self, options: Options) -> str:
+        return self.label if isinstance(self.label, str) else self.label(options)

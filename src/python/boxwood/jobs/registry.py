@@ -1,0 +1,40 @@
+"""The jobs there are. Modules are imported when a job is asked for, so that the command line is quick."""
+
+from importlib import import_module
+
+from boxwood.errors import InputError
+from boxwood.jobs.job import Job
+
+# Command: (module that has JOB, one line for the list of commands). The order is that of the work.
+JOBS: dict[str, tuple[str, str]] = {
+    "select-micrographs": (
+        "boxwood.jobs.select_micrographs",
+        "choose micrographs by number, name, metadata, or at random",
+    ),
+    "autopick": ("boxwood.jobs.autopick", "pick particles by their diameter (Laplacian of Gaussian)"),
+    "extract": ("boxwood.jobs.extract", "cut particles out of micrographs, rescale and normalise them"),
+    "class2d": ("boxwood.jobs.class2d", "classify particles in two dimensions by maximum likelihood"),
+    "select-classes": ("boxwood.jobs.select_classes", "keep good classes: templates and their particles"),
+    "select-particles": (
+        "boxwood.jobs.select_particles",
+        "choose particles by metadata or statistics, split, remove duplicates",
+    ),
+    "run": ("boxwood.jobs.run", "all of it on your micrographs: autopick, extract, class2d, select"),
+    "demo": ("boxwood.jobs.demo", "all of it on a small simulated project, with a report"),
+    "simulate": ("boxwood.jobs.simulate", "simulate micrographs with known particles"),
+}
+
+
+def load_job(name: str) -> Job:
+    """Return the job called `name` ("autopick", "select-classes" or "select_classes").
+
+    Raises
+    ------
+    InputError
+        If there is no such job.
+    """
+    name = name.replace("_", "-")
+    if name not in JOBS:
+        raise InputError(f"there is no job {name!r}; there are {', '.join(JOBS)}")
+    job: Job = import_module(JOBS[name][0]).JOB
+    return job

@@ -1,0 +1,47 @@
+"""Names of job folders and of the files in them."""
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+_JOB = re.compile(r"[A-Za-z][A-Za-z0-9]*/job\d{3,}")
+
+
+def job_folder(path: str | os.PathLike[str], root: Path = Path()) -> str | None:
+    """Return "AutoPick/job006/" for a path (relative to `root`) in that job, also if named by its alias."""
+    parts = _relative_parts(path, root)
+    if len(parts) < 2:
+        return None
+    name = f"{parts[0]}/{parts[1]}"
+    link = root / name
+    if link.is_symlink():  # an alias is a link to its job
+        name = f"{parts[0]}/{PurePosixPath(os.readlink(link)).name}"
+    return name + "/" if _JOB.fullmatch(name) else None
+
+
+def canonical(path: str | os.PathLike[str], root: Path = Path()) -> str:
+    """Return `path` relative to `root` where it is inside, with aliases replaced by their jobs."""
+    parts = _relative_parts(path, root)
+    folder = job_folder(path, root)
+    return folder + "/".join(parts[2:]) if folder else "/".join(parts) or str(path)
+
+
+def below_job(path: str | os.PathLike[str], root: Path = Path()) -> PurePosixPath:
+    """Return the part of a path that RELION repeats below a new job's folder.
+
+    "MotionCorr/job002/Micrographs/a.mrc" gives "Micrographs/a.mrc". A path in no job is repeated whole;
+    a leading / and any ".." are left out, so that the result always stays in the new folder.
+    """
+    parts = _relative_parts(path, root)
+    if job_folder(path, root):
+        parts = parts[2:]
+    return PurePosixPath(*(part for part in parts if part not in ("/", "..")))
+
+
+def _relative_parts(path: str | os.PathLike[str], root: Path) -> tuple[str, ...]:
+    pure = PurePosixPath(os.path.normpath(path))
+    if pure.is_absolute():
+        base = PurePosixPath(os.path.abspath(root))
+        if pure.is_relative_to(base):
+            pure = pure.relative_to(base)
+    return pure.parts
