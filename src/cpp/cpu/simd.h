@@ -66,6 +66,36 @@ static BOXWOOD_INLINE vfloat vexp(vfloat x) {
     return x < -87.0f ? splat(0.0f) : e;
 }
 
+// sin(pi x) to 2 units in the last place for |x| < 2^22, where x minus its nearest integer is exact.
+// Adding 1.5 * 2^23 leaves that integer in the low bits, whose last one is the sign of the half turn;
+// the polynomial is the minimax one of sin(pi r) / r in r^2 for |r| <= 1/2 (relative error 5e-9).
+static BOXWOOD_INLINE vfloat vsin_pi(vfloat x) {
+    const vfloat shifted = x + 12582912.0f;
+    const vfloat r = x - (shifted - 12582912.0f);
+    const vfloat r2 = r * r;
+    vfloat p = splat(0.07756038755178452f);
+    p = p * r2 - 0.5982421040534973f;
+    p = p * r2 + 2.550069808959961f;
+    p = p * r2 - 5.167709827423096f;
+    p = p * r2 + 3.1415927410125732f;
+    vint bits, turn;
+    vfloat sine = p * r;
+    memcpy(&bits, &sine, sizeof(bits));
+    memcpy(&turn, &shifted, sizeof(turn));
+    bits ^= turn << 31;
+    memcpy(&sine, &bits, sizeof(sine));
+    return sine;
+}
+
+// What the templates in math/ ask of a target.
+struct VectorMath {
+    typedef vfloat Real;
+    static BOXWOOD_INLINE vfloat splat(float x) { return BOXWOOD_SIMD::splat(x); }
+    static BOXWOOD_INLINE vfloat sin_pi(vfloat x) { return vsin_pi(x); }
+    static BOXWOOD_INLINE vfloat exp(vfloat x) { return vexp(x); }
+    static BOXWOOD_INLINE vfloat abs(vfloat x) { return vabs(x); }
+};
+
 // Scratch memory: aligned, not copied, released with the scope.
 template <class T>
 struct Buffer {

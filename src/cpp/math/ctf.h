@@ -7,12 +7,13 @@
 
 namespace boxwood {
 
-// Per-image constants, prepared once from the microscope's numbers (make_ctf).
-// The phase is gamma(X, Y) = xx X^2 + xy X Y + yy Y^2 + quartic (X^2 + Y^2)^2 - offset.
+// Per-image constants, prepared once from the microscope's numbers (make_ctf). The phase is counted in
+// half turns (gamma / pi), because the sine's argument then reduces exactly in float:
+// phase(X, Y) = xx X^2 + xy X Y + yy Y^2 + quartic (X^2 + Y^2)^2 - offset.
 struct Ctf {
     float xx, xy, yy;  // defocus and astigmatism, Angstrom^2
     float quartic;     // spherical aberration, Angstrom^4
-    float offset;      // phase plate and amplitude contrast, radian
+    float offset;      // phase plate and amplitude contrast
     float b_quarter;   // a quarter of the B-factor, Angstrom^2
     float scale;       // overall factor
 };
@@ -41,27 +42,31 @@ BOXWOOD_HD Ctf make_ctf(const double* row) {
     const double c = cos(angle), s = sin(angle);
     const double u = row[ctf_defocus_u], v = row[ctf_defocus_v], q0 = row[ctf_amplitude];
     Ctf ctf;
-    ctf.xx = (float)(-pi * lambda * (u * c * c + v * s * s));
-    ctf.xy = (float)(-pi * lambda * 2.0 * (u - v) * c * s);
-    ctf.yy = (float)(-pi * lambda * (u * s * s + v * c * c));
-    ctf.quartic = (float)(0.5 * pi * row[ctf_cs] * 1e7 * lambda * lambda * lambda);
-    ctf.offset = (float)(row[ctf_phase_shift] * pi / 180.0 + atan2(q0, sqrt(1.0 - q0 * q0)));
+    ctf.xx = (float)(-lambda * (u * c * c + v * s * s));
+    ctf.xy = (float)(-lambda * 2.0 * (u - v) * c * s);
+    ctf.yy = (float)(-lambda * (u * s * s + v * c * c));
+    ctf.quartic = (float)(0.5 * row[ctf_cs] * 1e7 * lambda * lambda * lambda);
+    ctf.offset = (float)(row[ctf_phase_shift] / 180.0 + atan2(q0, sqrt(1.0 - q0 * q0)) / pi);
     ctf.b_quarter = (float)(0.25 * row[ctf_b_factor]);
     ctf.scale = (float)row[ctf_scale];
     return ctf;
 }
 
 // x, y: spatial frequency in 1/Angstrom. |CTF| never falls below 1e-8.
-BOXWOOD_HD float ctf_value(const Ctf& ctf, float x, float y, int mode) {
-    const float s2 = x * x + y * y;
-    const float gamma =
+// Math supplies Real (one float, or a vector of them), splat, sin_pi, exp and abs of the target.
+template <class Math>
+BOXWOOD_HD typename Math::Real ctf_value(const Ctf& ctf, typename Math::Real x, typename Math::Real y, int mode) {
+    using Real = typename Math::Real;
+    const Real one = Math::splat(1.0f), smallest = Math::splat(1e-8f);
+    const Real s2 = x * x + y * y;
+    const Real phase =
         ctf.xx * x * x + ctf.xy * x * y + ctf.yy * y * y + ctf.quartic * s2 * s2 - ctf.offset;
-    float value = -sinf(gamma);
-    if (mode & ctf_phase_flipped) value = fabsf(value);
-    if ((mode & ctf_intact_first_peak) && fabsf(gamma) < 1.57079633f) value = 1.0f;
-    value *= ctf.scale * expf(-ctf.b_quarter * s2);
-    if (fabsf(value) < 1e-8f) value = value < 0.0f ? -1e-8f : 1e-8f;
-    return value;
+    Real value = -Math::sin_pi(phase);
+    if (mode & ctf_phase_flipped) value = Math::abs(value);
+    if (mode & ctf_intact_first_peak) value = Math::abs(phase) < 0.5f ? one : value;
+    value = value * (ctf.scale * Math::exp(-ctf.b_quarter * s2));
+    const Real floor_value = value < 0.0f ? -smallest : smallest;
+    return Math::abs(value) < 1e-8f ? floor_value : value;
 }
 
 }  // namespace boxwood

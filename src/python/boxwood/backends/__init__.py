@@ -1,6 +1,7 @@
 """The kernels, behind one protocol: compiled for this processor, for a GPU, or in plain NumPy."""
 
+from boxwood.backends.cuda import cuda_status
 from boxwood.backends.protocol import Backend
 from boxwood.backends.select import available_threads, get_backend
 
-__all__ = ["Backend", "available_threads", "get_backend"]
+__all__ = ["Backend", "available_threads", "cuda_status", "get_backend"]

@@ -7,7 +7,12 @@ from boxwood.errors import InputError
 
 
 def get_backend(name: str = "cpu") -> Backend:
-    """Return the backend called `name`: "cpu" or "reference" (float64 NumPy, slow, for comparison).
+    """Return the backend called `name`.
+
+    Parameters
+    ----------
+    name : {"cpu", "cuda", "reference"}
+        Compiled for this processor; compiled for a CUDA device; float64 NumPy (slow, for comparison).
 
     Raises
     ------
@@ -18,11 +23,15 @@ def get_backend(name: str = "cpu") -> Backend:
         from boxwood.backends import cpu
 
         return cast(Backend, cpu)
+    if name == "cuda":
+        from boxwood.backends.cuda import CudaBackend, load_module
+
+        return cast(Backend, CudaBackend(load_module()))
     if name == "reference":
         from boxwood.backends import reference
 
         return cast(Backend, reference)
-    raise InputError(f"backend {name!r} is unknown; choose cpu or reference")
+    raise InputError(f"backend {name!r} is unknown; choose cpu, cuda or reference")
 
 
 def available_threads() -> int:
