@@ -8,6 +8,7 @@ namespace py = pybind11;
 
 namespace boxwood {
 void bind_ctf(py::module_&);
+void bind_fft(py::module_&);
 }
 
 PYBIND11_MODULE(_core, m) {
@@ -22,4 +23,5 @@ PYBIND11_MODULE(_core, m) {
     m.def("runnable_simd", &runnable_simd);
     m.def("available_threads", &available_threads, "Processors this process may use.");
     bind_ctf(m);
+    bind_fft(m);
 }

@@ -17,10 +17,21 @@ struct CtfArgs {
     float* out;  // [n, m]
 };
 
+// The transforms of fft.h for tests: out[count, n] of in[count, n], complex, unscaled,
+// exp(sign 2 pi i jk/n). Either the float or the double pointers are set.
+struct FftArgs {
+    int count, n, sign, threads;
+    const float* in_float;
+    float* out_float;
+    const double* in_double;
+    double* out_double;
+};
+
 struct KernelTable {
     const char* name;  // "baseline", "avx2", "avx512"
     int lanes;         // floats in one vector
     void (*ctf)(const CtfArgs&);
+    void (*fft)(const FftArgs&);
 };
 
 // The table chosen at import: the best that was compiled and that this processor runs, or the one

@@ -6,12 +6,13 @@ namespace boxwood {
 namespace BOXWOOD_SIMD {
 
 void ctf(const CtfArgs&);
+void fft(const FftArgs&);
 
 #define BOXWOOD_STRING_(x) #x
 #define BOXWOOD_STRING(x) BOXWOOD_STRING_(x)
 
 const KernelTable& table() {
-    static const KernelTable t = {BOXWOOD_STRING(BOXWOOD_SIMD), lanes, ctf};
+    static const KernelTable t = {BOXWOOD_STRING(BOXWOOD_SIMD), lanes, ctf, fft};
     return t;
 }
 
