@@ -9,6 +9,8 @@ namespace py = pybind11;
 namespace boxwood {
 void bind_ctf(py::module_&);
 void bind_fft(py::module_&);
+void bind_polar(py::module_&);
+void bind_expectation(py::module_&);
 }
 
 PYBIND11_MODULE(_core, m) {
@@ -24,4 +26,6 @@ PYBIND11_MODULE(_core, m) {
     m.def("available_threads", &available_threads, "Processors this process may use.");
     bind_ctf(m);
     bind_fft(m);
+    bind_polar(m);
+    bind_expectation(m);
 }

@@ -27,11 +27,79 @@ struct FftArgs {
     double* out_double;
 };
 
+// Images to samples of their Fourier transform on the half circle: shift by whole pixels, soft mask,
+// gridding. out[i, j] = sum_x image(x) exp(-2 pi i positions_j . x / box), x from pixel box/2.
+struct PolarArgs {
+    int n, box, samples;
+    const float* images;     // [n, box, box]
+    const int* shifts;       // [n, 2] x, y; or null
+    const float* mask;       // [box, box], 0 to 1
+    const float* positions;  // [samples, 2] x, y in cycles per box, |position| < box/2
+    int threads;
+    float* out;    // [n, samples, 2] re, im
+    float* power;  // [n] sum of squares of the masked image; or null
+};
+
+// The adjoint: out[i, x] = Re sum_j in_j exp(+2 pi i positions_j . x / box).
+struct PolarAdjointArgs {
+    int n, box, samples;
+    const float* samples_in;  // [n, samples, 2]
+    const float* positions;   // [samples, 2]
+    int threads;
+    float* out;  // [n, box, box]
+};
+
+// Expectation of a batch of images in polar Fourier coordinates, and the sums the maximisation needs.
+// The method is in docs/class2d.md; the packed order of coefficients is m outer, ring inner, over
+// rings whose harmonics reach m.
+struct ExpectationArgs {
+    int n;             // images
+    int k;             // classes
+    int t;             // offsets
+    int psi;           // in-plane angles, even, 2^a 3^b 5^c
+    int rings;         // rings in use; ring i has radius i + 1
+    int samples;       // half-circle samples of these rings
+    int coefficients;  // packed harmonics of these rings
+    int stride;        // samples stored per image (>= samples)
+    const int* ring_samples;    // [rings] samples of the full circle, multiple of 4
+    const int* ring_harmonics;  // [rings] largest harmonic
+    const float* images;        // [n, stride, 2]
+    const float* ctf;           // [n, stride]
+    const int* group;           // [n] noise group
+    const float* weights;       // [groups, rings]: ring weight / (samples * sigma2)
+    const float* scale;         // [n, 2]: factor of the image, factor of the CTF
+    const float* references;    // [k, coefficients, 2]
+    const float* power;         // [k, rings, 3, 2]: harmonics 0, 2, 4 of |reference|^2
+    const float* phases;        // [t, samples, 2]: exp(2 pi i f . offset / box)
+    const float* log_prior_offset;  // [n, t]
+    const float* log_prior_class;   // [k]
+    int hard;    // 1: all weight on the largest cross / sqrt(norm), priors unused
+    float cut;   // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
+    int threads;
+    int* best;               // [n, 3] class, psi, offset
+    float* statistics;       // [n, 4] log sum, largest probability, entropy, value at best
+    float* class_posterior;  // [n, k]
+    float* offset_posterior; // [n, t]
+    float* cross;            // [n, rings] sum p Re <reference, image>
+    float* model;            // [n, rings] sum p <|reference|^2 CTF^2>
+    double* numerator;       // [k, coefficients, 2]
+    double* denominator;     // [k, rings, 3, 2]
+};
+
+// Every kernel: its name and its arguments.
+#define BOXWOOD_FOR_EACH_KERNEL(kernel)          \
+    kernel(ctf, CtfArgs)                         \
+    kernel(expectation, ExpectationArgs)         \
+    kernel(fft, FftArgs)                         \
+    kernel(polar_adjoint, PolarAdjointArgs)      \
+    kernel(polar_transform, PolarArgs)
+
 struct KernelTable {
     const char* name;  // "baseline", "avx2", "avx512"
     int lanes;         // floats in one vector
-    void (*ctf)(const CtfArgs&);
-    void (*fft)(const FftArgs&);
+#define BOXWOOD_ENTRY(kernel, Args) void (*kernel)(const Args&);
+    BOXWOOD_FOR_EACH_KERNEL(BOXWOOD_ENTRY)
+#undef BOXWOOD_ENTRY
 };
 
 // The table chosen at import: the best that was compiled and that this processor runs, or the one

@@ -5,14 +5,15 @@
 namespace boxwood {
 namespace BOXWOOD_SIMD {
 
-void ctf(const CtfArgs&);
-void fft(const FftArgs&);
+#define BOXWOOD_DECLARE(kernel, Args) void kernel(const Args&);
+BOXWOOD_FOR_EACH_KERNEL(BOXWOOD_DECLARE)
 
 #define BOXWOOD_STRING_(x) #x
 #define BOXWOOD_STRING(x) BOXWOOD_STRING_(x)
+#define BOXWOOD_ENTRY(kernel, Args) , kernel
 
 const KernelTable& table() {
-    static const KernelTable t = {BOXWOOD_STRING(BOXWOOD_SIMD), lanes, ctf, fft};
+    static const KernelTable t = {BOXWOOD_STRING(BOXWOOD_SIMD), lanes BOXWOOD_FOR_EACH_KERNEL(BOXWOOD_ENTRY)};
     return t;
 }
 

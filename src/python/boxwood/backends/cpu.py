@@ -15,3 +15,6 @@ if _wanted and not _core.use_simd(_wanted):
     )
 
 ctf = _core.ctf
+expectation = _core.expectation
+polar_adjoint = _core.polar_adjoint
+polar_transform = _core.polar_transform

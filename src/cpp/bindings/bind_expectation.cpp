@@ -1,0 +1,120 @@
+#include "bindings/arrays.h"
+#include "cpu/kernels.h"
+
+#include <complex>
+
+namespace boxwood {
+namespace {
+
+typedef Array<std::complex<float>> ComplexArray;
+
+const float* floats(const ComplexArray& a) { return reinterpret_cast<const float*>(a.data()); }
+
+int product_of_2_3_5(int n) {
+    for (int p : {2, 3, 5})
+        while (n % p == 0) n /= p;
+    return n == 1;
+}
+
+py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights,
+                     Array<float> scale, Array<int> ring_samples, Array<int> ring_harmonics,
+                     ComplexArray references, ComplexArray power, ComplexArray phases,
+                     Array<float> log_prior_offset, Array<float> log_prior_class, int psi, bool hard,
+                     float cut, int threads) {
+    ExpectationArgs a{};
+    check_shape("images", images, {-1, -1});
+    check_shape("references", references, {-1, -1});
+    check_shape("phases", phases, {-1, -1});
+    check_shape("ring_samples", ring_samples, {-1});
+    a.n = (int)images.shape(0);
+    a.stride = (int)images.shape(1);
+    a.k = (int)references.shape(0);
+    a.coefficients = (int)references.shape(1);
+    a.t = (int)phases.shape(0);
+    a.samples = (int)phases.shape(1);
+    a.rings = (int)ring_samples.shape(0);
+    a.psi = psi;
+    check_shape("ctf", ctf, {a.n, a.stride});
+    check_shape("group", group, {a.n});
+    check_shape("weights", weights, {-1, a.rings});
+    check_shape("scale", scale, {a.n, 2});
+    check_shape("ring_harmonics", ring_harmonics, {a.rings});
+    check_shape("power", power, {a.k, a.rings, 3});
+    check_shape("log_prior_offset", log_prior_offset, {a.n, a.t});
+    check_shape("log_prior_class", log_prior_class, {a.k});
+    if (psi < 10 || psi % 2 || !product_of_2_3_5(psi))
+        throw py::value_error("psi is " + std::to_string(psi) + ", expected an even 2^a 3^b 5^c of at least 10");
+    long samples = 0, coefficients = 0;
+    for (int r = 0; r < a.rings; ++r) {
+        const int n = ring_samples.at(r), m = ring_harmonics.at(r);
+        if (n % 4 || m >= n / 2 || m < 0 || (r && m < ring_harmonics.at(r - 1)))
+            throw py::value_error("ring " + std::to_string(r) + " has " + std::to_string(n) + " samples and " +
+                                  std::to_string(m) + " harmonics, expected a multiple of 4, fewer harmonics "
+                                  "than half of it and no fewer than on the ring before");
+        samples += n / 2;
+        coefficients += m + 1;
+    }
+    if (samples != a.samples || a.samples > a.stride)
+        throw py::value_error("phases have " + std::to_string(a.samples) + " samples, the rings have " +
+                              std::to_string(samples) + ", the images " + std::to_string(a.stride));
+    if (coefficients != a.coefficients)
+        throw py::value_error("references have " + std::to_string(a.coefficients) +
+                              " coefficients, the rings have " + std::to_string(coefficients));
+    for (int i = 0; i < a.n; ++i)
+        if (group.at(i) < 0 || group.at(i) >= weights.shape(0))
+            throw py::value_error("group of image " + std::to_string(i) + " is outside weights");
+    Array<int> best({a.n, 3});
+    Array<float> statistics({a.n, 4}), class_posterior({a.n, a.k}), offset_posterior({a.n, a.t}),
+        cross({a.n, a.rings}), model({a.n, a.rings});
+    Array<std::complex<double>> numerator({a.k, a.coefficients}), denominator({a.k, a.rings, 3});
+    std::fill_n(numerator.mutable_data(), numerator.size(), 0.0);
+    std::fill_n(denominator.mutable_data(), denominator.size(), 0.0);
+    a.ring_samples = ring_samples.data();
+    a.ring_harmonics = ring_harmonics.data();
+    a.images = floats(images);
+    a.ctf = ctf.data();
+    a.group = group.data();
+    a.weights = weights.data();
+    a.scale = scale.data();
+    a.references = floats(references);
+    a.power = floats(power);
+    a.phases = floats(phases);
+    a.log_prior_offset = log_prior_offset.data();
+    a.log_prior_class = log_prior_class.data();
+    a.hard = hard;
+    a.cut = cut;
+    a.threads = threads;
+    a.best = best.mutable_data();
+    a.statistics = statistics.mutable_data();
+    a.class_posterior = class_posterior.mutable_data();
+    a.offset_posterior = offset_posterior.mutable_data();
+    a.cross = cross.mutable_data();
+    a.model = model.mutable_data();
+    a.numerator = reinterpret_cast<double*>(numerator.mutable_data());
+    a.denominator = reinterpret_cast<double*>(denominator.mutable_data());
+    {
+        py::gil_scoped_release release;
+        kernels().expectation(a);
+    }
+    py::dict out;
+    out["best"] = best;
+    out["statistics"] = statistics;
+    out["class_posterior"] = class_posterior;
+    out["offset_posterior"] = offset_posterior;
+    out["cross"] = cross;
+    out["model"] = model;
+    out["numerator"] = numerator;
+    out["denominator"] = denominator;
+    return out;
+}
+
+}  // namespace
+
+void bind_expectation(py::module_& m) {
+    m.def("expectation", &expectation, py::arg("images"), py::arg("ctf"), py::arg("group"), py::arg("weights"),
+          py::arg("scale"), py::arg("ring_samples"), py::arg("ring_harmonics"), py::arg("references"),
+          py::arg("power"), py::arg("phases"), py::arg("log_prior_offset"), py::arg("log_prior_class"),
+          py::arg("psi"), py::arg("hard"), py::arg("cut"), py::arg("threads"));
+}
+
+}  // namespace boxwood

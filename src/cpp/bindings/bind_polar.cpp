@@ -1,0 +1,69 @@
+#include "bindings/arrays.h"
+#include "cpu/kernels.h"
+
+#include <complex>
+
+namespace boxwood {
+namespace {
+
+typedef Array<std::complex<float>> ComplexArray;
+
+py::tuple transform(Array<float> images, py::object shifts, Array<float> mask, Array<float> positions,
+                    int threads) {
+    check_shape("images", images, {-1, -1, -1});
+    const int box = (int)images.shape(1);
+    check_shape("images", images, {-1, box, box});
+    check_shape("mask", mask, {box, box});
+    check_shape("positions", positions, {-1, 2});
+    PolarArgs a{};
+    a.n = (int)images.shape(0);
+    a.box = box;
+    a.samples = (int)positions.shape(0);
+    Array<int> shift_array;
+    if (!shifts.is_none()) {
+        shift_array = Array<int>::ensure(shifts);
+        check_shape("shifts", shift_array, {a.n, 2});
+        a.shifts = shift_array.data();
+    }
+    ComplexArray out({a.n, a.samples});
+    Array<float> power(a.n);
+    a.images = images.data();
+    a.mask = mask.data();
+    a.positions = positions.data();
+    a.threads = threads;
+    a.out = reinterpret_cast<float*>(out.mutable_data());
+    a.power = power.mutable_data();
+    {
+        py::gil_scoped_release release;
+        kernels().polar_transform(a);
+    }
+    return py::make_tuple(out, power);
+}
+
+Array<float> adjoint(ComplexArray samples, Array<float> positions, int box, int threads) {
+    check_shape("positions", positions, {-1, 2});
+    check_shape("samples", samples, {-1, (long)positions.shape(0)});
+    PolarAdjointArgs a{};
+    a.n = (int)samples.shape(0);
+    a.box = box;
+    a.samples = (int)positions.shape(0);
+    Array<float> out({a.n, box, box});
+    a.samples_in = reinterpret_cast<const float*>(samples.data());
+    a.positions = positions.data();
+    a.threads = threads;
+    a.out = out.mutable_data();
+    py::gil_scoped_release release;
+    kernels().polar_adjoint(a);
+    return out;
+}
+
+}  // namespace
+
+void bind_polar(py::module_& m) {
+    m.def("polar_transform", &transform, py::arg("images"), py::arg("shifts"), py::arg("mask"),
+          py::arg("positions"), py::arg("threads"));
+    m.def("polar_adjoint", &adjoint, py::arg("samples"), py::arg("positions"), py::arg("box"),
+          py::arg("threads"));
+}
+
+}  // namespace boxwood
