@@ -19,7 +19,7 @@ int product_of_2_3_5(int n) {
 py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights,
                      Array<float> scale, Array<int> ring_samples, Array<int> ring_harmonics,
                      ComplexArray references, ComplexArray power, ComplexArray phases,
-                     Array<float> log_prior_offset, Array<float> log_prior_class, int psi, bool hard,
+                     Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi, int psi, bool hard,
                      float cut, int threads) {
     ExpectationArgs a{};
     check_shape("images", images, {-1, -1});
@@ -44,6 +44,12 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     check_shape("log_prior_class", log_prior_class, {a.k});
     if (psi < 10 || psi % 2 || !product_of_2_3_5(psi))
         throw py::value_error("psi is " + std::to_string(psi) + ", expected an even 2^a 3^b 5^c of at least 10");
+    Array<float> psi_prior;
+    if (!log_prior_psi.is_none()) {
+        psi_prior = Array<float>::ensure(log_prior_psi);
+        check_shape("log_prior_psi", psi_prior, {psi});
+        a.log_prior_psi = psi_prior.data();
+    }
     long samples = 0, coefficients = 0;
     for (int r = 0; r < a.rings; ++r) {
         const int n = ring_samples.at(r), m = ring_harmonics.at(r);
@@ -114,7 +120,7 @@ void bind_expectation(py::module_& m) {
     m.def("expectation", &expectation, py::arg("images"), py::arg("ctf"), py::arg("group"), py::arg("weights"),
           py::arg("scale"), py::arg("ring_samples"), py::arg("ring_harmonics"), py::arg("references"),
           py::arg("power"), py::arg("phases"), py::arg("log_prior_offset"), py::arg("log_prior_class"),
-          py::arg("psi"), py::arg("hard"), py::arg("cut"), py::arg("threads"));
+          py::arg("log_prior_psi"), py::arg("psi"), py::arg("hard"), py::arg("cut"), py::arg("threads"));
 }
 
 }  // namespace boxwood

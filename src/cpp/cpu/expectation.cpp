@@ -257,6 +257,8 @@ private:
             const vfloat* inverse = inverse_norm_ + (size_t)kv * a.psi;
             for (int i = 0; i < a.psi; ++i) values[2 * i] = values[2 * i] * inverse[i] + s.padding[kv];
         }
+        if (a.log_prior_psi)
+            for (int i = 0; i < a.psi; ++i) values[2 * i] += a.log_prior_psi[i];
         vfloat peak = values[0];
         for (int i = 1; i < a.psi; ++i) peak = vmax(peak, values[2 * i]);
         peak_[(size_t)kv * a.t + offset] = peak;

@@ -70,9 +70,10 @@ struct ExpectationArgs {
     const float* scale;         // [n, 2]: factor of the image, factor of the CTF
     const float* references;    // [k, coefficients, 2]
     const float* power;         // [k, rings, 3, 2]: harmonics 0, 2, 4 of |reference|^2
-    const float* phases;        // [t, samples, 2]: exp(2 pi i f . offset / box)
+    const float* phases;        // [t, samples, 2]: exp(-2 pi i f . offset / box)
     const float* log_prior_offset;  // [n, t]
     const float* log_prior_class;   // [k]
+    const float* log_prior_psi;     // [psi]; or null for a flat one
     int hard;    // 1: all weight on the largest cross / sqrt(norm), priors unused
     float cut;   // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
     int threads;

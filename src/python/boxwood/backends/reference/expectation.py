@@ -44,6 +44,7 @@ def expectation(
     phases: AnyArray,
     log_prior_offset: AnyArray,
     log_prior_class: AnyArray,
+    log_prior_psi: AnyArray | None,
     psi: int,
     hard: bool,
     cut: float,
@@ -84,16 +85,19 @@ def expectation(
     if hard:
         safe = np.where(total_norm > 1e-20, total_norm, np.inf)
         value = value / np.sqrt(safe)[..., None]
-        p = np.zeros_like(value)
     else:
         value = value - 0.5 * total_norm[..., None] + np.asarray(log_prior_class)[None, :, None, None]
         value = value + np.asarray(log_prior_offset)[:, None, None, :]
-        p = np.exp(value - value.max(axis=(1, 2, 3), keepdims=True))
+    if log_prior_psi is not None:
+        value = value + np.asarray(log_prior_psi, np.float64)[:, None]
     flat = value.reshape(n, -1).argmax(axis=1)
     best = np.stack(np.unravel_index(flat, (k, psi, t)), axis=1).astype(np.int32)
     top = value.reshape(n, -1).max(axis=1)
     if hard:
+        p = np.zeros_like(value)
         p.reshape(n, -1)[np.arange(n), flat] = 1.0
+    else:
+        p = np.exp(value - value.max(axis=(1, 2, 3), keepdims=True))
     total = p.sum(axis=(1, 2, 3))
     p /= total[:, None, None, None]
     with np.errstate(divide="ignore", invalid="ignore"):

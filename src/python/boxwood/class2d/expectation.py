@@ -1,0 +1,272 @@
+"""Expectation: posterior of every particle over classes, angles and offsets, and the sums of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from boxwood.backends import Backend
+from boxwood.class2d.model import Model
+from boxwood.class2d.particles import PolarParticles
+from boxwood.class2d.sampling import Sampling
+from boxwood.class2d.statistics import Statistics
+from boxwood.imaging.polar import PolarGrid, cutoff
+from boxwood.typing import AnyArray
+
+# Particles per call of the kernel: enough to keep all threads busy, few enough to bound memory.
+BATCH = 512
+
+# Signal-to-noise ratio above which a ring counts for the grey-scale correction, as in RELION.
+_STRONG_SIGNAL = 3.0
+
+
+@dataclass
+class Assignments:
+    """Per particle, in the order of the particles. Angles in degrees, offsets in pixels.
+
+    Attributes
+    ----------
+    class_index : (n,) int32
+        Most probable class, from 0; -1 for particles without weight.
+    psi_deg : (n,) float64
+    offset_px : (n, 2) float64
+        Shift that centres the particle.
+    largest : (n,) float64
+        Largest posterior probability of one (class, angle, offset).
+    log_likelihood : (n,) float64
+    significant : (n,) float64
+        Effective number of (class, angle, offset) samples, exp(entropy of the posterior).
+    """
+
+    class_index: AnyArray
+    psi_deg: AnyArray
+    offset_px: AnyArray
+    largest: AnyArray
+    log_likelihood: AnyArray
+    significant: AnyArray
+
+    @classmethod
+    def empty(cls, n: int) -> "Assignments":
+        return cls(
+            np.full(n, -1, dtype=np.int32), np.zeros(n), np.zeros((n, 2)), np.zeros(n), np.zeros(n), np.zeros(n)
+        )
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which noise spectrum and which grey scale each particle has, as indices from 0."""
+
+    noise: AnyArray
+    scale: AnyArray
+
+
+@dataclass(frozen=True)
+class Search:
+    """How one iteration searches."""
+
+    sampling: Sampling
+    hard: bool
+    cut: float
+    perturbation_rad: float = 0.0
+    psi_prior: AnyArray | None = None
+    pixel_size_angstrom: float = 1.0
+    offset_prior: str = "fixed"
+
+    def log_prior_offset(self, centres: AnyArray, sigma_px: float) -> AnyArray:
+        """(n, t) Gaussian prior on the whole offset, centre plus search.
+
+        "relion" repeats the units of RELION 3.1 to 5.0: the centre in pixels and the search in Angstrom
+        are added, and the sum is scaled from pixels to Angstrom once more.
+        """
+        if self.offset_prior == "relion":
+            a = self.pixel_size_angstrom
+            total = centres[:, None, :] + self.sampling.offsets[None] * a
+        else:
+            total = centres[:, None, :] + self.sampling.offsets[None]
+        return (-0.5 * (total**2).sum(axis=2) / sigma_px**2).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class PreparedReferences:
+    """References on the polar grid, as the kernel wants them."""
+
+    samples: AnyArray
+    harmonics: AnyArray
+    power: AnyArray
+
+    @classmethod
+    def of(
+        cls, references: AnyArray, grid: PolarGrid, rings: int, perturbation_rad: float, backend: Backend, threads: int
+    ) -> "PreparedReferences":
+        """Transform (k, box, box) references; the perturbation turns all of them by one small angle."""
+        box = references.shape[1]
+        images = np.ascontiguousarray(references, dtype=np.float32)
+        samples, _ = backend.polar_transform(
+            images, None, np.ones((box, box), np.float32), grid.positions, threads
+        )
+        harmonics = grid.harmonics(samples, rings)
+        power = grid.power_harmonics(samples, rings)
+        _, m = grid.packed_order(rings)
+        harmonics *= np.exp(1j * m * perturbation_rad)
+        power *= np.exp(1j * np.array([0, 2, 4]) * perturbation_rad)
+        return cls(samples, harmonics.astype(np.complex64), power.astype(np.complex64))
+
+
+def ring_weights(limit: int, rings: int) -> AnyArray:
+    """Area of Fourier space that each ring stands for, with the soft resolution limit."""
+    return 2 * np.pi * np.arange(1, rings + 1) * cutoff(rings, limit)
+
+
+def expectation(
+    model: Model,
+    particles: PolarParticles,
+    indices: AnyArray,
+    groups: Groups,
+    search: Search,
+    assignments: Assignments,
+    new_norm: AnyArray,
+    backend: Backend,
+    threads: int,
+    progress: Callable[[int, int], None],
+) -> Statistics:
+    """One pass over the particles `indices`; fills `assignments` and `new_norm` at these indices.
+
+    Returns the sums over all of them. `progress(done, total)` is called after every batch.
+    """
+    grid = particles.grid
+    rings = min(model.limit + 1, grid.rings)
+    references = PreparedReferences.of(
+        model.references, grid, rings, search.perturbation_rad, backend, threads
+    )
+    context = _Context(model, particles, groups, search, references, rings, backend, threads)
+    total: Statistics | None = None
+    for first in range(0, len(indices), BATCH):
+        part = indices[first : first + BATCH]
+        statistics = context.run(part, assignments, new_norm)
+        total = statistics if total is None else total + statistics
+        progress(min(first + BATCH, len(indices)), len(indices))
+    assert total is not None
+    return total
+
+
+def batches(indices: AnyArray) -> Iterator[AnyArray]:
+    """Parts of at most BATCH indices."""
+    for first in range(0, len(indices), BATCH):
+        yield indices[first : first + BATCH]
+
+
+class _Context:
+    """What is the same for all batches of one expectation."""
+
+    def __init__(
+        self,
+        model: Model,
+        particles: PolarParticles,
+        groups: Groups,
+        search: Search,
+        references: PreparedReferences,
+        rings: int,
+        backend: Backend,
+        threads: int,
+    ) -> None:
+        self.model, self.particles, self.groups, self.search = model, particles, groups, search
+        self.references, self.rings, self.backend, self.threads = references, rings, backend, threads
+        grid = particles.grid
+        self.samples = grid.samples(rings)
+        self.area = ring_weights(model.limit, rings)
+        self.weights = self.area / (grid.ring_samples[:rings] * model.sigma2[:, :rings])
+        self.phases = search.sampling.phases(grid, rings)
+        with np.errstate(divide="ignore"):
+            self.log_shares = np.maximum(np.log(model.shares), -1e4).astype(np.float32)
+        # Every ring adds log(pi sigma2) per independent coefficient to minus the log-likelihood.
+        self.log_noise = 0.5 * (self.area * np.log(np.pi * model.sigma2[:, :rings])).sum(axis=1)
+
+    def run(self, part: AnyArray, assignments: Assignments, new_norm: AnyArray) -> Statistics:
+        model, search, rings = self.model, self.search, self.rings
+        batch = self.particles.batch(part)
+        centres = self.particles.centres[part]
+        noise_group = self.groups.noise[part].astype(np.int32)
+        scale = np.stack(
+            [model.mean_norm / model.norm[part], model.scale[self.groups.scale[part]]], axis=1
+        ).astype(np.float32)
+        result = self.backend.expectation(
+            batch.transform,
+            self.particles.ctf(part),
+            noise_group,
+            self.weights.astype(np.float32),
+            scale,
+            self.particles.grid.ring_samples[:rings],
+            self.particles.grid.ring_harmonics[:rings],
+            self.references.harmonics,
+            self.references.power,
+            self.phases,
+            search.log_prior_offset(centres, model.sigma_offset_px),
+            self.log_shares,
+            search.psi_prior,
+            search.sampling.psi,
+            search.hard,
+            search.cut,
+            self.threads,
+        )
+        best = result["best"]
+        log_sum, largest, entropy = result["statistics"][:, :3].T.astype(np.float64)
+        # From weighted sums over a ring back to means over it.
+        to_mean = model.sigma2[noise_group, :rings] / np.where(self.area > 0, self.area, np.inf)
+        explained = (2.0 * result["cross"] - result["model"]) * to_mean
+        image_power = batch.ring_power * scale[:, :1].astype(np.float64) ** 2
+        residual = image_power.copy()
+        residual[:, :rings] -= explained
+        data_term = 0.5 * (self.area / model.sigma2[noise_group, :rings] * image_power[:, :rings]).sum(axis=1)
+        log_likelihood = log_sum - data_term - self.log_noise[noise_group]
+        self._norms(part, batch.total_power, scale[:, 0], explained, new_norm)
+
+        assignments.class_index[part] = best[:, 0]
+        turn = np.rad2deg(search.perturbation_rad)
+        assignments.psi_deg[part] = best[:, 1] * search.sampling.psi_step_deg + turn
+        assignments.offset_px[part] = centres + search.sampling.offsets[best[:, 2]]
+        assignments.largest[part] = largest
+        assignments.log_likelihood[part] = log_likelihood
+        assignments.significant[part] = np.exp(entropy)
+
+        squares = ((centres[:, None, :] + search.sampling.offsets[None]) ** 2).sum(axis=2)
+        if search.offset_prior == "relion":
+            squares = -2 * model.sigma_offset_px**2 * search.log_prior_offset(centres, model.sigma_offset_px)
+        strong = self._strong_rings()
+        return Statistics(
+            numerator=result["numerator"],
+            denominator=result["denominator"],
+            class_mass=result["class_posterior"].sum(axis=0, dtype=np.float64),
+            residual=_group_sum(residual, noise_group, len(model.sigma2)),
+            group_count=np.bincount(noise_group, minlength=len(model.sigma2)).astype(np.float64),
+            offset_square=float((result["offset_posterior"] * squares).sum(dtype=np.float64)),
+            signal_image=self._scale_sum(part, result["cross"], strong),
+            signal_model=self._scale_sum(part, result["model"], strong),
+            count=float(len(part)),
+            log_likelihood=float(log_likelihood.sum()),
+            largest=float(largest.sum()),
+            entropy=float(entropy.sum()),
+        )
+
+    def _norms(
+        self, part: AnyArray, total_power: AnyArray, scale: AnyArray, explained: AnyArray, out: AnyArray
+    ) -> None:
+        """Residual amplitude per pixel of each unscaled image, all frequencies."""
+        pixels = self.particles.grid.box**2
+        full = 2 * np.pi * np.arange(1, self.rings + 1)
+        inside = np.where(self.area > 0.5 * full, full, 0.0)
+        residual = total_power * scale.astype(np.float64) ** 2 - (explained @ inside) / pixels
+        out[part] = np.sqrt(np.maximum(residual, 1e-3 * total_power) / self.particles.mask.sum()) / scale
+
+    def _strong_rings(self) -> AnyArray:
+        """Rings with strong signal in the typical class, weighted by shares."""
+        return self.model.shares @ self.model.ssnr[:, : self.rings] > _STRONG_SIGNAL
+
+    def _scale_sum(self, part: AnyArray, values: AnyArray, rings: AnyArray) -> AnyArray:
+        sums = values[:, rings].sum(axis=1, dtype=np.float64)
+        return np.bincount(self.groups.scale[part], weights=sums, minlength=len(self.model.scale))
+
+
+def _group_sum(values: AnyArray, group: AnyArray, groups: int) -> AnyArray:
+    out = np.zeros((groups, values.shape[1]))
+    np.add.at(out, group, values)
+    return out

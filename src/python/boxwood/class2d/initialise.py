@@ -1,0 +1,74 @@
+"""The first model: averages of random particles, and the noise seen in all of them."""
+
+import numpy as np
+
+from boxwood.backends import Backend
+from boxwood.class2d.expectation import Groups, batches
+from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct, signal_power
+from boxwood.class2d.model import Model
+from boxwood.class2d.particles import PolarParticles
+from boxwood.typing import AnyArray
+
+# The first references keep frequencies up to this fraction of the sampling frequency, as in RELION.
+_FIRST_LIMIT = 0.07
+_FIRST_SIGMA_OFFSET_ANGSTROM = 10.0
+
+
+def low_pass(grid_rings: int, ring: int) -> AnyArray:
+    """(rings,) raised cosine of width 2 rings around `ring`."""
+    r = np.arange(1, grid_rings + 1)
+    return 0.5 + 0.5 * np.cos(np.pi * np.clip((r - ring + 1) / 2, 0, 1))
+
+
+def initial_model(
+    particles: PolarParticles,
+    indices: AnyArray,
+    groups: Groups,
+    micrographs: int,
+    classes: int,
+    regularisation: float,
+    pixel_size_angstrom: float,
+    largest_limit: int,
+    rng: np.random.Generator,
+    backend: Backend,
+    threads: int,
+) -> Model:
+    """Average `classes` disjoint random subsets, unaligned, and measure the power of all particles.
+
+    The power includes the signal: at cryo-EM's signal-to-noise ratios that hardly matters, and the first
+    update of the noise takes it out.
+    """
+    grid = particles.grid
+    samples = int(grid.sample_start[-1])
+    noise_groups = int(groups.noise.max()) + 1
+    numerator = np.zeros((classes, samples), dtype=np.complex128)
+    denominator = np.zeros((classes, samples))
+    power = np.zeros((noise_groups, grid.rings))
+    count = np.zeros(noise_groups)
+    subset = np.empty(len(particles), dtype=np.int64)
+    subset[rng.permutation(indices)] = np.arange(len(indices)) % classes
+    for part in batches(indices):
+        batch, ctf = particles.batch(part), particles.ctf(part).astype(np.float64)
+        np.add.at(numerator, subset[part], ctf * batch.transform)
+        np.add.at(denominator, subset[part], ctf**2)
+        np.add.at(power, groups.noise[part], batch.ring_power)
+        count += np.bincount(groups.noise[part], minlength=noise_groups)
+    power = np.where(count[:, None] > 0, power / np.maximum(count, 1)[:, None], power.sum(0) / count.sum())
+    mean = np.repeat(grid.ring_mean(denominator, grid.rings), grid.ring_samples // 2, axis=1)
+    average = numerator / (denominator + 0.1 * mean + 1e-20)
+    ring = max(1, round(_FIRST_LIMIT * grid.box))
+    tau2 = 0.5 * regularisation * np.tile(signal_power(average, grid, grid.rings).mean(axis=0), (classes, 1))
+    average *= np.repeat(low_pass(grid.rings, ring), grid.ring_samples // 2)
+    references = reconstruct(average, grid, particles.mask, backend, threads)
+    return Model(
+        references=references,
+        shares=np.full(classes, 1.0 / classes),
+        sigma2=np.maximum(power, 1e-6 * power.max()),
+        tau2=tau2,
+        ssnr=np.where(np.arange(grid.rings) < ring, 1e3, 0.0) * np.ones((classes, 1)),
+        sigma_offset_px=_FIRST_SIGMA_OFFSET_ANGSTROM / pixel_size_angstrom,
+        limit=min(ring + LOOK_AHEAD, largest_limit),
+        norm=np.ones(len(particles)),
+        mean_norm=1.0,
+        scale=np.ones(micrographs),
+    )

@@ -1,0 +1,343 @@
+"""2D classification as a sequence of iterations."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from boxwood.backends import Backend, available_threads, get_backend
+from boxwood.class2d.expectation import Assignments, Groups, Search, expectation
+from boxwood.class2d.initialise import initial_model
+from boxwood.class2d.maximisation import maximise
+from boxwood.class2d.model import Model
+from boxwood.class2d.parameters import Class2DParameters
+from boxwood.class2d.particles import ArraySource, ImageSource, PolarParticles, usable
+from boxwood.class2d.refill import refill
+from boxwood.class2d.sampling import Sampling, make_sampling
+from boxwood.errors import InputError
+from boxwood.imaging.polar import PolarGrid
+from boxwood.typing import AnyArray
+
+# Width in pixels of the soft edge of masks, RELION's --maskedge.
+MASK_EDGE_PX = 5.0
+
+
+@dataclass(frozen=True)
+class IterationResult:
+    """One finished iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        0 is the initial model.
+    model : Model
+    assignments : Assignments
+    log_likelihood, largest_probability, entropy : float
+        Means over particles.
+    changed_classes : float
+        Share of the particles whose most probable class is another one than before.
+    changed_psi_deg, changed_offset_px : float
+        Root mean square change of the assigned angle and offset, of particles that kept their class.
+    sampling : Sampling
+    pixel_size_angstrom : float
+    bad : tuple of int
+        Particles that got no weight: not finite, constant, or too large.
+    """
+
+    iteration: int
+    model: Model
+    assignments: Assignments
+    log_likelihood: float
+    largest_probability: float
+    entropy: float
+    changed_classes: float
+    changed_psi_deg: float
+    changed_offset_px: float
+    sampling: Sampling
+    pixel_size_angstrom: float
+    bad: tuple[int, ...] = ()
+
+    @property
+    def class_averages(self) -> AnyArray:
+        """(k, box, box) float32."""
+        return self.model.references
+
+    @property
+    def resolution_angstrom(self) -> AnyArray:
+        """(k,) resolution where the signal-to-noise ratio of each class falls below 1; inf if nowhere above."""
+        rings = self.model.resolution_rings
+        box = self.model.references.shape[1]
+        with np.errstate(divide="ignore"):
+            return np.where(rings > 0, box * self.pixel_size_angstrom / np.maximum(rings, 1e-9), np.inf)
+
+
+def soft_mask(box: int, radius_px: float, edge_px: float = MASK_EDGE_PX) -> AnyArray:
+    """(box, box) float32: 1 inside the radius, a raised cosine over the edge, 0 outside."""
+    axis = np.arange(box) - box // 2
+    r = np.hypot(axis[:, None], axis[None, :])
+    return (0.5 + 0.5 * np.cos(np.pi * np.clip((r - radius_px) / edge_px, 0, 1))).astype(np.float32)
+
+
+def classify2d(
+    images: AnyArray | ImageSource,
+    ctf_rows: AnyArray | None = None,
+    *,
+    pixel_size_angstrom: float,
+    parameters: Class2DParameters | None = None,
+    ctf_mode: int = 0,
+    noise_groups: AnyArray | None = None,
+    micrographs: AnyArray | None = None,
+    start: IterationResult | None = None,
+    backend: str = "cpu",
+    threads: int | None = None,
+    progress: Callable[[int, int, int], None] = lambda iteration, done, total: None,
+) -> Iterator[IterationResult]:
+    """Classify particle images in 2D by maximum likelihood; yields the result of every iteration.
+
+    Parameters
+    ----------
+    images : (n, box, box) array, or ImageSource
+        Particles, signal positive, background of mean 0 and standard deviation about 1.
+    ctf_rows : (n, 9) float64, optional
+        CTF parameters in the order of `Backend.ctf`; None: images are used as they are.
+    pixel_size_angstrom : float
+    parameters : Class2DParameters
+    ctf_mode : int
+        See `Backend.ctf`.
+    noise_groups, micrographs : (n,) int, optional
+        Indices from 0: which noise spectrum, which grey scale a particle has. Default: one.
+    start : IterationResult, optional
+        Go on after this iteration.
+    backend, threads : str, int
+    progress : callable
+        Called with (iteration, particles done, particles in all).
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit, or there are fewer usable particles than classes.
+
+    Notes
+    -----
+    Sigworth, J. Struct. Biol. 122:328 (1998); Scheres et al., J. Mol. Biol. 348:139 (2005); the polar
+    form and the refilling of classes are in docs/class2d.md.
+    """
+    run = Classification(
+        images if not isinstance(images, np.ndarray) else ArraySource(images),
+        ctf_rows,
+        pixel_size_angstrom,
+        parameters or Class2DParameters(),
+        ctf_mode,
+        noise_groups,
+        micrographs,
+        get_backend(backend),
+        threads or available_threads(),
+    )
+    result = start if start is not None else run.begin()
+    if start is None:
+        yield result
+    while result.iteration < run.parameters.iterations:
+        result = run.step(result, progress)
+        yield result
+
+
+class Classification:
+    """The fixed part of a classification: particles, grid, mask, sampling."""
+
+    def __init__(
+        self,
+        source: ImageSource,
+        ctf_rows: AnyArray | None,
+        pixel_size_angstrom: float,
+        parameters: Class2DParameters,
+        ctf_mode: int,
+        noise_groups: AnyArray | None,
+        micrographs: AnyArray | None,
+        backend: Backend,
+        threads: int,
+    ) -> None:
+        self.parameters, self.backend, self.threads = parameters, backend, threads
+        self.pixel_size = pixel_size_angstrom
+        n = len(source)
+        if n == 0:
+            raise InputError("there are no particles to classify")
+        if ctf_rows is not None and np.shape(ctf_rows) != (n, 9):
+            raise InputError(f"ctf_rows has shape {np.shape(ctf_rows)}, expected ({n}, 9)")
+        self.groups = Groups(_indices(noise_groups, n), _indices(micrographs, n))
+        self.box = source.read(np.arange(1)).shape[1]
+        radius = min(parameters.mask_diameter_angstrom / (2 * pixel_size_angstrom), self.box / 2 - MASK_EDGE_PX)
+        self.mask = soft_mask(self.box, radius)
+        self.sampling = make_sampling(
+            parameters.psi_step_deg,
+            parameters.offset_range_px if parameters.align else 0.0,
+            parameters.offset_step_px,
+        )
+        self.grid = PolarGrid(self.box, radius + MASK_EDGE_PX / 2, parameters.offset_range_px, self.box // 2 - 1)
+        self.largest_limit = self._largest_limit()
+        self.particles = PolarParticles(
+            source, self.grid, self.mask, self._ctf(ctf_rows, ctf_mode), backend, threads, parameters.memory_gib
+        )
+        self.good = self._screen(source)
+        if len(self.good) < parameters.classes:
+            raise InputError(
+                f"{len(self.good)} usable particles are too few for {parameters.classes} classes; "
+                "ask for fewer classes or give more particles"
+            )
+
+    def _largest_limit(self) -> int:
+        limit = self.grid.rings - 1
+        wanted = self.parameters.limit_resolution_angstrom
+        if wanted is not None and wanted > 0:
+            limit = min(limit, max(2, round(self.box * self.pixel_size / wanted)))
+        return limit
+
+    def _ctf(self, rows: AnyArray | None, mode: int) -> Callable[[AnyArray], AnyArray]:
+        frequencies = (self.grid.positions / (self.box * self.pixel_size)).astype(np.float32)
+        if rows is None:
+            return lambda indices: np.ones((len(indices), len(frequencies)), dtype=np.float32)
+        rows = np.ascontiguousarray(rows, dtype=np.float64)
+        return lambda indices: np.asarray(
+            self.backend.ctf(rows[indices], frequencies, mode, self.threads), dtype=np.float32
+        )
+
+    def _screen(self, source: ImageSource) -> AnyArray:
+        good = [np.empty(0, dtype=np.int64)]
+        for first in range(0, len(source), 4096):
+            indices = np.arange(first, min(first + 4096, len(source)))
+            good.append(indices[usable(source.read(indices))])
+        return np.concatenate(good)
+
+    def begin(self) -> IterationResult:
+        """Iteration 0: the initial model, nothing assigned."""
+        model = initial_model(
+            self.particles,
+            self.good,
+            self.groups,
+            int(self.groups.scale.max()) + 1,
+            self.parameters.classes,
+            self.parameters.regularisation,
+            self.pixel_size,
+            self.largest_limit,
+            self._rng(0),
+            self.backend,
+            self.threads,
+        )
+        n = len(self.particles)
+        bad = tuple(int(i) for i in np.setdiff1d(np.arange(n), self.good))
+        return IterationResult(
+            0, model, Assignments.empty(n), 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, self.sampling, self.pixel_size, bad
+        )
+
+    def step(self, before: IterationResult, progress: Callable[[int, int, int], None]) -> IterationResult:
+        """One expectation and maximisation."""
+        p, model = self.parameters, before.model
+        iteration = before.iteration + 1
+        rng = self._rng(iteration)
+        hard = iteration <= p.hard_iterations
+        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(self.sampling.psi_step_deg) if p.rotate else 0.0
+        search = Search(
+            self.sampling,
+            hard,
+            p.cut,
+            perturbation_rad=turn,
+            psi_prior=None,
+            pixel_size_angstrom=self.pixel_size,
+            offset_prior=p.offset_prior,
+        )
+        indices = self._subset(iteration, rng)
+        self._recentre(before.assignments, indices)
+        assignments = _copy(before.assignments)
+        norm = model.norm.copy()
+        statistics = expectation(
+            model,
+            self.particles,
+            indices,
+            self.groups,
+            search,
+            assignments,
+            norm,
+            self.backend,
+            self.threads,
+            lambda done, total: progress(iteration, done, total),
+        )
+        model = maximise(
+            statistics,
+            model,
+            self.grid,
+            self.mask,
+            regularisation=p.regularisation,
+            per_class_prior=p.recipe == "relion",
+            center=p.offset_range_px if p.center_classes and p.align else None,
+            perturbation_rad=turn,
+            largest_limit=self.largest_limit,
+            pixel_size_angstrom=self.pixel_size,
+            hard=hard,
+            norm=norm if p.norm_correction else None,
+            particles_per_scale_group=self._particles_per_micrograph(indices) if p.scale_correction else None,
+            backend=self.backend,
+            threads=self.threads,
+        )
+        if iteration <= p.last_refill and iteration % 2 == 0:
+            model = refill(model, self.mask, rng)
+        changes = _changes(before.assignments, assignments, indices)
+        return IterationResult(
+            iteration,
+            model,
+            assignments,
+            statistics.log_likelihood / statistics.count,
+            statistics.largest / statistics.count,
+            statistics.entropy / statistics.count,
+            *changes,
+            self.sampling,
+            self.pixel_size,
+            before.bad,
+        )
+
+    def _recentre(self, assignments: Assignments, indices: AnyArray) -> None:
+        """Search around the last offset, but never look further than 0.6 ranges from the box centre."""
+        if not self.parameters.align:
+            return
+        offset = assignments.offset_px[indices]
+        length = np.hypot(*offset.T)[:, None]
+        farthest = 0.6 * self.parameters.offset_range_px
+        offset = np.where(length > farthest, offset * (farthest / np.maximum(length, 1e-9)), offset)
+        self.particles.move(indices, np.round(offset).astype(np.int32))
+
+    def _subset(self, iteration: int, rng: np.random.Generator) -> AnyArray:
+        """All usable particles; with fast subsets, RELION's schedule of random parts in early iterations."""
+        n, k = len(self.good), self.parameters.classes
+        if not self.parameters.fast_subsets or iteration > 15:
+            return self.good
+        size = 100 * k if iteration <= 5 else 300 * k if iteration <= 10 else max(300 * k, int(0.3 * n))
+        if size >= n:
+            return self.good
+        return np.sort(rng.choice(self.good, size, replace=False))
+
+    def _particles_per_micrograph(self, indices: AnyArray) -> AnyArray:
+        return np.bincount(self.groups.scale[indices], minlength=int(self.groups.scale.max()) + 1)
+
+    def _rng(self, iteration: int) -> np.random.Generator:
+        return np.random.default_rng([self.parameters.seed, iteration])
+
+
+def _indices(groups: AnyArray | None, n: int) -> AnyArray:
+    if groups is None:
+        return np.zeros(n, dtype=np.int64)
+    groups = np.asarray(groups, dtype=np.int64)
+    if groups.shape != (n,) or groups.min() < 0:
+        raise InputError(f"group indices have shape {groups.shape}, expected ({n},) numbers from 0")
+    return groups
+
+
+def _copy(a: Assignments) -> Assignments:
+    return replace(a, **{name: value.copy() for name, value in vars(a).items()})
+
+
+def _changes(before: Assignments, after: Assignments, indices: AnyArray) -> tuple[float, float, float]:
+    same = indices[before.class_index[indices] == after.class_index[indices]]
+    changed = 1.0 - len(same) / len(indices)
+    if len(same) == 0:
+        return changed, 0.0, 0.0
+    psi = (after.psi_deg[same] - before.psi_deg[same] + 180.0) % 360.0 - 180.0
+    offset = ((after.offset_px[same] - before.offset_px[same]) ** 2).sum(axis=1)
+    return changed, float(np.sqrt(np.mean(psi**2))), float(np.sqrt(np.mean(offset)))

@@ -1,0 +1,201 @@
+"""Maximisation: new class averages, noise, shares and corrections from the sums of an expectation."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from boxwood.backends import Backend
+from boxwood.class2d.expectation import ring_weights
+from boxwood.class2d.model import Model
+from boxwood.class2d.statistics import Statistics
+from boxwood.imaging.polar import PolarGrid
+from boxwood.typing import AnyArray
+
+# Rings below this one are averaged without a prior, as RELION's --minres_map.
+FIRST_REGULARISED_RING = 5
+# The resolution limit may run this many rings ahead of the best class (RELION's --incr_size).
+LOOK_AHEAD = 10
+# Smallest standard deviation of the offsets, from RELION 5's floor of 2 square Angstrom.
+_SMALLEST_SIGMA2_OFFSET_ANGSTROM = 2.0
+
+
+def reconstruct(samples: AnyArray, grid: PolarGrid, mask: AnyArray, backend: Backend, threads: int) -> AnyArray:
+    """(k, samples) transforms to (k, box, box) images inside the mask, their background at zero.
+
+    The zero frequency is not part of the likelihood; it is set by the mean of what the mask takes away.
+    """
+    used = samples.shape[1]
+    rings = int(np.searchsorted(grid.sample_start, used))
+    area = np.repeat(
+        2 * np.pi * np.arange(1, rings + 1) / grid.ring_samples[:rings], grid.ring_samples[:rings] // 2
+    )
+    weighted = (samples * (2.0 * area / grid.box**2)).astype(np.complex64)
+    images = backend.polar_adjoint(weighted, grid.positions[:used], grid.box, threads).astype(np.float64)
+    gone = 1.0 - mask
+    background = np.einsum("kyx,yx->k", images, gone) / max(gone.sum(), 1e-6)
+    return ((images - background[:, None, None]) * mask).astype(np.float32)
+
+
+def wiener(
+    statistics: Statistics, model: Model, grid: PolarGrid, per_class_prior: bool
+) -> tuple[AnyArray, AnyArray]:
+    """Class transforms on the samples of the rings in use, and the signal-to-noise ratio of each class.
+
+    A = N / (D + 1 / tau2), docs/class2d.md, equations 13 and 14.
+
+    Returns
+    -------
+    samples : (k, samples) complex128
+    ssnr : (k, rings in use)
+    """
+    rings = statistics.denominator.shape[1]
+    area = 2 * np.pi * np.arange(1, rings + 1)
+    per_sample = np.repeat(area / grid.ring_samples[:rings], grid.ring_samples[:rings] // 2)
+    # The harmonics are sums over samples; their series must be divided by the number of samples.
+    inverse_count = np.repeat(1.0 / grid.ring_samples[:rings], grid.ring_samples[:rings] // 2)
+    numerator = grid.from_harmonics(statistics.numerator, rings) * (inverse_count / per_sample)
+    low = statistics.denominator
+    denominator = grid.low_harmonics_on_samples(low, rings) * (inverse_count / per_sample)
+    denominator = np.maximum(denominator, 0.0)
+    mean = low[:, :, 0].real / area
+    tau2 = model.tau2[:, :rings]
+    ssnr = tau2 * mean
+    inverse_tau2 = 1.0 / np.maximum(tau2, 1e-3 / np.maximum(mean, 1e-12))
+    inverse_tau2[:, : FIRST_REGULARISED_RING - 1] = 0.0
+    prior = np.repeat(inverse_tau2, grid.ring_samples[:rings] // 2, axis=1)
+    # A denominator far below the ring's mean has no data behind it (RELION's floor of a thousandth).
+    floor = np.repeat(1e-3 * mean + 1e-20, grid.ring_samples[:rings] // 2, axis=1)
+    samples = numerator / np.maximum(denominator + prior, floor)
+    samples[statistics.class_mass <= 1e-6] = 0.0
+    return samples, ssnr
+
+
+def signal_power(samples: AnyArray, grid: PolarGrid, rings: int) -> AnyArray:
+    """(k, rings) mean |A|^2."""
+    return grid.ring_mean(np.abs(samples) ** 2, rings)
+
+
+def next_limit(model: Model, largest: int) -> int:
+    """Resolution limit of the next expectation: LOOK_AHEAD beyond the best class."""
+    best = max(int(model.resolution_rings[model.shares > 0].max(initial=0)), FIRST_REGULARISED_RING)
+    return int(min(best + LOOK_AHEAD, largest))
+
+
+def new_noise(statistics: Statistics, model: Model) -> AnyArray:
+    """(groups, rings) power of what the model leaves; groups without particles keep their spectrum."""
+    counts = np.maximum(statistics.group_count, 1.0)[:, None]
+    sigma2 = statistics.residual / counts
+    sigma2 = np.where(statistics.group_count[:, None] > 0, sigma2, model.sigma2)
+    return np.maximum(sigma2, 1e-4 * model.sigma2)
+
+
+def new_scale(statistics: Statistics, model: Model, particles_per_group: AnyArray) -> AnyArray:
+    """Grey-scale factors: <model, image> / <model, model>, within a factor 5 of the median, mean 1."""
+    if len(model.scale) < 2 or not np.any(statistics.signal_model > 0):
+        return model.scale
+    factor = model.scale * statistics.signal_image / np.maximum(statistics.signal_model, 1e-20)
+    factor = np.where(statistics.signal_model > 0, factor, 1.0)
+    median = np.median(factor[particles_per_group > 0])
+    if not median > 0:
+        return model.scale
+    factor = np.clip(factor, median / 5, median * 5)
+    return factor / np.average(factor, weights=particles_per_group)
+
+
+def new_sigma_offset(statistics: Statistics, pixel_size_angstrom: float) -> float:
+    """Standard deviation of the offsets along one axis, pixels."""
+    variance = statistics.offset_square / (2.0 * statistics.count)
+    return float(np.sqrt(max(variance, _SMALLEST_SIGMA2_OFFSET_ANGSTROM / pixel_size_angstrom**2)))
+
+
+def centre_of_mass_shift(images: AnyArray, largest: float) -> AnyArray:
+    """(k, 2) shifts x, y that bring the centre of mass of the positive pixels to the centre."""
+    box = images.shape[1]
+    axis = np.arange(box) - box // 2
+    positive = np.maximum(images.astype(np.float64), 0.0)
+    mass = positive.sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        x = positive.sum(axis=1) @ axis / mass
+        y = positive.sum(axis=2) @ axis / mass
+    shift = -np.stack([x, y], axis=1)
+    shift[mass <= 0] = 0.0
+    length = np.hypot(*shift.T)[:, None]
+    return np.where(length > largest, shift * (largest / np.maximum(length, 1e-9)), shift)
+
+
+def shift_samples(samples: AnyArray, shifts: AnyArray, grid: PolarGrid) -> AnyArray:
+    """Shift each transform (k, samples) by its own (x, y) in pixels."""
+    f = grid.positions[: samples.shape[1]].astype(np.float64) / grid.box
+    return samples * np.exp(-2j * np.pi * (shifts @ f.T))
+
+
+def maximise(
+    statistics: Statistics,
+    model: Model,
+    grid: PolarGrid,
+    mask: AnyArray,
+    *,
+    regularisation: float,
+    per_class_prior: bool,
+    center: float | None,
+    perturbation_rad: float,
+    largest_limit: int,
+    pixel_size_angstrom: float,
+    hard: bool,
+    norm: AnyArray | None,
+    particles_per_scale_group: AnyArray | None,
+    backend: Backend,
+    threads: int,
+) -> Model:
+    """The next model.
+
+    `center`: largest recentring of class averages in pixels, or None; `norm`: new residual amplitudes, or
+    None to keep; `particles_per_scale_group`: to correct the grey scale of micrographs, or None.
+    """
+    rings = statistics.denominator.shape[1]
+    turned = _turn_back(statistics, grid, rings, perturbation_rad)
+    samples, ssnr_used = wiener(turned, model, grid, per_class_prior)
+    references = reconstruct(samples, grid, mask, backend, threads)
+    if center is not None:
+        shifts = centre_of_mass_shift(references, center)
+        references = reconstruct(shift_samples(samples, shifts, grid), grid, mask, backend, threads)
+    shares = statistics.class_mass / statistics.class_mass.sum()
+    power = signal_power(samples, grid, rings)
+    tau2 = np.zeros((len(shares), grid.rings))
+    if per_class_prior:
+        tau2[:, :rings] = regularisation * power
+    else:
+        tau2[:, :rings] = 0.5 * regularisation * (shares @ power)
+    ssnr = np.zeros((len(shares), grid.rings))
+    ssnr[:, :rings] = ssnr_used * (ring_weights(model.limit, rings) > 0)
+    new = replace(
+        model,
+        references=references,
+        shares=shares,
+        tau2=tau2,
+        ssnr=ssnr,
+        refilled=0,
+    )
+    if not hard:
+        new = replace(
+            new,
+            sigma2=new_noise(statistics, model),
+            sigma_offset_px=new_sigma_offset(statistics, pixel_size_angstrom),
+        )
+        if norm is not None:
+            new = replace(new, norm=norm, mean_norm=float(np.mean(norm)))
+        if particles_per_scale_group is not None:
+            new = replace(new, scale=new_scale(statistics, model, particles_per_scale_group))
+    return replace(new, limit=next_limit(new, largest_limit))
+
+
+def _turn_back(statistics: Statistics, grid: PolarGrid, rings: int, angle: float) -> Statistics:
+    """Undo the small common turn of the references during the expectation."""
+    if angle == 0.0:
+        return statistics
+    _, m = grid.packed_order(rings)
+    return replace(
+        statistics,
+        numerator=statistics.numerator * np.exp(-1j * m * angle),
+        denominator=statistics.denominator * np.exp(-1j * np.array([0, 2, 4]) * angle),
+    )

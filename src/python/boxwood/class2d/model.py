@@ -1,0 +1,58 @@
+"""The model of a 2D classification: what an iteration starts from and what it leaves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from boxwood.typing import AnyArray
+
+
+@dataclass(frozen=True)
+class Model:
+    """References, their shares and the noise. Transforms are unscaled sums over pixels.
+
+    Attributes
+    ----------
+    references : (k, box, box) float32
+        Class averages in the grey scale of the images, masked.
+    shares : (k,) float64
+        Posterior mass of each class, summing to 1.
+    sigma2 : (groups, rings) float64
+        Power of the noise, mean |F|^2, on each ring.
+    tau2 : (k, rings) float64
+        Power of the signal prior on each ring.
+    ssnr : (k, rings) float64
+        Spectral signal-to-noise ratio of each class average.
+    sigma_offset_px : float
+        Standard deviation of the offsets along one axis.
+    limit : int
+        Last ring used in full by the next expectation.
+    norm : (n,) float64
+        Residual amplitude of each particle (norm correction), and `mean_norm` their mean.
+    scale : (micrographs,) float64
+        Grey-scale factor of each micrograph.
+    """
+
+    references: AnyArray
+    shares: AnyArray
+    sigma2: AnyArray
+    tau2: AnyArray
+    ssnr: AnyArray
+    sigma_offset_px: float
+    limit: int
+    norm: AnyArray
+    mean_norm: float
+    scale: AnyArray
+    refilled: int = 0
+
+    @property
+    def effective_classes(self) -> float:
+        """Exponential of the entropy of the shares."""
+        p = self.shares[self.shares > 0]
+        return float(np.exp(-(p * np.log(p)).sum()))
+
+    @property
+    def resolution_rings(self) -> AnyArray:
+        """(k,) last ring before the signal-to-noise ratio of the class falls below 1."""
+        below = np.concatenate([self.ssnr < 1, np.ones((len(self.ssnr), 1), dtype=bool)], axis=1)
+        return below.argmax(axis=1)

@@ -1,0 +1,95 @@
+"""What a 2D classification is told, as plain numbers."""
+
+from dataclasses import dataclass
+
+from boxwood.errors import InputError
+
+
+@dataclass(frozen=True)
+class Class2DParameters:
+    """Settings of `classify2d`; defaults are the tutorial's.
+
+    Attributes
+    ----------
+    classes, iterations : int
+    regularisation : float
+        RELION's T. With the balanced recipe the prior is common to all classes and T enters as T/2,
+        see docs/class2d.md.
+    mask_diameter_angstrom : float
+    psi_step_deg : float
+        Largest step; rounded down to 360 degrees over a number 2^a 3^b 5^c.
+    offset_range_px, offset_step_px : float
+    zero_mask : bool
+        Outside of the mask: zero, or noise of the current spectrum.
+    limit_resolution_angstrom : float or None
+        Frequencies beyond it are not used at all.
+    align, rotate : bool
+        Search offsets and angles; search angles.
+    fast_subsets : bool
+        Early iterations use part of the particles.
+    recipe : str
+        "balanced" keeps classes alive (docs/class2d.md, "Keeping classes alive"), "relion" is plain
+        expectation-maximisation with a prior per class.
+    offset_prior : str
+        "fixed" has both terms in Angstrom; "relion" repeats RELION's mixture of pixels and Angstrom.
+    norm_correction, scale_correction, center_classes : bool
+    seed : int
+    cut : float
+        (class, offset) pairs this many nats below an image's best are dropped from its posterior.
+    memory_gib : float
+        Transforms of the images are kept if they fit, else computed again in every iteration.
+    """
+
+    classes: int = 50
+    iterations: int = 25
+    regularisation: float = 2.0
+    mask_diameter_angstrom: float = 200.0
+    psi_step_deg: float = 6.0
+    offset_range_px: float = 5.0
+    offset_step_px: float = 1.0
+    zero_mask: bool = True
+    limit_resolution_angstrom: float | None = None
+    align: bool = True
+    rotate: bool = True
+    fast_subsets: bool = False
+    recipe: str = "balanced"
+    offset_prior: str = "fixed"
+    norm_correction: bool = True
+    scale_correction: bool = True
+    center_classes: bool = True
+    seed: int = 1
+    cut: float = 15.0
+    memory_gib: float = 4.0
+
+    def __post_init__(self) -> None:
+        positive = (
+            "classes",
+            "iterations",
+            "regularisation",
+            "mask_diameter_angstrom",
+            "psi_step_deg",
+            "offset_step_px",
+            "cut",
+            "memory_gib",
+        )
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be greater than 0")
+        if self.psi_step_deg > 36:
+            raise InputError(f"psi_step_deg is {self.psi_step_deg}; it must be at most 36")
+        if self.offset_range_px < 0:
+            raise InputError(f"offset_range_px is {self.offset_range_px}; it must be 0 or more")
+        if self.recipe not in ("balanced", "relion"):
+            raise InputError(f"recipe {self.recipe!r} is unknown; choose balanced or relion")
+        if self.offset_prior not in ("fixed", "relion"):
+            raise InputError(f"offset_prior {self.offset_prior!r} is unknown; choose fixed or relion")
+
+    @property
+    def hard_iterations(self) -> int:
+        """First iterations, in which every particle goes wholly to its best normalised correlation."""
+        return round(0.2 * self.iterations) if self.recipe == "balanced" else 0
+
+    @property
+    def last_refill(self) -> int:
+        """Last iteration after which weak classes are refilled."""
+        return int(0.65 * self.iterations) if self.recipe == "balanced" else 0

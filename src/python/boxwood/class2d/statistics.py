@@ -1,0 +1,44 @@
+"""What an expectation over some particles leaves behind. Statistics add."""
+
+from dataclasses import dataclass, fields
+
+from boxwood.typing import AnyArray
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Sums over particles; `a + b` are the sums over both sets.
+
+    Attributes
+    ----------
+    numerator : (k, coefficients) complex128
+        Sum of posterior x weight x CTF x image in the frame of the class, packed harmonics.
+    denominator : (k, rings, 3) complex128
+        Sum of posterior x weight x CTF^2, harmonics 0, 2, 4.
+    class_mass : (k,) float64
+    residual : (groups, rings) float64
+        Sum of the mean power of image minus model.
+    group_count : (groups,) float64
+    offset_square : float
+        Sum of squared offsets, pixel^2.
+    signal_image, signal_model : (micrographs,) float64
+        Sums of <model, image> and <model, model> where the signal is strong, for the scale correction.
+    count, log_likelihood, largest, entropy : float
+        Particles; sums of log-likelihood, largest probability, and entropy of the posterior.
+    """
+
+    numerator: AnyArray
+    denominator: AnyArray
+    class_mass: AnyArray
+    residual: AnyArray
+    group_count: AnyArray
+    offset_square: float
+    signal_image: AnyArray
+    signal_model: AnyArray
+    count: float
+    log_likelihood: float
+    largest: float
+    entropy: float
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        return Statistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
