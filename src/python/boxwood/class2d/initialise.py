@@ -4,7 +4,7 @@ import numpy as np
 
 from boxwood.backends import Backend
 from boxwood.class2d.expectation import Groups, batches
-from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct, signal_power
+from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarParticles
 from boxwood.typing import AnyArray
@@ -26,7 +26,6 @@ def initial_model(
     groups: Groups,
     micrographs: int,
     classes: int,
-    regularisation: float,
     pixel_size_angstrom: float,
     largest_limit: int,
     rng: np.random.Generator,
@@ -57,14 +56,13 @@ def initial_model(
     mean = np.repeat(grid.ring_mean(denominator, grid.rings), grid.ring_samples // 2, axis=1)
     average = numerator / (denominator + 0.1 * mean + 1e-20)
     ring = max(1, round(_FIRST_LIMIT * grid.box))
-    tau2 = 0.5 * regularisation * np.tile(signal_power(average, grid, grid.rings).mean(axis=0), (classes, 1))
     average *= np.repeat(low_pass(grid.rings, ring), grid.ring_samples // 2)
     references = reconstruct(average, grid, particles.mask, backend, threads)
     return Model(
         references=references,
         shares=np.full(classes, 1.0 / classes),
         sigma2=np.maximum(power, 1e-6 * power.max()),
-        tau2=tau2,
+        tau2=np.zeros((classes, grid.rings)),
         ssnr=np.where(np.arange(grid.rings) < ring, 1e3, 0.0) * np.ones((classes, 1)),
         sigma_offset_px=_FIRST_SIGMA_OFFSET_ANGSTROM / pixel_size_angstrom,
         limit=min(ring + LOOK_AHEAD, largest_limit),

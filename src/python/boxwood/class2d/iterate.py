@@ -8,7 +8,7 @@ import numpy as np
 from boxwood.backends import Backend, available_threads, get_backend
 from boxwood.class2d.expectation import Assignments, Groups, Search, expectation
 from boxwood.class2d.initialise import initial_model
-from boxwood.class2d.maximisation import maximise
+from boxwood.class2d.maximisation import Prior, maximise
 from boxwood.class2d.model import Model
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.particles import ArraySource, ImageSource, PolarParticles, usable
@@ -174,6 +174,9 @@ class Classification:
         )
         self.grid = PolarGrid(self.box, radius + MASK_EDGE_PX / 2, parameters.offset_range_px, self.box // 2 - 1)
         self.largest_limit = self._largest_limit()
+        # A prior common to all classes regularises small ones less, so it is given half the weight.
+        plain = parameters.recipe == "relion"
+        self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.5), per_class=plain)
         self.particles = PolarParticles(
             source, self.grid, self.mask, self._ctf(ctf_rows, ctf_mode), backend, threads, parameters.memory_gib
         )
@@ -215,7 +218,6 @@ class Classification:
             self.groups,
             int(self.groups.scale.max()) + 1,
             self.parameters.classes,
-            self.parameters.regularisation,
             self.pixel_size,
             self.largest_limit,
             self._rng(0),
@@ -265,8 +267,7 @@ class Classification:
             model,
             self.grid,
             self.mask,
-            regularisation=p.regularisation,
-            per_class_prior=p.recipe == "relion",
+            prior=self.prior,
             center=p.offset_range_px if p.center_classes and p.align else None,
             perturbation_rad=turn,
             largest_limit=self.largest_limit,

@@ -1,6 +1,6 @@
 """Maximisation: new class averages, noise, shares and corrections from the sums of an expectation."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,8 +37,8 @@ def reconstruct(samples: AnyArray, grid: PolarGrid, mask: AnyArray, backend: Bac
 
 
 def wiener(
-    statistics: Statistics, model: Model, grid: PolarGrid, per_class_prior: bool
-) -> tuple[AnyArray, AnyArray]:
+    statistics: Statistics, tau2_before: AnyArray, grid: PolarGrid, prior: "Prior"
+) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Class transforms on the samples of the rings in use, and the signal-to-noise ratio of each class.
 
     A = N / (D + 1 / tau2), docs/class2d.md, equations 13 and 14.
@@ -58,16 +58,36 @@ def wiener(
     denominator = grid.low_harmonics_on_samples(low, rings) * (inverse_count / per_sample)
     denominator = np.maximum(denominator, 0.0)
     mean = low[:, :, 0].real / area
-    tau2 = model.tau2[:, :rings]
+    floor = np.repeat(1e-3 * mean + 1e-20, grid.ring_samples[:rings] // 2, axis=1)
+    plain = signal_power(numerator / np.maximum(denominator, floor), grid, rings)
+    tau2 = prior.tau2(plain, mean, statistics.shares, tau2_before[:, :rings])
     ssnr = tau2 * mean
     inverse_tau2 = 1.0 / np.maximum(tau2, 1e-3 / np.maximum(mean, 1e-12))
     inverse_tau2[:, : FIRST_REGULARISED_RING - 1] = 0.0
-    prior = np.repeat(inverse_tau2, grid.ring_samples[:rings] // 2, axis=1)
-    # A denominator far below the ring's mean has no data behind it (RELION's floor of a thousandth).
-    floor = np.repeat(1e-3 * mean + 1e-20, grid.ring_samples[:rings] // 2, axis=1)
-    samples = numerator / np.maximum(denominator + prior, floor)
+    inverse = np.repeat(inverse_tau2, grid.ring_samples[:rings] // 2, axis=1)
+    samples = numerator / np.maximum(denominator + inverse, floor)
     samples[statistics.class_mass <= 1e-6] = 0.0
-    return samples, ssnr
+    return samples, tau2, ssnr
+
+
+@dataclass(frozen=True)
+class Prior:
+    """How the power of class averages becomes the prior of the next ones."""
+
+    weight: float
+    per_class: bool
+
+    def tau2(self, power: AnyArray, mean: AnyArray, shares: AnyArray, before: AnyArray) -> AnyArray:
+        """(k, rings) prior power from the (k, rings) power of plain averages and mean denominators.
+
+        Per class: the power of the reference before, as RELION does (in a ring that was not in use, the
+        power of the plain average). In common: what the plain averages have beyond their noise, in
+        proportion to shares.
+        """
+        if self.per_class:
+            return np.where(before > 0, before, self.weight * power)
+        signal = shares @ (power - 1.0 / np.maximum(mean, 1e-20))
+        return self.weight * np.tile(np.maximum(signal, 0.0), (len(power), 1))
 
 
 def signal_power(samples: AnyArray, grid: PolarGrid, rings: int) -> AnyArray:
@@ -135,8 +155,7 @@ def maximise(
     grid: PolarGrid,
     mask: AnyArray,
     *,
-    regularisation: float,
-    per_class_prior: bool,
+    prior: Prior,
     center: float | None,
     perturbation_rad: float,
     largest_limit: int,
@@ -154,18 +173,14 @@ def maximise(
     """
     rings = statistics.denominator.shape[1]
     turned = _turn_back(statistics, grid, rings, perturbation_rad)
-    samples, ssnr_used = wiener(turned, model, grid, per_class_prior)
+    samples, tau2_used, ssnr_used = wiener(turned, model.tau2, grid, prior)
     references = reconstruct(samples, grid, mask, backend, threads)
     if center is not None:
         shifts = centre_of_mass_shift(references, center)
         references = reconstruct(shift_samples(samples, shifts, grid), grid, mask, backend, threads)
-    shares = statistics.class_mass / statistics.class_mass.sum()
-    power = signal_power(samples, grid, rings)
+    shares = statistics.shares
     tau2 = np.zeros((len(shares), grid.rings))
-    if per_class_prior:
-        tau2[:, :rings] = regularisation * power
-    else:
-        tau2[:, :rings] = 0.5 * regularisation * (shares @ power)
+    tau2[:, :rings] = prior.weight * signal_power(samples, grid, rings) if prior.per_class else tau2_used
     ssnr = np.zeros((len(shares), grid.rings))
     ssnr[:, :rings] = ssnr_used * (ring_weights(model.limit, rings) > 0)
     new = replace(

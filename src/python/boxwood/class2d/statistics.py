@@ -42,3 +42,8 @@ class Statistics:
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def shares(self) -> AnyArray:
+        """(k,) posterior mass of each class, summing to 1."""
+        return self.class_mass / self.class_mass.sum()
