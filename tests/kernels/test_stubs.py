@@ -9,7 +9,7 @@ from boxwood import _core
 
 
 def stated(name: str) -> dict[str, list[str] | None]:
-    """Names in a stub; for functions with the names of their arguments."""
+    """Names in a stub; for functions with the names of the arguments that have one."""
     tree = ast.parse((Path(boxwood.__file__).parent / f"{name}.pyi").read_text())
     functions = {n.name: [a.arg for a in n.args.args] for n in tree.body if isinstance(n, ast.FunctionDef)}
     return functions | {n.target.id: None for n in tree.body if isinstance(n, ast.AnnAssign)}

@@ -1,6 +1,12 @@
-from boxwood.typing import DoubleArray, FloatArray
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from boxwood.typing import AnyArray, ComplexArray, DoubleArray, FloatArray
 
 __version__: str
+Signal = TypeVar("Signal", npt.NDArray[np.complex64], npt.NDArray[np.complex128])
 
 def simd() -> str: ...
 def lanes() -> int: ...
@@ -9,3 +15,31 @@ def compiled_simd() -> str: ...
 def runnable_simd() -> str: ...
 def available_threads() -> int: ...
 def ctf(rows: DoubleArray, frequencies: FloatArray, mode: int, threads: int) -> FloatArray: ...
+def fft(signals: Signal, /, sign: int, threads: int = 1) -> Signal: ...
+def polar_transform(
+    images: FloatArray,
+    shifts: AnyArray | None,
+    mask: FloatArray,
+    positions: FloatArray,
+    threads: int,
+) -> tuple[ComplexArray, FloatArray]: ...
+def polar_adjoint(samples: ComplexArray, positions: FloatArray, box: int, threads: int) -> FloatArray: ...
+def expectation(
+    images: ComplexArray,
+    ctf: FloatArray,
+    group: AnyArray,
+    weights: FloatArray,
+    scale: FloatArray,
+    ring_samples: AnyArray,
+    ring_harmonics: AnyArray,
+    references: ComplexArray,
+    power: ComplexArray,
+    phases: ComplexArray,
+    log_prior_offset: FloatArray,
+    log_prior_class: FloatArray,
+    log_prior_psi: FloatArray | None,
+    psi: int,
+    hard: bool,
+    cut: float,
+    threads: int,
+) -> dict[str, AnyArray]: ...
