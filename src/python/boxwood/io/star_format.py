@@ -1,0 +1,129 @@
+"""From tables to the text RELION writes, digit for digit.
+
+Floating-point numbers take 12 characters: ``%12.6f``, for negative ones ``%12.5f``; below 0.001 and above
+100,000 in magnitude ``%12.6e`` and ``%12.5e``. RELION cuts what is longer off, which turns 1e-105 into
+1.0e-10; here only digits of the fraction are ever cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from starfile.typing import DataBlock as Table
+
+from boxwood.errors import InputError
+from boxwood.io.labels import kind_of
+
+VERSIONS = {"3.1": 30001, "5": 50001}
+_ROWS = 4096  # rows formatted at once: enough to amortise, few enough to stay in the cache
+_FORMATS = np.array(["%12.6f", "%12.5f", "%12.6e", "%12.5e"])
+
+
+def table_header(name: str, dialect: str) -> str:
+    """The lines that open a table."""
+    if dialect not in VERSIONS:
+        raise InputError(f"dialect is '{dialect}', expected '3.1' or '5' (the version of RELION to write for).")
+    return f"\n# version {VERSIONS[dialect]}\n\ndata_{name}\n\n"
+
+
+def format_table(name: str, table: Table) -> Iterator[str]:
+    """The text of a table below its header, in pieces."""
+    try:
+        yield from (_format_loop(table) if isinstance(table, pd.DataFrame) else _format_list(table))
+    except _NotWritable as error:
+        raise InputError(f"table data_{name}: {error}") from None
+
+
+class _NotWritable(Exception):
+    pass
+
+
+def _format_list(values: dict[str, Any]) -> Iterator[str]:
+    width = max(map(len, values)) + 13
+    for label, value in values.items():
+        if kind_of(label) == "float" or (isinstance(value, float) and kind_of(label) != "str"):
+            text = _float(float(value))
+        elif isinstance(value, (int, np.integer, np.bool_)) and kind_of(label) != "str":
+            text = f"{int(value):12d}"
+        else:
+            text = _quoted(label, value)
+        yield f"_{label:<{width - 1}}{text}\n"
+    yield " \n"
+
+
+def _format_loop(table: pd.DataFrame) -> Iterator[str]:
+    yield "loop_ \n" + "".join(f"_{label} #{i} \n" for i, label in enumerate(table.columns, 1))
+    for start in range(0, len(table), _ROWS):
+        part = table.iloc[start : start + _ROWS]
+        columns, formats = zip(*(_column(label, part[label]) for label in part.columns), strict=True)
+        row = " ".join(formats) + " \n"
+        yield row * len(part) % tuple(chain.from_iterable(zip(*columns, strict=True)))
+    yield " \n"
+
+
+def _column(label: Any, column: pd.Series) -> tuple[list[Any], str]:
+    """Values of a column, and one format for all of them."""
+    kind = kind_of(label)
+    dtype = column.dtype
+    if kind == "str" or not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
+        if kind == "float":  # a column of Python objects that a caller built
+            return _floats(_numbers(label, column))
+        return [_quoted(label, value) for value in column], "%10s"
+    values = column.to_numpy()
+    if kind == "float" or (dtype.kind == "f" and kind is not None):
+        return _floats(values)
+    if dtype.kind == "f":
+        return [f"{value:.15g}" for value in values.tolist()], "%12s"
+    return values.tolist(), "%12d"
+
+
+def _numbers(label: str, column: pd.Series) -> np.ndarray[Any, Any]:
+    try:
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise _NotWritable(f"_{label} holds values that are not numbers; give a numeric column.") from None
+
+
+def _floats(values: np.ndarray[Any, Any]) -> tuple[list[Any], str]:
+    values = values.astype(np.float64)
+    size = np.abs(values)
+    code = (values < 0) + 2 * ((size > 1e5) | ((size < 1e-3) & (size > 0)))
+    odd = ((code < 2) & (size > 99999.4)) | ((code >= 2) & ~((size > 1e-99) & (size < 9e99)))
+    if not odd.any() and (code == code[0]).all():
+        return values.tolist(), str(_FORMATS[code[0]])
+    unique, where = np.unique(values, return_inverse=True)
+    if 2 * len(unique) < len(values):  # one defocus or scale for many rows
+        text = np.array([_float(value) for value in unique.tolist()], dtype=object)
+        return text[where].tolist(), "%s"
+    formats = _FORMATS[code].tolist()
+    text_all = [form % value for form, value in zip(formats, values.tolist(), strict=True)]
+    for i in np.flatnonzero(odd):
+        text_all[i] = _float(float(values[i]))
+    return text_all, "%s"
+
+
+def _float(value: float) -> str:
+    size = abs(value)
+    code = (value < 0) + 2 * (size > 1e5 or 0 < size < 1e-3)
+    text = str(_FORMATS[code]) % value
+    return text[:12] if "e" not in text else text
+
+
+def _quoted(label: Any, value: Any) -> str:
+    """Text as one value: quoted where it is empty, has spaces, or would be read as something else."""
+    text = str(value)
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        text = ""
+    if text and not text[0] in "\"'#_" and text.isprintable() and " " not in text and text != "loop_":
+        return text if not text.startswith("data_") or "/" in text else f'"{text}"'
+    if len(text.splitlines()) > 1 or "\n" in text or "\r" in text or "\0" in text or "\x1f" in text:
+        raise _NotWritable(f"_{label} has a line break in {text!r}; STAR rows are one line, so remove it.")
+    if '"' not in text:
+        return f'"{text}"'
+    if "'" not in text:
+        return f"'{text}'"
+    raise _NotWritable(f"_{label} has both kinds of quotes in {text!r}; remove one of them.")

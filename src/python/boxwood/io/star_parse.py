@@ -1,0 +1,316 @@
+"""From the bytes of a STAR file to tables.
+
+The body of a loop goes to pandas' C parser as it is when it is plain (no quotes, no comments). Otherwise,
+or when pandas stumbles, its lines are cut into values one by one, which also finds the line to blame.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from pandas.errors import ParserWarning
+from starfile.typing import DataBlock as Table
+
+from boxwood.errors import FileFormatError
+from boxwood.io.labels import kind_of
+
+# A quote opens only at the start of a value and closes only before white space, so don't is one value.
+_VALUE = re.compile(r""""(.*?)"(?=\s|$)|'(.*?)'(?=\s|$)|(#.*)|(\S+)""")
+_PLAIN_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d+)?|[+-]?\.\d+(?:[eE][+-]?\d+)?")
+_NAN = ["nan", "-nan", "NaN", "-NaN", "NAN", "+nan"]
+_INFINITE = {"inf", "-inf", "+inf", *_NAN}
+
+# RELION itself takes rows without these last columns, and other programs write such rows.
+_OPTIONAL_LAST = {"rlnPipeLineNodeTypeLabelDepth": "1"}
+
+_SEPARATOR = "\x1f"  # ASCII unit separator: stands in no text file
+
+
+def parse_star(data: bytes, source: str) -> dict[str, Table]:
+    """Parse a whole STAR file; `source` names it in errors. See `boxwood.io.star.read_star`."""
+    return _Parser(_clean(data, source), source).tables()
+
+
+def _clean(data: bytes, source: str) -> bytes:
+    """Refuse what is not text, and give every line the same end."""
+    if b"\0" in data:
+        raise FileFormatError(
+            f"{source} holds binary data and is no STAR file: give the .star file, not the images."
+        )
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise FileFormatError(
+                f"{source} line {line}: byte 0x{data[error.start]:02x} is not UTF-8 text; "
+                "convert the file, for example with iconv -f latin1 -t utf8."
+            ) from None
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data
+
+
+class _Parser:
+    """A position in the text, and the table it is in (for errors)."""
+
+    def __init__(self, data: bytes, source: str) -> None:
+        self.data = data
+        self.source = source
+        self.table = ""
+        self.next = 0  # where the next line starts
+        self.start = 0  # where the current line starts
+
+    def fail(self, reason: str, position: int | None = None) -> NoReturn:
+        line = self.data.count(b"\n", 0, self.start if position is None else position) + 1
+        table = f", table data_{self.table}" if self.table is not None else ""
+        raise FileFormatError(f"{self.source} line {line}{table}: {reason}")
+
+    def line(self) -> str | None:
+        """The next line with something on it, stripped, or None at the end of the file."""
+        while self.next < len(self.data):
+            self.start = self.next
+            end = self.data.find(b"\n", self.start)
+            end = len(self.data) if end < 0 else end
+            self.next = end + 1
+            text = self.data[self.start : end].strip()
+            if text and not text.startswith(b"#"):
+                return text.decode()
+        self.start = self.next
+        return None
+
+    def back(self) -> None:
+        """Read the current line again."""
+        self.next = self.start
+
+    def tables(self) -> dict[str, Table]:
+        found: dict[str, Table] = {}
+        while (line := self.line()) is not None:
+            if not line.startswith("data_"):
+                self.table = None  # type: ignore[assignment]
+                self.fail(
+                    f"expected a line data_NAME, found '{_short(line)}'; check that this is a STAR file."
+                )
+            self.table = line[5:].split("#")[0].strip()
+            if len(self.table.split()) > 1:
+                self.fail(f"a table's name is one word, not '{_short(self.table)}'; write data_NAME alone.")
+            if self.table in found:
+                self.fail("a second table of this name; rename or remove one of them.")
+            found[self.table] = self.block()
+        return found
+
+    def block(self) -> Table:
+        line = self.line()
+        if line == "loop_":
+            return self.loop()
+        if line is not None:
+            self.back()
+        return self.list()
+
+    def list(self) -> dict[str, Any]:
+        """Lines of a label and a value, up to the next table."""
+        values: dict[str, Any] = {}
+        while (line := self.line()) is not None:
+            if line.startswith("data_"):
+                self.back()
+                break
+            if not line.startswith("_"):
+                self.fail(f"expected a line '_label value', found '{_short(line)}'; remove or repair it.")
+            label, _, rest = line[1:].replace("\t", " ").partition(" ")
+            if not label or label in values:
+                self.fail(f"label '_{label}' is {'there twice' if label else 'empty'}; keep one.")
+            words = self.words(rest)
+            # Some programs leave values with spaces unquoted; with one value a line that is no riddle.
+            text = words[0] if len(words) == 1 else " ".join(words)
+            try:
+                values[label] = _value(label, text)
+            except ValueError:
+                self.fail(f"_{label} is '{_short(text)}', expected {_expected(label)}; correct it.")
+        return values
+
+    def words(self, text: str, position: int | None = None) -> list[str]:
+        """The values on one line, without quotes and comments."""
+        if '"' not in text and "'" not in text and "#" not in text:
+            return text.split()
+        words = []
+        for double, single, comment, plain in _VALUE.findall(text):
+            if comment:
+                break
+            if plain and plain[0] in "\"'":
+                self.fail(f"a quote is opened and not closed at '{_short(plain)}'; close it.", position)
+            words.append(double or single or plain)
+        return words
+
+    def loop(self) -> pd.DataFrame:
+        labels: list[str] = []
+        while (line := self.line()) is not None and line.startswith("_"):
+            label, *rest = line[1:].split(None, 1) or [""]
+            if rest and not rest[0].startswith("#"):
+                self.fail(f"label _{label} of a loop has a value; put values below the labels.")
+            if not label or label in labels:
+                self.fail(f"column '_{label}' is {'there twice' if label else 'without a name'}; keep one.")
+            labels.append(label)
+        if not labels:
+            self.fail("loop_ is not followed by labels; add lines '_label' or remove loop_.")
+        begin = self.start
+        self.next = self.end_of_loop(begin)
+        end = self.trimmed(begin, self.next)
+        if not any(self.data.find(mark, begin, end) >= 0 for mark in (b'"', b"'", b"#")):
+            try:
+                return _frame(_Window(self.data, begin, end), labels, r"\s+")
+            except (ValueError, OverflowError, ParserWarning):  # pandas' ParserError is a ValueError
+                pass  # the slow way can mend it, or says what is wrong and where
+        return self.slow_loop(begin, end, labels)
+
+    def end_of_loop(self, begin: int) -> int:
+        """Where the next line of a single word data_NAME starts, or the end of the file."""
+        at = self.data.find(b"data_", begin)
+        while at >= 0:
+            start = self.data.rfind(b"\n", 0, at) + 1
+            if not self.data[start:at].strip():
+                end = self.data.find(b"\n", at)
+                words = self.data[at : end if end >= 0 else None].split(None, 1)
+                if len(words) == 1 or words[1].startswith(b"#"):
+                    return start
+            at = self.data.find(b"data_", at + 5)
+        return len(self.data)
+
+    def trimmed(self, begin: int, end: int) -> int:
+        """The end of the last line that is neither blank nor a comment."""
+        while end > begin:
+            start = max(self.data.rfind(b"\n", begin, end) + 1, begin)
+            line = self.data[start:end].strip()
+            if line and not line.startswith(b"#"):
+                break
+            end = max(start - 1, begin)
+        return end
+
+    def slow_loop(self, begin: int, end: int, labels: list[str]) -> pd.DataFrame:
+        """Cut the lines here, count the values, then let pandas convert them."""
+        rows, positions, position = [], [], begin
+        for line in self.data[begin:end].decode().split("\n"):
+            words = self.words(line, position)
+            if len(words) > len(labels):  # a tab inside a value: RELION separates columns by spaces
+                spaced = [word for word in line.split(" ") if word]
+                words = spaced if len(spaced) == len(labels) else words
+            if len(words) == len(labels) - 1 > 0 and labels[-1] in _OPTIONAL_LAST:
+                words.append(_OPTIONAL_LAST[labels[-1]])
+            if words:
+                if len(words) != len(labels):
+                    self.fail(
+                        f"{len(words)} columns, the header has {len(labels)}; complete the row, or put values "
+                        "with spaces in double quotes.",
+                        position,
+                    )
+                rows.append(words)
+                positions.append(position)
+            position += len(line.encode()) + 1
+        text = "\n".join(map(_SEPARATOR.join, rows)).encode()
+        try:
+            return _frame(_Window(text, 0, len(text)), labels, _SEPARATOR)
+        except (ValueError, OverflowError, ParserWarning):
+            for words, where in zip(rows, positions, strict=True):
+                for label, word in zip(labels, words, strict=True):
+                    try:
+                        _value(label, word)
+                    except ValueError:
+                        self.fail(
+                            f"_{label} is '{_short(word)}', expected {_expected(label)}; correct it.", where
+                        )
+            raise
+
+
+class _Window(io.RawIOBase):
+    """Part of a buffer as a file, without the copy: a loop may have hundreds of megabytes."""
+
+    def __init__(self, data: bytes, begin: int, end: int) -> None:
+        self.rest = memoryview(data)[begin:end]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = min(len(buffer), len(self.rest))
+        buffer[:count] = self.rest[:count]
+        self.rest = self.rest[count:]
+        return count
+
+
+def _frame(body: _Window, labels: list[str], separator: str) -> pd.DataFrame:
+    """Typed columns of a loop whose rows have one value per label, or ValueError."""
+    kinds = {label: kind_of(label) for label in labels}
+    floats = [label for label, kind in kinds.items() if kind not in ("str", None)]
+    if not body.rest:
+        return pd.DataFrame({label: pd.Series(dtype=_dtype(kind)) for label, kind in kinds.items()})
+    # One more column than there are labels must stay empty: it shows rows that are too long.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParserWarning)
+        frame = pd.read_csv(
+            body,
+            sep=separator,
+            header=None,
+            names=[*labels, ""],
+            index_col=False,
+            dtype={**{label: "str" for label in labels}, **dict.fromkeys(floats, np.float64), "": "str"},
+            keep_default_na=False,
+            na_values=dict.fromkeys(floats, _NAN),
+            quoting=csv.QUOTE_NONE,
+            engine="c",
+            skip_blank_lines=separator == r"\s+",
+        )
+    extra, last = frame.pop(""), frame.iloc[:, -1]
+    if extra.ne("").any() or (separator == r"\s+" and last.eq("").any()):
+        raise ValueError("rows of different lengths")
+    for label, kind in kinds.items():
+        if kind in ("int", "bool"):
+            frame[label] = _integers(frame[label])
+        elif kind is None:
+            frame[label] = _inferred(frame[label])
+    return frame
+
+
+def _dtype(kind: str | None) -> Any:
+    return {"float": np.float64, "int": np.int64, "bool": np.int64}.get(kind or "", "str")
+
+
+def _integers(column: pd.Series) -> pd.Series:
+    """Whole numbers as int64; a fraction in an integer's column (some programs do that) stays a float."""
+    values = column.to_numpy()
+    whole = np.isfinite(values) & (np.abs(values) < 2.0**53)
+    if not whole.all() or (values != np.trunc(values)).any():
+        return column
+    return column.astype(np.int64)
+
+
+def _inferred(column: pd.Series) -> pd.Series:
+    """Numbers where every value is written as a plain number (0001 is not), text otherwise."""
+    unique = column.unique()
+    if not all(value in _INFINITE or _PLAIN_NUMBER.fullmatch(value) for value in unique):
+        return column
+    numbers = pd.Series([_value("", value) for value in unique], index=unique)
+    return column.map(numbers)
+
+
+def _value(label: str, text: str) -> Any:
+    """One value of a list, typed by its label; ValueError where it does not fit."""
+    kind = kind_of(label)
+    plain = text in _INFINITE or _PLAIN_NUMBER.fullmatch(text)
+    if kind == "str" or (kind is None and not plain):
+        return text
+    number = float(text.replace("_", "x"))  # Python would take 1_000
+    return int(number) if kind != "float" and number.is_integer() and "." not in text else number
+
+
+def _expected(label: str) -> str:
+    return "a number" if kind_of(label) == "float" else "a whole number"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
