@@ -39,3 +39,16 @@ def available_threads() -> int:
     from boxwood import _core
 
     return int(_core.available_threads())
+
+
+def cpu_status() -> dict[str, list[str]]:
+    """Instruction sets of the CPU kernels: which were compiled, which run here, which was chosen."""
+    from boxwood import _core
+    from boxwood.backends import cpu  # heeds BOXWOOD_SIMD
+
+    assert cpu.name == "cpu"
+    return {
+        "compiled": _core.compiled_simd().split(),
+        "runnable": _core.runnable_simd().split(),
+        "chosen": [_core.simd()],
+    }

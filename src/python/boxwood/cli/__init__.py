@@ -1,5 +1,5 @@
 """The `boxwood` command."""
 
+from boxwood.cli.command import main
 
-def main() -> int:
-    return 0
+__all__ = ["main"]

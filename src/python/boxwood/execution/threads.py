@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -36,7 +36,7 @@ def map_ordered(
     so that no thread writes files after the generator has ended.
     """
     pool = ThreadPoolExecutor(max_workers=max(1, threads))
-    waiting: deque = deque()
+    waiting: deque[tuple[Item, Future[Result | Failure]]] = deque()
     try:
         for item in items:
             waiting.append((item, pool.submit(_attempt, function, item)))

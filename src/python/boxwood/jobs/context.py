@@ -7,12 +7,15 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from boxwood.errors import BoxwoodError, JobAborted, JobError
 from boxwood.execution import Done, Failure, map_ordered
 from boxwood.jobs.reporter import Reporter, Silent
 from boxwood.project.names import below_job
+
+if TYPE_CHECKING:
+    from boxwood.jobs.job import JobResult
 
 ABORT_FILE = "RELION_JOB_ABORT_NOW"
 Item = TypeVar("Item")
@@ -136,6 +139,17 @@ class JobContext:
         if total and failed == total:
             raise JobError(f"none of the {total} {what}s could be used; the first because: {first}")
 
+    def run(self, name: str, **options: Any) -> JobResult:
+        """Run another job, for jobs that are made of jobs.
+
+        With `--output` it goes to a folder of its name below it, else it becomes a job of the project.
+        """
+        from boxwood.jobs.registry import load_job
+        from boxwood.jobs.runner import run_job
+
+        output = None if self.output == Path() else self.output / name
+        return run_job(load_job(name), options, output=output, threads=self.threads, reporter=self.reporter)
+
     @contextmanager
     def picture(self, name: str) -> Iterator[None]:
         """Run a block that draws; whatever goes wrong in it is a warning, never an error of the job."""
@@ -148,5 +162,5 @@ class JobContext:
         if isinstance(error, BoxwoodError | OSError):
             return str(error)
         # Not foreseen, so whoever mends it needs to know where it was.
-        self.reporter.event("trace", trace="".join(traceback.format_exception(error)))
+        self.reporter.event("trace", text="".join(traceback.format_exception(error)))
         return f"{type(error).__name__}: {error}"

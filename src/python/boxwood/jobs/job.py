@@ -51,26 +51,29 @@ class Job:
     ----------
     name : str
         The command; with underscores, the method of `Project`.
-    folder : str
-        RELION's folder of such jobs ("AutoPick").
     options : type
         A subclass of `Options`.
     run : callable
         ``run(options, context) -> JobResult``.
+    folder : str
+        RELION's folder of such jobs ("AutoPick").
     process : int
-        RELION 3's number of the job type: AutoPick 4, Extract 5, Select 7, Class2D 8.
+        RELION 3's number of the job type: AutoPick 4, Extract 5, Select 7, Class2D 8. None for what is
+        no RELION job: it gets no job folder, its `context.output` is the current folder or `--output`,
+        and it may run other jobs with `context.run`.
     label : str or callable
         RELION 4/5's label ("relion.autopick.log"); a callable finds it from the options.
     joboptions : dict
-        Joboptions that RELION's form has but no option of ours sets ("do_log": "Yes").
+        Joboptions that RELION's form has but no option of ours sets ("do_log": "Yes"). If "nr_threads" is
+        among them it becomes the number of threads.
     """
 
     name: str
-    folder: str
     options: type[Options]
     run: Callable[[Any, JobContext], JobResult]
-    process: int
-    label: str | Callable[[Any], str]
+    folder: str = ""
+    process: int | None = None
+    label: str | Callable[[Any], str] = ""
     joboptions: Mapping[str, str] = field(default_factory=dict)
 
     def type_label(self, options: Options) -> str:

@@ -9,7 +9,7 @@ from typing import IO, Any, Protocol
 
 
 class Reporter(Protocol):
-    """Receives what happens. Kinds: start, log, warning, error, progress, bad, result, end."""
+    """Receives what happens. Kinds: start, log, warning, error, trace, progress, bad, result, end."""
 
     def event(self, kind: str, **data: Any) -> None: ...
 
@@ -38,15 +38,21 @@ class JsonLines:
 class PlainLines:
     """Lines of text for files and pipes; progress at most every `every` seconds, and at the end.
 
-    Warnings and errors go to `errors`.
+    Warnings and errors go to `errors`, and with `traces` also where in the code they came from.
     """
 
     def __init__(
-        self, stream: IO[str] | None = None, errors: IO[str] | None = None, every: float = 10.0
+        self,
+        stream: IO[str] | None = None,
+        errors: IO[str] | None = None,
+        *,
+        every: float = 10.0,
+        traces: bool = False,
     ) -> None:
         self.stream = stream or sys.stdout
         self.errors = errors or sys.stderr
         self.every = every
+        self.traces = traces
         self._last = time.monotonic()
 
     def event(self, kind: str, **data: Any) -> None:
@@ -55,9 +61,9 @@ class PlainLines:
             if now - self._last < self.every and data["done"] < data["total"]:
                 return
             self._last = now
-        line = line_of(kind, data)
+        line = data["text"] if kind == "trace" and self.traces else line_of(kind, data)
         if line:
-            stream = self.errors if kind in ("warning", "error", "bad") else self.stream
+            stream = self.errors if kind in ("warning", "error", "bad", "trace") else self.stream
             print(line, file=stream, flush=True)
 
 
@@ -113,4 +119,6 @@ def line_of(kind: str, data: dict[str, Any]) -> str:
         return f"left out {data['name']}: {data['reason']}"
     if kind in ("warning", "error"):
         return f"{kind}: {data['text']}"
+    if kind == "trace":
+        return ""
     return str(data.get("text", ""))

@@ -3,49 +3,165 @@
 from __future__ import annotations
 
 import os
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from boxwood.errors import InputError
+from boxwood.errors import BoxwoodError, InputError, JobAborted
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
-from boxwood.jobs.reporter import Reporter, Silent
+from boxwood.jobs.place import Place, PlainFolder, ProjectJob, check_outputs
+from boxwood.jobs.reporter import Reporter, Silent, Tee
 from boxwood.options import Options
+from boxwood.project.job_files import read_settings
+from boxwood.project.names import job_folder
 
 
 def run_job(
     job: Job,
-    options: Options,
+    values: Mapping[str, Any],
     *,
+    project: str | os.PathLike[str] = ".",
     output: str | os.PathLike[str] | None = None,
+    alias: str | None = None,
     threads: int | None = None,
     reporter: Reporter | None = None,
-    continuing: bool = False,
+    continue_from: str | os.PathLike[str] | bool = False,
 ) -> JobResult:
-    """Run `job` in the folder `output`."""
-    from boxwood.backends import available_threads
+    """Run one job to its end.
 
-    check_inputs(options)
-    context = JobContext(
-        make_folder(output),
-        threads=threads or available_threads(),
-        reporter=reporter or Silent(),
-        continuing=continuing,
-    )
-    try:
-        return finish(job.run(options, context), context)
-    finally:
-        context.close()
+    Parameters
+    ----------
+    job : Job
+    values : mapping
+        Options by name. A continued job of a project already knows its own.
+    project : path
+        The project's folder. The job runs in it: all relative names are relative to this folder.
+    output : path, optional
+        Put just the files there, and keep no books. Without it the job becomes the next
+        "Type/jobNNN/" of the project, which is begun if there is none.
+    alias : str, optional
+    threads : int, optional
+        Default: the processors this process may use.
+    reporter : Reporter, optional
+    continue_from : path or bool
+        Go on in this job ("AutoPick/job006", or one of its files), or with True in `output`.
 
-
-def check_inputs(options: Options) -> None:
-    """Refuse input files that are not there, before anything is made.
+    Returns
+    -------
+    JobResult
 
     Raises
     ------
     InputError
+        If the options are wrong; nothing has been made then.
+    JobAborted
+        On Ctrl-C or RELION_JOB_ABORT_NOW; the text says how to go on.
+    JobError
     """
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; it must be at least 1")
+    with _in_folder(Path(project)):
+        earlier = _earlier_job(job, output, continue_from)
+        known = read_settings(Path(earlier), job.name) if earlier else {}
+        options = job.options.make({**known, **values})
+        _check_inputs(options)
+        place: Place
+        if job.process is None or output is not None:
+            if alias:
+                raise InputError("an alias belongs to a job of a project; leave out --output or --alias")
+            place = PlainFolder(job, output or ".")
+        else:
+            place = ProjectJob(job, alias=alias, earlier=earlier)
+        result = _run_in(place, job, options, threads, reporter or Silent(), continue_from)
+    # The caller is in another folder than the job was.
+    files = {name: Path(project) / path for name, path in result.files.items()}
+    return replace(result, output=Path(project) / result.output, files=files)
+
+
+def _run_in(
+    place: Place,
+    job: Job,
+    options: Options,
+    threads: int | None,
+    reporter: Reporter,
+    continue_from: str | os.PathLike[str] | bool,
+) -> JobResult:
+    from boxwood.backends import available_threads
+
+    threads = threads or available_threads()
+    place.start(options, threads)
+    named = isinstance(continue_from, str | os.PathLike) and Path(continue_from).is_file()
+    context = JobContext(
+        place.folder,
+        threads=threads,
+        dialect=place.dialect,
+        continuing=continue_from is not False,
+        continue_from=Path(str(continue_from)) if named else None,
+        reporter=Tee(reporter, place.open_log()),
+    )
+    status = "Failed"
+    try:
+        context.reporter.event("start", job=job.name, output=context.name, text=_opening(job, context))
+        result = replace(job.run(options, context), output=place.folder, bad=tuple(context.bad_inputs))
+        check_outputs(context)
+        status = "Succeeded"
+        _conclude(result, context)
+        return result
+    except (KeyboardInterrupt, JobAborted) as stop:
+        status = "Aborted"
+        context.close()
+        if job.process is None and isinstance(stop, JobAborted):
+            raise  # one of its jobs was stopped and has said how to go on
+        text = f"stopped; every file in {context.name} is whole. Go on with: {place.how_to_continue(options)}"
+        place.log.event("error", text=text)
+        raise JobAborted(text) from stop
+    except Exception as error:
+        if not isinstance(error, BoxwoodError):
+            place.log.event("trace", text="".join(traceback.format_exception(error)))
+        place.log.event("error", text=str(error) or type(error).__name__)
+        raise
+    finally:
+        context.close()
+        place.end(status, context)
+        reporter.event("end", job=job.name, output=context.name, status=status)
+
+
+def _opening(job: Job, context: JobContext) -> str:
+    if job.process is None:
+        return ""
+    return f"{job.name} in {context.name} with {context.threads} thread{'s' * (context.threads > 1)}"
+
+
+def _conclude(result: JobResult, context: JobContext) -> None:
+    """Say what was made, and name what was left out."""
+    if result.bad:
+        names = "; ".join(f"{name} ({reason})" for name, reason in result.bad)
+        context.warn(f"{len(result.bad)} input{'s' * (len(result.bad) > 1)} left out: {names}")
+    context.reporter.event(
+        "result", text=result.summary, output=context.name, files=result.files, values=result.values
+    )
+
+
+def _earlier_job(
+    job: Job, output: str | os.PathLike[str] | None, continue_from: str | os.PathLike[str] | bool
+) -> str | None:
+    """Return the job folder to go on in, if it is one of the project."""
+    if continue_from is False or output is not None or job.process is None:
+        return None
+    if continue_from is True:
+        raise InputError(f"say which job to continue: --continue {job.folder}/jobNNN, or also give --output")
+    folder = job_folder(str(continue_from))
+    if not Path(str(continue_from)).exists() or folder is None or not folder.startswith(job.folder + "/"):
+        raise InputError(f"{continue_from} is no {job.folder} job of the project in {Path.cwd()}")
+    return folder
+
+
+def _check_inputs(options: Options) -> None:
+    """Refuse input files that are not there, before anything is made."""
     for declared in options.declared():
         value: Any = getattr(options, declared.name)
         if declared.input and value is not None:
@@ -54,18 +170,16 @@ def check_inputs(options: Options) -> None:
                     raise InputError(f"{declared.name}: there is no file {path} (looked in {Path.cwd()})")
 
 
-def make_folder(path: str | os.PathLike[str] | None) -> Path:
-    """Create a folder for output, or say why that is impossible."""
-    folder = Path(path or ".")
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """Work in `folder`, as RELION's programs do in their project."""
+    before = Path.cwd()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
     except OSError as error:
-        raise InputError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"the folder {folder} cannot be written to; choose another with --output")
-    return folder
-
-
-def finish(result: JobResult, context: JobContext) -> JobResult:
-    """Fill in what the framework knows."""
-    return replace(result, output=context.output, bad=tuple(context.bad_inputs))
+        raise InputError(f"the project folder {folder} cannot be used: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -33,9 +33,10 @@ class Option:
     choices : tuple of str
     flag : str
         Of the RELION program, for the reference documentation.
-    joboption : str, tuple of str, or callable
-        RELION's joboption(s) that hold this value in job.star. A callable turns a value that RELION
-        spreads over several joboptions into a dict of them.
+    joboption : str, (str, str) or callable
+        RELION's joboption that holds this value in job.star; a pair if RELION 4 and later have another
+        name ("" for none) than RELION 3. A callable turns a value that RELION spreads over several
+        joboptions into a dict of them.
     unset : str or None
         What RELION's job.star says for None; default -1 for numbers and "" for text.
     input : str
@@ -59,7 +60,7 @@ class Option:
     choices: tuple[str, ...] = ()
     group: str = "Job"
     flag: str = ""
-    joboption: str | tuple[str, ...] | Callable[[Any], Mapping[str, str]] = ()
+    joboption: str | tuple[str, str] | Callable[[Any], Mapping[str, str]] = ""
     unset: str | None = None
     input: str = ""
     positional: bool = False

@@ -1,0 +1,5 @@
+import sys
+
+from boxwood.cli.command import main
+
+sys.exit(main())

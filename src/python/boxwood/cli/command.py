@@ -1,0 +1,136 @@
+"""Read the command line, run the job, and turn how it ended into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from boxwood.errors import BoxwoodError, InputError, JobAborted
+from boxwood.jobs.registry import JOBS, load_job
+from boxwood.options.arguments import ArgumentParser, add_arguments, given_values
+
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+_EPILOG = """\
+`boxwood COMMAND --help` explains the options of a command. A job becomes the next Type/jobNNN/ of the RELION
+project in the current folder, or puts just its files into --output DIR.
+
+exit codes: 0 success, 1 the job failed, 2 wrong options or input, 130 stopped (Ctrl-C, abort file)"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `boxwood` with these arguments (default: the process's) and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except BoxwoodError as error:
+        if "--json" in words:
+            print(json.dumps({"event": "error", "text": str(error)}), flush=True)
+        print(f"boxwood: {error}", file=sys.stderr)
+        if isinstance(error, JobAborted):
+            return INTERRUPTED
+        return WRONG_USE if isinstance(error, InputError) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, `head` say, has had enough
+        sys.stderr.close()
+        return FAILED
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] not in ("info", *JOBS):
+        parser = _overview()
+        if not words:
+            parser.print_help()
+            return WRONG_USE
+        if words[0].startswith("-"):
+            parser.parse_args(words)  # --help, --version, or an error
+        close = difflib.get_close_matches(words[0], ("info", *JOBS), n=1)
+        guess = f"did you mean {close[0]}?" if close else "`boxwood --help` lists them"
+        raise InputError(f"there is no command {words[0]!r}; {guess}")
+    if words[0] == "info":
+        from boxwood.cli.info import info
+
+        return info(words[1:])
+    return _run(words[0], words[1:])
+
+
+def _overview() -> argparse.ArgumentParser:
+    summaries = {**{name: summary for name, (_, summary) in JOBS.items()}, "info": "versions, processor, GPU"}
+    listing = "\n".join(f"  {name:<19} {summary}" for name, summary in summaries.items())
+    parser = ArgumentParser(
+        prog="boxwood",
+        usage="boxwood COMMAND [options]",
+        description="From cryo-EM micrographs to 2D class averages and picking templates.\n\ncommands:\n"
+        + listing,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from boxwood import __version__
+
+        print(f"boxwood {__version__}")
+        parser.exit()
+
+
+def job_parser(name: str) -> ArgumentParser:
+    """Return the parser of one job's command line."""
+    job = load_job(name)
+    parser = ArgumentParser(prog=f"boxwood {name}", description=JOBS[name][1])
+    add_arguments(parser, job.options)
+    running = parser.add_argument_group("Running")
+    where = "put just the files into this folder"
+    if job.process is not None:
+        where += " (default: the next job of the RELION project here)"
+        running.add_argument("--alias", metavar="NAME", help="name of the job beside its number")
+        running.add_argument(
+            "--continue",
+            dest="continue_from",
+            nargs="?",
+            const=True,
+            default=False,
+            metavar="JOB",
+            help="go on in this job folder (Type/jobNNN, or a file in it), or in --output",
+        )
+    running.add_argument("--output", metavar="DIR", help=where)
+    running.add_argument("--threads", type=int, metavar="N", help="default: all processors")
+    running.add_argument("--json", action="store_true", help="write events as JSON lines, for programs")
+    return parser
+
+
+def _run(name: str, words: list[str]) -> int:
+    parsed = job_parser(name).parse_args(words)
+    job = load_job(name)
+
+    from boxwood.jobs.reporter import JsonLines, PlainLines, Reporter, Terminal
+    from boxwood.jobs.runner import run_job
+
+    reporter: Reporter = PlainLines()
+    if parsed.json:
+        reporter = JsonLines()
+    elif sys.stdout.isatty():
+        reporter = Terminal()
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    run_job(
+        job,
+        given_values(parsed, job.options),
+        output=parsed.output,
+        alias=getattr(parsed, "alias", None),
+        threads=parsed.threads,
+        reporter=reporter,
+        continue_from=getattr(parsed, "continue_from", False),
+    )
+    return 0
+
+
+def _as_interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,103 @@
+"""The project as a Python object, with every job as a method."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+from boxwood.jobs.job import JobResult
+from boxwood.jobs.registry import JOBS, load_job
+from boxwood.jobs.reporter import Reporter
+from boxwood.jobs.runner import run_job
+
+
+class Project:
+    """A RELION project folder; every job is a method.
+
+    >>> project = Project("my_project")                                             # doctest: +SKIP
+    >>> picks = project.autopick(micrographs="CtfFind/job003/micrographs_ctf.star",
+    ...                          min_diameter=150, max_diameter=180)                # doctest: +SKIP
+    >>> picks.files["coordinates"], picks.tables["summary"]                         # doctest: +SKIP
+
+    Parameters
+    ----------
+    path : path
+        Begun as a RELION 3.1 project by the first job, if there is none.
+    threads : int, optional
+        Default: the processors this process may use.
+    reporter : Reporter, optional
+        Who hears about progress (see `boxwood.jobs.reporter`); default nobody.
+
+    Notes
+    -----
+    Names of files are relative to the project's folder, as in RELION, and a job changes into that folder
+    while it runs: run jobs of several projects in several processes, not threads.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ".",
+        *,
+        threads: int | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.threads = threads
+        self.reporter = reporter
+
+    def job(
+        self,
+        name: str,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        alias: str | None = None,
+        threads: int | None = None,
+        continue_from: str | os.PathLike[str] | bool = False,
+        **options: Any,
+    ) -> JobResult:
+        """Run the job called `name`; the arguments are those of `boxwood.jobs.runner.run_job`."""
+        return run_job(
+            load_job(name),
+            options,
+            project=self.path,
+            output=output,
+            alias=alias,
+            threads=threads or self.threads,
+            reporter=self.reporter,
+            continue_from=continue_from,
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.replace("_", "-") not in JOBS:
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}; its jobs are {', '.join(JOBS)}"
+            )
+        return _method(self, name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name.replace("-", "_") for name in JOBS)]
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.path)!r})"
+
+
+def _method(project: Project, name: str) -> Any:
+    """Return the job as a function with a signature and a docstring made from its options."""
+    job = load_job(name)
+
+    def run(**options: Any) -> JobResult:
+        return project.job(name, **options)
+
+    declared = [o for o in job.options.declared() if not o.refused]
+    run.__name__ = run.__qualname__ = name
+    lines = [f"    {o.name} : {o.expected}\n        {o.help}" for o in declared]
+    run.__doc__ = "\n".join([f"Run {job.name}: {JOBS[job.name][1]}.", "", "Options", *lines])
+    empty = inspect.Parameter.empty
+    parameters = [
+        inspect.Parameter(o.name, inspect.Parameter.KEYWORD_ONLY, default=empty if o.required else o.default)
+        for o in declared
+    ]
+    run.__signature__ = inspect.Signature(parameters, return_annotation=JobResult)  # type: ignore[attr-defined]
+    return run

@@ -1,0 +1,141 @@
+"""Where a job's files go: a folder of the user's choice, or the next job folder of a RELION project."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from boxwood.errors import InputError, JobError
+from boxwood.jobs.context import JobContext
+from boxwood.jobs.job import Job
+from boxwood.jobs.reporter import PlainLines, Reporter, Silent
+from boxwood.options import Options
+from boxwood.options.arguments import as_command
+from boxwood.options.joboptions import joboptions
+from boxwood.project import job_files
+from boxwood.project.folder import JobType, ProjectFolder
+
+# RELION's "Running" tab: these jobs run here, by themselves.
+_RUNNING = {"do_queue": "No", "min_dedicated": "1", "other_args": ""}
+
+
+class Place(Protocol):
+    """The folder of one run of a job, and the books kept about it."""
+
+    dialect: str
+    log: Reporter
+
+    @property
+    def folder(self) -> Path: ...
+    def start(self, options: Options, threads: int) -> None: ...
+    def open_log(self) -> Reporter: ...
+    def end(self, status: str, context: JobContext) -> None: ...
+    def how_to_continue(self, options: Options) -> str: ...
+
+
+class PlainFolder:
+    """A folder that gets just the files; the current folder for what is no RELION job."""
+
+    def __init__(self, job: Job, folder: str | os.PathLike[str]) -> None:
+        self.job = job
+        self.folder = Path(folder)
+        self.log: Reporter = Silent()
+        project = ProjectFolder()
+        self.dialect = project.pipeline().dialect if project.exists else "3.1"
+
+    def start(self, options: Options, threads: int) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"the folder {self.folder} cannot be made ({error.strerror}); choose another"
+            ) from error
+        if not os.access(self.folder, os.W_OK):
+            raise InputError(f"the folder {self.folder} cannot be written to; choose another")
+        (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
+
+    def open_log(self) -> Reporter:
+        return self.log
+
+    def end(self, status: str, context: JobContext) -> None:
+        (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
+
+    def how_to_continue(self, options: Options) -> str:
+        words = [*as_command(options), "--output", str(self.folder), "--continue"]
+        return shlex.join(["boxwood", self.job.name, *words])
+
+
+class ProjectJob:
+    """The next "Type/jobNNN/" of the RELION project in the current folder, or an earlier one continued."""
+
+    def __init__(self, job: Job, *, alias: str | None = None, earlier: str | None = None) -> None:
+        self.job = job
+        self.alias = alias
+        self.name = earlier or ""
+        self.continuing = earlier is not None
+        self.project = ProjectFolder()
+        self.dialect = self.project.pipeline().dialect
+        self.files = ExitStack()
+        self.log: Reporter = Silent()
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.name)
+
+    def start(self, options: Options, threads: int) -> None:
+        assert self.job.process is not None
+        kind = JobType(self.job.folder, self.job.process, self.job.type_label(options))
+        generation = self.project.pipeline().generation
+        fields = {**_RUNNING, **self.job.joboptions, **joboptions(options, generation)}
+        if "nr_threads" in fields:
+            fields["nr_threads"] = str(threads)
+        if self.continuing:
+            self.project.restart_job(self.name, kind, joboptions=fields, inputs=_inputs(options))
+        else:
+            self.name = self.project.start_job(
+                kind, joboptions=fields, inputs=_inputs(options), alias=self.alias
+            )
+        command = ["boxwood", self.job.name, *as_command(options)]
+        if self.continuing:
+            command += ["--continue", self.name]
+        job_files.append_note(self.folder, [shlex.join(command)])
+        job_files.write_settings(self.folder, self.job.name, options.as_dict())
+
+    def open_log(self) -> Reporter:
+        out = self.files.enter_context((self.folder / "run.out").open("a", encoding="utf-8"))
+        err = self.files.enter_context((self.folder / "run.err").open("a", encoding="utf-8"))
+        self.log = PlainLines(out, err, traces=True)
+        return self.log
+
+    def end(self, status: str, context: JobContext) -> None:
+        self.files.close()
+        outputs = [(path, kind) for path, kind in context.outputs if Path(path).exists()]
+        self.project.end_job(self.name, status, inputs=context.inputs, outputs=outputs)
+
+    def how_to_continue(self, options: Options) -> str:
+        return shlex.join(["boxwood", self.job.name, "--continue", self.name])
+
+
+def _inputs(options: Options) -> Iterable[tuple[str, str]]:
+    """Input nodes: the options that name files."""
+    for declared in options.declared():
+        value = getattr(options, declared.name)
+        if declared.input and value is not None:
+            for path in declared.kind.parts(value):
+                yield str(path), declared.input
+
+
+def check_outputs(context: JobContext) -> None:
+    """Make sure that what a job says it made is there, as RELION does.
+
+    Raises
+    ------
+    JobError
+    """
+    missing = [path for path, _ in context.outputs if not Path(path).exists()]
+    if missing:
+        raise JobError(f"{', '.join(missing)} should have been written but is not there")

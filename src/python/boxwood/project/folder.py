@@ -1,0 +1,159 @@
+"""A RELION project: the folder with default_pipeline.star, and its jobs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boxwood.errors import InputError
+from boxwood.project import job_files
+from boxwood.project.alias import check_alias, link_alias
+from boxwood.project.lock import pipeline_lock
+from boxwood.project.names import canonical, job_folder
+from boxwood.project.pipeline import Pipeline
+
+PIPELINE = "default_pipeline.star"
+
+
+@dataclass(frozen=True)
+class JobType:
+    """RELION's names of a kind of job: folder "AutoPick", number 4, label "relion.autopick.log"."""
+
+    folder: str
+    number: int
+    label: str
+
+
+class ProjectFolder:
+    """Keeps the books of a RELION project; the jobs themselves are run elsewhere.
+
+    The pipeline file is read again for every change, with RELION's lock held, so that RELION and
+    boxwood may both work in a project.
+    """
+
+    def __init__(self, root: str | os.PathLike[str] = ".", lock_patience_seconds: float = 120.0) -> None:
+        self.root = Path(root)
+        self.patience = lock_patience_seconds
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(f"{self.root} is a file, not a project folder")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a pipeline file already."""
+        return (self.root / PIPELINE).exists()
+
+    def pipeline(self) -> Pipeline:
+        """Read the pipeline; a new project speaks RELION 3.1."""
+        return Pipeline.read(self.root / PIPELINE) if self.exists else Pipeline()
+
+    def start_job(
+        self,
+        kind: JobType,
+        *,
+        joboptions: Mapping[str, str],
+        inputs: Iterable[tuple[str, str]],
+        alias: str | None = None,
+    ) -> str:
+        """Make the next job folder, enter it as running, and return its name "Type/jobNNN/"."""
+        with self._edit() as pipeline:
+            full_alias = check_alias(alias, kind.folder, self.root, pipeline.aliases()) if alias else None
+            number = pipeline.counter
+            while (self.root / (name := f"{kind.folder}/job{number:03d}/")).exists():
+                number += 1
+            (self.root / name).mkdir(parents=True)
+            pipeline.counter = number + 1
+            pipeline.add_process(name, kind.number, kind.label)
+            self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
+            if full_alias:
+                link_alias(full_alias, name, self.root)
+                pipeline.set_alias(name, full_alias)
+        return name
+
+    def restart_job(
+        self, name: str, kind: JobType, *, joboptions: Mapping[str, str], inputs: Iterable[tuple[str, str]]
+    ) -> None:
+        """Enter an existing job as running again."""
+        with self._edit() as pipeline:
+            if pipeline.process(name) is None:
+                raise InputError(f"{name} is no job of the project in {self.root.resolve()}")
+            job_files.clear_markers(self.root / name)
+            pipeline.set_status(name, "Running")
+            self._enter(pipeline, name, kind, joboptions, inputs, continuing=True)
+
+    def end_job(
+        self,
+        name: str,
+        status: str,
+        inputs: Iterable[tuple[str, str]] = (),
+        outputs: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Enter how a job ended and which files it made, and leave RELION's marker in its folder."""
+        folder = self.root / name
+        (folder / job_files.ABORT_NOW).unlink(missing_ok=True)
+        (folder / job_files.MARKERS[status]).touch()
+        with self._edit() as pipeline:
+            pipeline.set_status(name, status)
+            alias = str((pipeline.process(name) or {}).get("rlnPipeLineProcessAlias", "None"))
+            self._add_inputs(pipeline, name, inputs)
+            for path, node_kind in outputs:
+                node = canonical(path, self.root)
+                if pipeline.add_output(name, node, node_kind):
+                    self._touch_node(node, pipeline.node_type(node_kind), alias)
+            pipeline.only(name).write(folder / "job_pipeline.star")
+        shutil.copyfile(self.root / PIPELINE, folder / PIPELINE)
+
+    def _enter(
+        self,
+        pipeline: Pipeline,
+        name: str,
+        kind: JobType,
+        joboptions: Mapping[str, str],
+        inputs: Iterable[tuple[str, str]],
+        continuing: bool,
+    ) -> None:
+        self._add_inputs(pipeline, name, inputs)
+        folder = self.root / name
+        job_files.write_job_star(
+            folder,
+            generation=pipeline.generation,
+            number=kind.number,
+            label=kind.label,
+            joboptions=joboptions,
+            continuing=continuing,
+        )
+        pipeline.only(name).write(folder / "job_pipeline.star")
+
+    def _add_inputs(self, pipeline: Pipeline, name: str, inputs: Iterable[tuple[str, str]]) -> None:
+        for path, kind in inputs:
+            nodes = [canonical(path, self.root)]
+            if (self.root / path).is_dir():  # a job stands for the files of this kind that it made
+                nodes = pipeline.outputs_of(job_folder(path, self.root) or "", kind)
+            for node in nodes:
+                pipeline.add_input(name, node, kind)
+
+    def _touch_node(self, node: str, node_type: Any, alias: str) -> None:
+        """Leave the empty file by which RELION's file browser finds nodes of one type."""
+        folder = job_folder(node) or ""
+        kind = str(node_type).split(".")[0]
+        shown = alias if alias != "None" else folder
+        path = self.root / ".Nodes" / kind / shown / node.removeprefix(folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    @contextmanager
+    def _edit(self) -> Iterator[Pipeline]:
+        """Read, change and write the pipeline with RELION's lock held; nothing is written on an error."""
+        with pipeline_lock(self.root, self.patience):
+            pipeline = self.pipeline()
+            for name in pipeline.running():  # as RELION does: jobs say by a marker that they have ended
+                status = job_files.exit_status(self.root / name)
+                if status:
+                    pipeline.set_status(name, status)
+            yield pipeline
+            pipeline.write(self.root / PIPELINE)
+            (self.root / ".pipeline_has_changed").touch()

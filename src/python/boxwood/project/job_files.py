@@ -1,0 +1,87 @@
+"""The files of one job folder that keep its history: job.star, note.txt, exit markers."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from boxwood.errors import InputError
+from boxwood.io.star import write_star
+
+SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{how}" for how in ("SUCCESS", "FAILURE", "ABORTED"))
+ABORT_NOW = "RELION_JOB_ABORT_NOW"
+MARKERS = {"Succeeded": SUCCESS, "Failed": FAILURE, "Aborted": ABORTED}
+SETTINGS = ".boxwood.json"
+
+
+def write_job_star(
+    folder: Path,
+    *,
+    generation: int,
+    number: int,
+    label: str,
+    joboptions: Mapping[str, str],
+    continuing: bool,
+) -> None:
+    """Write job.star, from which RELION's form is filled."""
+    kind: dict[str, Any] = {"rlnJobType": number} if generation == 3 else {"rlnJobTypeLabel": label}
+    kind["rlnJobIsContinue"] = int(continuing)
+    if generation == 5:
+        kind["rlnJobIsTomo"] = 0
+    names = sorted(joboptions)
+    values = pd.DataFrame(
+        {"rlnJobOptionVariable": names, "rlnJobOptionValue": [joboptions[name] for name in names]},
+        dtype=object,
+    )
+    tables = {"job": kind, "joboptions_values": values}
+    write_star(folder / "job.star", tables, dialect="5" if generation == 5 else "3.1")
+
+
+def write_settings(folder: Path, job: str, values: Mapping[str, Any]) -> None:
+    """Keep all options by their own names, for `--continue`."""
+    path = folder / SETTINGS
+    temporary = path.with_suffix(".tmp")
+    text = json.dumps({"job": job, "options": dict(values)}, default=str, indent=1)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_settings(folder: Path, job: str) -> dict[str, Any]:
+    """Return the options of an earlier run in this folder; none if it was RELION's.
+
+    Raises
+    ------
+    InputError
+        If the folder is of another kind of job.
+    """
+    path = folder / SETTINGS
+    if not path.exists():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["job"] != job:
+        raise InputError(f"{folder} is a job of `boxwood {found['job']}`, not of `boxwood {job}`")
+    return dict(found["options"])
+
+
+def append_note(folder: Path, commands: Sequence[str]) -> None:
+    """Say in note.txt what was run and when, as RELION does."""
+    lines = ["", f" ++++ Executing new job on {time.ctime()}", " ++++ with the following command(s): "]
+    with open(folder / "note.txt", "a", encoding="utf-8") as file:
+        file.write("\n".join([*lines, *commands, " ++++ "]) + "\n")
+
+
+def clear_markers(folder: Path) -> None:
+    """Remove what an earlier run of this job left to say how it ended."""
+    for name in (*MARKERS.values(), ABORT_NOW):
+        (folder / name).unlink(missing_ok=True)
+
+
+def exit_status(folder: Path) -> str | None:
+    """Return how the job ended, by its marker; None if it has not."""
+    return next((status for status, name in MARKERS.items() if (folder / name).exists()), None)

@@ -1,0 +1,208 @@
+"""default_pipeline.star: which jobs a project has, and what they hand to one another."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from boxwood.errors import FileFormatError
+from boxwood.io.star import read_star, write_star
+from boxwood.project.nodes import NODE_KINDS
+
+GENERAL, PROCESSES, NODES = "pipeline_general", "pipeline_processes", "pipeline_nodes"
+INPUTS, OUTPUTS = "pipeline_input_edges", "pipeline_output_edges"
+_NAME, _ALIAS = "rlnPipeLineProcessName", "rlnPipeLineProcessAlias"
+_NODE, _PROCESS = "rlnPipeLineNodeName", "rlnPipeLineEdgeProcess"
+_COUNTER = "rlnPipeLineJobCounter"
+# RELION 3 numbers them in this order, RELION 4 and 5 use the words.
+STATUSES = ("Running", "Scheduled", "Succeeded", "Failed", "Aborted")
+
+
+@dataclass
+class Pipeline:
+    """The tables of a pipeline file, in the dialect they were found in.
+
+    Attributes
+    ----------
+    generation : int
+        3, 4 or 5: the RELION that wrote the file.
+    tables : dict
+        As read; tables, columns and rows that are not ours are written back unchanged.
+    """
+
+    generation: int = 3
+    tables: dict[str, Any] = field(default_factory=lambda: {GENERAL: {_COUNTER: 1}})
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Pipeline:
+        """Read a pipeline file.
+
+        Raises
+        ------
+        FileFormatError
+        """
+        tables = dict(read_star(path))
+        if not isinstance(tables.get(GENERAL), dict) or _COUNTER not in tables[GENERAL]:
+            raise FileFormatError(
+                f"{path} has no table data_{GENERAL} with _{_COUNTER}, so it is no pipeline of RELION; "
+                "restore it from the default_pipeline.star in the newest job folder"
+            )
+        return cls(_generation(path, tables), tables)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write in the dialect of `generation`, whole or not at all."""
+        tables = {n: t for n, t in self.tables.items() if isinstance(t, dict) or len(t)}
+        write_star(path, tables, dialect=self.dialect)
+
+    @property
+    def dialect(self) -> str:
+        """The dialect of STAR files that this project's RELION writes."""
+        return "5" if self.generation == 5 else "3.1"
+
+    @property
+    def counter(self) -> int:
+        """Number of the next job."""
+        return int(self.tables[GENERAL][_COUNTER])
+
+    @counter.setter
+    def counter(self, number: int) -> None:
+        self.tables[GENERAL] = {**self.tables[GENERAL], _COUNTER: number}
+
+    def process(self, name: str) -> dict[str, Any] | None:
+        """Return the row of the job "Type/jobNNN/", or None."""
+        table = self._table(PROCESSES)
+        rows = table[table[_NAME].astype(str) == name]
+        return dict(rows.iloc[0]) if len(rows) else None
+
+    def add_process(self, name: str, number: int, label: str, status: str = "Running") -> None:
+        """Append a job; it must not be there yet."""
+        kind = number if self.generation == 3 else label
+        kind_column, status_column = self._process_columns()
+        self._append(
+            PROCESSES, {_NAME: name, _ALIAS: "None", kind_column: kind, status_column: self._status(status)}
+        )
+
+    def set_status(self, name: str, status: str) -> None:
+        self._set(name, self._process_columns()[1], self._status(status))
+
+    def set_alias(self, name: str, alias: str) -> None:
+        """Set the alias, as "Type/alias/"."""
+        self._set(name, _ALIAS, alias)
+
+    def aliases(self) -> list[str]:
+        return [str(alias) for alias in self._table(PROCESSES)[_ALIAS]]
+
+    def running(self) -> list[str]:
+        """Jobs that the file says are running."""
+        table = self._table(PROCESSES)
+        return list(table.loc[table[self._process_columns()[1]] == self._status("Running"), _NAME])
+
+    def add_input(self, process: str, node: str, kind: str) -> None:
+        """Note that a job reads a file."""
+        self._add_node(node, kind)
+        self._append_once(INPUTS, {"rlnPipeLineEdgeFromNode": node, _PROCESS: process})
+
+    def add_output(self, process: str, node: str, kind: str) -> bool:
+        """Note that a job wrote a file. False if this RELION has no such nodes."""
+        if not self._add_node(node, kind):
+            return False
+        self._append_once(OUTPUTS, {_PROCESS: process, "rlnPipeLineEdgeToNode": node})
+        return True
+
+    def outputs_of(self, process: str, kind: str) -> list[str]:
+        """Return the files of one kind that a job made."""
+        edges, nodes = self._table(OUTPUTS), self._table(NODES)
+        mine = set(edges.loc[edges[_PROCESS] == process, "rlnPipeLineEdgeToNode"])
+        wanted = str(self.node_type(kind))
+        return [
+            n
+            for n, t in zip(nodes[_NODE], nodes[nodes.columns[1]], strict=True)
+            if n in mine and str(t) == wanted
+        ]
+
+    def node_type(self, kind: str) -> int | str | None:
+        """Return the number or label of a kind of node; None if this RELION has no such nodes."""
+        known = NODE_KINDS[kind]
+        return {3: known.number, 4: known.label4, 5: known.label5}[self.generation]
+
+    def only(self, process: str) -> Pipeline:
+        """Return the part about one job, as RELION keeps it in job_pipeline.star."""
+        inputs, outputs = self._table(INPUTS), self._table(OUTPUTS)
+        inputs = inputs[inputs[_PROCESS] == process]
+        outputs = outputs[outputs[_PROCESS] == process]
+        nodes = self._table(NODES)
+        mine = {*inputs["rlnPipeLineEdgeFromNode"], *outputs["rlnPipeLineEdgeToNode"]}
+        processes = self._table(PROCESSES)
+        tables = {
+            GENERAL: {_COUNTER: 2},
+            PROCESSES: processes[processes[_NAME] == process],
+            NODES: nodes[nodes[_NODE].isin(mine)],
+            INPUTS: inputs,
+            OUTPUTS: outputs,
+        }
+        return Pipeline(self.generation, tables)
+
+    def _status(self, status: str) -> int | str:
+        return STATUSES.index(status) if self.generation == 3 else status
+
+    def _process_columns(self) -> tuple[str, str]:
+        end = "" if self.generation == 3 else "Label"
+        return "rlnPipeLineProcessType" + end, "rlnPipeLineProcessStatus" + end
+
+    def _add_node(self, node: str, kind: str) -> bool:
+        known = self.node_type(kind)
+        if known is None:
+            return False
+        nodes = self._table(NODES)
+        if node not in set(nodes[_NODE]):
+            row: dict[str, Any] = {_NODE: node, nodes.columns[1]: known}
+            if self.generation == 5:
+                row["rlnPipeLineNodeTypeLabelDepth"] = 1
+            self._append(NODES, row)
+        return True
+
+    def _append_once(self, name: str, row: dict[str, Any]) -> None:
+        table = self._table(name)
+        if not (table[list(row)] == list(row.values())).all(axis=1).any():
+            self._append(name, row)
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
+        table = self._table(name)
+        new = pd.DataFrame([row]).reindex(columns=table.columns)
+        self.tables[name] = pd.concat([table, new], ignore_index=True) if len(table) else new
+
+    def _set(self, name: str, column: str, value: Any) -> None:
+        table = self._table(PROCESSES).copy()
+        table[column] = [
+            value if n == name else old for n, old in zip(table[_NAME], table[column], strict=True)
+        ]
+        self.tables[PROCESSES] = table
+
+    def _table(self, name: str) -> pd.DataFrame:
+        found = self.tables.get(name)
+        if found is None or len(found) == 0:  # RELION leaves empty tables out
+            found = pd.DataFrame(columns=self._columns(name), dtype=object)
+        elif isinstance(found, dict):  # one row, written as a list
+            found = pd.DataFrame([found])
+        return found
+
+    def _columns(self, name: str) -> list[str]:
+        end = "" if self.generation == 3 else "Label"
+        depth = ["rlnPipeLineNodeTypeLabelDepth"] if self.generation == 5 else []
+        return {
+            PROCESSES: [_NAME, _ALIAS, *self._process_columns()],
+            NODES: [_NODE, "rlnPipeLineNodeType" + end, *depth],
+            INPUTS: ["rlnPipeLineEdgeFromNode", _PROCESS],
+            OUTPUTS: [_PROCESS, "rlnPipeLineEdgeToNode"],
+        }[name]
+
+
+def _generation(path: str | os.PathLike[str], tables: dict[str, Any]) -> int:
+    """3 if types are numbers; else RELION 5 says so in its comment, and RELION 4 writes 30001."""
+    if not any(column.endswith("TypeLabel") for table in tables.values() for column in table):
+        return 3
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return 5 if "# version 5" in file.read(200) else 4
