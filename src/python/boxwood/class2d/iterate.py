@@ -11,10 +11,18 @@ from boxwood.class2d.initialise import initial_model
 from boxwood.class2d.maximisation import Prior, maximise
 from boxwood.class2d.model import Model
 from boxwood.class2d.parameters import Class2DParameters
-from boxwood.class2d.particles import ArraySource, ImageSource, PolarParticles, usable
+from boxwood.class2d.particles import (
+    ArraySource,
+    BackgroundNoise,
+    FixedPoses,
+    ImageSource,
+    PolarParticles,
+    usable,
+)
 from boxwood.class2d.refill import refill
 from boxwood.class2d.sampling import Sampling, make_sampling
 from boxwood.errors import InputError
+from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
@@ -71,13 +79,6 @@ class IterationResult:
             return np.where(rings > 0, box * self.pixel_size_angstrom / np.maximum(rings, 1e-9), np.inf)
 
 
-def soft_mask(box: int, radius_px: float, edge_px: float = MASK_EDGE_PX) -> AnyArray:
-    """(box, box) float32: 1 inside the radius, a raised cosine over the edge, 0 outside."""
-    axis = np.arange(box) - box // 2
-    r = np.hypot(axis[:, None], axis[None, :])
-    return (0.5 + 0.5 * np.cos(np.pi * np.clip((r - radius_px) / edge_px, 0, 1))).astype(np.float32)
-
-
 def classify2d(
     images: AnyArray | ImageSource,
     ctf_rows: AnyArray | None = None,
@@ -87,6 +88,8 @@ def classify2d(
     ctf_mode: int = 0,
     noise_groups: AnyArray | None = None,
     micrographs: AnyArray | None = None,
+    psi_deg: AnyArray | None = None,
+    offset_px: AnyArray | None = None,
     start: IterationResult | None = None,
     backend: str = "cpu",
     threads: int | None = None,
@@ -106,6 +109,8 @@ def classify2d(
         See `Backend.ctf`.
     noise_groups, micrographs : (n,) int, optional
         Indices from 0: which noise spectrum, which grey scale a particle has. Default: one.
+    psi_deg : (n,), offset_px : (n, 2), optional
+        Where the particles are known to be: the search starts there, or, without alignment, stays there.
     start : IterationResult, optional
         Go on after this iteration.
     backend, threads : str, int
@@ -130,6 +135,8 @@ def classify2d(
         ctf_mode,
         noise_groups,
         micrographs,
+        np.zeros(len(images)) if psi_deg is None else np.asarray(psi_deg, dtype=np.float64),
+        np.zeros((len(images), 2)) if offset_px is None else np.asarray(offset_px, dtype=np.float64),
         get_backend(backend),
         threads or available_threads(),
     )
@@ -153,6 +160,8 @@ class Classification:
         ctf_mode: int,
         noise_groups: AnyArray | None,
         micrographs: AnyArray | None,
+        psi_deg: AnyArray,
+        offset_px: AnyArray,
         backend: Backend,
         threads: int,
     ) -> None:
@@ -166,26 +175,38 @@ class Classification:
         self.groups = Groups(_indices(noise_groups, n), _indices(micrographs, n))
         self.box = source.read(np.arange(1)).shape[1]
         radius = min(parameters.mask_diameter_angstrom / (2 * pixel_size_angstrom), self.box / 2 - MASK_EDGE_PX)
-        self.mask = soft_mask(self.box, radius)
-        self.sampling = make_sampling(
-            parameters.psi_step_deg,
-            parameters.offset_range_px if parameters.align else 0.0,
-            parameters.offset_step_px,
-        )
+        self.mask = soft_circle((self.box, self.box), radius, MASK_EDGE_PX).astype(np.float32)
+        self._psi_deg, self._offset_px = psi_deg, offset_px
+        self._psi_prior = None
+        if parameters.align:
+            self.sampling = make_sampling(
+                parameters.psi_step_deg, parameters.offset_range_px, parameters.offset_step_px
+            )
+        else:
+            self.sampling = make_sampling(36.0, 0.0, 1.0)
+            self._psi_prior = np.where(np.arange(self.sampling.psi) == 0, 0.0, -1e30).astype(np.float32)
         self.grid = PolarGrid(self.box, radius + MASK_EDGE_PX / 2, parameters.offset_range_px, self.box // 2 - 1)
         self.largest_limit = self._largest_limit()
         # A prior common to all classes regularises small ones less, so it is given half the weight.
         plain = parameters.recipe == "relion"
         self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.5), per_class=plain)
-        self.particles = PolarParticles(
-            source, self.grid, self.mask, self._ctf(ctf_rows, ctf_mode), backend, threads, parameters.memory_gib
-        )
         self.good = self._screen(source)
         if len(self.good) < parameters.classes:
             raise InputError(
                 f"{len(self.good)} usable particles are too few for {parameters.classes} classes; "
                 "ask for fewer classes or give more particles"
             )
+        self.particles = PolarParticles(
+            source,
+            self.grid,
+            self.mask,
+            self._ctf(ctf_rows, ctf_mode),
+            backend,
+            threads,
+            parameters.memory_gib,
+            None if parameters.zero_mask else BackgroundNoise(source, self.good, parameters.seed),
+            None if parameters.align else FixedPoses(psi_deg, offset_px),
+        )
 
     def _largest_limit(self) -> int:
         limit = self.grid.rings - 1
@@ -198,7 +219,9 @@ class Classification:
         frequencies = (self.grid.positions / (self.box * self.pixel_size)).astype(np.float32)
         if rows is None:
             return lambda indices: np.ones((len(indices), len(frequencies)), dtype=np.float32)
-        rows = np.ascontiguousarray(rows, dtype=np.float64)
+        rows = np.array(rows, dtype=np.float64)
+        if not self.parameters.align:
+            rows[:, 2] += self._psi_deg  # the images are turned, and their astigmatism with them
         return lambda indices: np.asarray(
             self.backend.ctf(rows[indices], frequencies, mode, self.threads), dtype=np.float32
         )
@@ -225,9 +248,11 @@ class Classification:
             self.threads,
         )
         n = len(self.particles)
+        assignments = Assignments.empty(n)
+        assignments.psi_deg[:], assignments.offset_px[:] = self._psi_deg, self._offset_px
         bad = tuple(int(i) for i in np.setdiff1d(np.arange(n), self.good))
         return IterationResult(
-            0, model, Assignments.empty(n), 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, self.sampling, self.pixel_size, bad
+            0, model, assignments, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, self.sampling, self.pixel_size, bad
         )
 
     def step(self, before: IterationResult, progress: Callable[[int, int, int], None]) -> IterationResult:
@@ -236,13 +261,13 @@ class Classification:
         iteration = before.iteration + 1
         rng = self._rng(iteration)
         hard = iteration <= p.hard_iterations
-        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(self.sampling.psi_step_deg) if p.rotate else 0.0
+        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(self.sampling.psi_step_deg) if p.align else 0.0
         search = Search(
             self.sampling,
             hard,
             p.cut,
             perturbation_rad=turn,
-            psi_prior=None,
+            psi_prior=self._psi_prior,
             pixel_size_angstrom=self.pixel_size,
             offset_prior=p.offset_prior,
         )
@@ -280,6 +305,9 @@ class Classification:
         )
         if iteration <= p.last_refill and iteration % 2 == 0:
             model = refill(model, self.mask, rng)
+        if not p.align:
+            assignments.psi_deg[indices] = self._psi_deg[indices]
+            assignments.offset_px[indices] = self._offset_px[indices]
         changes = _changes(before.assignments, assignments, indices)
         return IterationResult(
             iteration,

@@ -8,6 +8,7 @@ from boxwood.backends import Backend
 from boxwood.class2d.expectation import ring_weights
 from boxwood.class2d.model import Model
 from boxwood.class2d.statistics import Statistics
+from boxwood.imaging.centring import centre_of_mass
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
@@ -128,17 +129,9 @@ def new_sigma_offset(statistics: Statistics, pixel_size_angstrom: float) -> floa
     return float(np.sqrt(max(variance, _SMALLEST_SIGMA2_OFFSET_ANGSTROM / pixel_size_angstrom**2)))
 
 
-def centre_of_mass_shift(images: AnyArray, largest: float) -> AnyArray:
-    """(k, 2) shifts x, y that bring the centre of mass of the positive pixels to the centre."""
-    box = images.shape[1]
-    axis = np.arange(box) - box // 2
-    positive = np.maximum(images.astype(np.float64), 0.0)
-    mass = positive.sum(axis=(1, 2))
-    with np.errstate(invalid="ignore"):
-        x = positive.sum(axis=1) @ axis / mass
-        y = positive.sum(axis=2) @ axis / mass
-    shift = -np.stack([x, y], axis=1)
-    shift[mass <= 0] = 0.0
+def centring_shifts(images: AnyArray, largest: float) -> AnyArray:
+    """(k, 2) shifts x, y that bring the centre of mass of the positive pixels to the centre, limited."""
+    shift = -centre_of_mass(images)[:, ::-1]
     length = np.hypot(*shift.T)[:, None]
     return np.where(length > largest, shift * (largest / np.maximum(length, 1e-9)), shift)
 
@@ -176,7 +169,7 @@ def maximise(
     samples, tau2_used, ssnr_used = wiener(turned, model.tau2, grid, prior)
     references = reconstruct(samples, grid, mask, backend, threads)
     if center is not None:
-        shifts = centre_of_mass_shift(references, center)
+        shifts = centring_shifts(references, center)
         references = reconstruct(shift_samples(samples, shifts, grid), grid, mask, backend, threads)
     shares = statistics.shares
     tau2 = np.zeros((len(shares), grid.rings))

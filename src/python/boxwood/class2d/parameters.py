@@ -23,8 +23,8 @@ class Class2DParameters:
         Outside of the mask: zero, or noise of the current spectrum.
     limit_resolution_angstrom : float or None
         Frequencies beyond it are not used at all.
-    align, rotate : bool
-        Search offsets and angles; search angles.
+    align : bool
+        Search angles and offsets; if not, particles keep those they come with.
     fast_subsets : bool
         Early iterations use part of the particles.
     recipe : str
@@ -50,7 +50,6 @@ class Class2DParameters:
     zero_mask: bool = True
     limit_resolution_angstrom: float | None = None
     align: bool = True
-    rotate: bool = True
     fast_subsets: bool = False
     recipe: str = "balanced"
     offset_prior: str = "fixed"

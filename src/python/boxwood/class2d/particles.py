@@ -8,6 +8,7 @@ import numpy as np
 
 from boxwood.backends import Backend
 from boxwood.errors import InputError
+from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
@@ -59,9 +60,12 @@ class PolarParticles:
     Parameters
     ----------
     source : ImageSource
-    ctf : (n, samples) float32 or a function of indices returning it
-    fill : function (images, indices) -> images, or None
-        Puts noise outside of the mask, for the option not to mask with zeros.
+    ctf : function of indices
+        Returns (n, samples) float32.
+    noise : BackgroundNoise, optional
+        What fills the outside of the mask; default: zeros.
+    poses : FixedPoses, optional
+        Known angles and offsets, undone in the transforms.
     """
 
     def __init__(
@@ -73,12 +77,12 @@ class PolarParticles:
         backend: Backend,
         threads: int,
         memory_gib: float,
-        fill: Callable[[AnyArray, AnyArray], AnyArray] | None = None,
+        noise: "BackgroundNoise | None" = None,
+        poses: "FixedPoses | None" = None,
     ) -> None:
         self.source, self.grid, self.mask, self.backend, self.threads = source, grid, mask, backend, threads
         self.centres = np.zeros((len(source), 2), dtype=np.int32)
-        self._fill = fill
-        self._ctf_of = ctf
+        self._noise, self._poses, self._ctf_of = noise, poses, ctf
         n, samples = len(source), int(grid.sample_start[-1])
         self._cached = n * samples * 12 < memory_gib * 2**30
         if self._cached:
@@ -97,10 +101,6 @@ class PolarParticles:
         moved = np.any(self.centres[indices] != centres, axis=1)
         self.centres[indices] = centres
         self._fresh[indices[moved]] = False
-
-    def forget(self) -> None:
-        """Make all transforms anew, because the noise that fills the background has changed."""
-        self._fresh[:] = False
 
     def batch(self, indices: AnyArray) -> PolarBatch:
         """Transforms of some particles."""
@@ -130,11 +130,68 @@ class PolarParticles:
         if images.shape[1:] != self.mask.shape:
             raise InputError(f"particles are {images.shape[1:]} px, expected {self.mask.shape}")
         shifts, mask = self.centres[indices], self.mask
-        if self._fill is not None:
-            images, shifts, mask = self._fill(images, indices), np.zeros_like(shifts), np.ones_like(mask)
+        if self._noise is not None:
+            images = self._noise.fill(images, shifts, mask, indices)
+            shifts, mask = np.zeros_like(shifts), self._noise.outer
         transform, power = self.backend.polar_transform(images, shifts, mask, self.grid.positions, self.threads)
+        if self._poses is not None:
+            transform = self._poses.apply(transform, indices, self.grid)
         ring_power = self.grid.ring_mean(np.abs(transform) ** 2, self.grid.rings)
         return PolarBatch(np.asarray(transform), ring_power.astype(np.float32), np.asarray(power))
+
+
+class BackgroundNoise:
+    """Gaussian noise with the spectrum of the particles, for the outside of the mask.
+
+    Every particle has its own noise, the same in every iteration and after a restart.
+    """
+
+    def __init__(self, source: ImageSource, indices: AnyArray, seed: int) -> None:
+        sample = source.read(indices[:: max(1, len(indices) // 500)])
+        self.box = sample.shape[1]
+        self._seed = seed
+        power = (np.abs(np.fft.rfft2(sample)) ** 2).mean(axis=0)
+        self._amplitude = np.sqrt(power / self.box**2)
+        # Beyond the inscribed circle there is nothing: its corners would alias on the polar grid.
+        self.outer = soft_circle((self.box, self.box), self.box / 2 - 3, 3).astype(np.float32)
+
+    def fill(self, images: AnyArray, shifts: AnyArray, mask: AnyArray, indices: AnyArray) -> AnyArray:
+        """Shift images by whole pixels and blend them with noise outside of the mask."""
+        out = np.empty_like(images)
+        for i, (image, (dx, dy), index) in enumerate(zip(images, shifts, indices, strict=True)):
+            rng = np.random.default_rng([self._seed, int(index)])
+            white = rng.standard_normal((self.box, self.box), dtype=np.float32)
+            noise = np.fft.irfft2(np.fft.rfft2(white) * self._amplitude, s=white.shape)
+            moved = np.roll(image, (dy, dx), axis=(0, 1))
+            out[i] = moved * mask + noise * (1.0 - mask)
+        return out
+
+
+@dataclass(frozen=True)
+class FixedPoses:
+    """Angles and offsets that are known and not searched.
+
+    Attributes
+    ----------
+    psi_deg : (n,) float64
+    offset_px : (n, 2) float64
+    """
+
+    psi_deg: AnyArray
+    offset_px: AnyArray
+
+    def apply(self, transform: AnyArray, indices: AnyArray, grid: PolarGrid) -> AnyArray:
+        """Shift by the offset and turn into the frame of the reference."""
+        f = grid.positions.astype(np.float64) / grid.box
+        shifted = transform * np.exp(-2j * np.pi * (self.offset_px[indices] @ f.T))
+        out = np.empty_like(transform)
+        psi = np.deg2rad(self.psi_deg[indices])[:, None]
+        for r, n in enumerate(grid.ring_samples):
+            m = np.fft.fftfreq(n, 1.0 / n)
+            circle = np.fft.fft(grid.full_circle(shifted, r), axis=1) * np.exp(-1j * psi * m)
+            part = slice(grid.sample_start[r], grid.sample_start[r + 1])
+            out[:, part] = np.fft.ifft(circle, axis=1)[:, : n // 2]
+        return out
 
 
 def usable(images: AnyArray) -> AnyArray:
