@@ -1,8 +1,8 @@
 """What every backend offers. Shapes and units of each kernel stand here and nowhere else."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from boxwood.typing import DoubleArray, FloatArray
+from boxwood.typing import AnyArray, ComplexArray, DoubleArray, FloatArray
 
 
 class Backend(Protocol):
@@ -28,5 +28,102 @@ class Backend(Protocol):
         -------
         (n, m) float32
             Never smaller than 1e-8 in magnitude.
+        """
+        ...
+
+    def polar_transform(
+        self, images: FloatArray, shifts: AnyArray | None, mask: FloatArray, positions: FloatArray, threads: int
+    ) -> tuple[ComplexArray, FloatArray]:
+        """Fourier transforms of images at given frequencies, after a whole-pixel shift and a soft mask.
+
+        Parameters
+        ----------
+        images : (n, box, box) float32
+        shifts : (n, 2) int32, optional
+            x, y in pixels; zeros move in.
+        mask : (box, box) float32
+            Before masking, the mean of what the mask takes away is subtracted.
+        positions : (m, 2) float32
+            x, y in cycles per box, shorter than box/2; the origin is pixel box // 2.
+        threads : int
+
+        Returns
+        -------
+        transforms : (n, m) complex64
+            sum over pixels of image exp(-2 pi i position . pixel / box).
+        power : (n,) float32
+            Sum of squares of the masked image.
+        """
+        ...
+
+    def polar_adjoint(
+        self, samples: ComplexArray, positions: FloatArray, box: int, threads: int
+    ) -> FloatArray:
+        """Real part of the adjoint of `polar_transform` (no shift, no mask): (n, m) to (n, box, box)."""
+        ...
+
+    def expectation(
+        self,
+        images: ComplexArray,
+        ctf: FloatArray,
+        group: AnyArray,
+        weights: FloatArray,
+        scale: FloatArray,
+        ring_samples: AnyArray,
+        ring_harmonics: AnyArray,
+        references: ComplexArray,
+        power: ComplexArray,
+        phases: ComplexArray,
+        log_prior_offset: FloatArray,
+        log_prior_class: FloatArray,
+        log_prior_psi: FloatArray | None,
+        psi: int,
+        hard: bool,
+        cut: float,
+        threads: int,
+    ) -> dict[str, Any]:
+        """Posterior of images over classes, angles and offsets, and the sums for the maximisation.
+
+        Layouts are those of `boxwood.imaging.polar.PolarGrid`, equations in docs/class2d.md.
+
+        Parameters
+        ----------
+        images : (n, s) complex64
+            Half-circle samples; s may exceed the samples of the rings in use.
+        ctf : (n, s) float32
+        group : (n,) int32
+            Row of `weights`.
+        weights : (groups, rings) float32
+            Area of a ring / (its samples x power of the noise).
+        scale : (n, 2) float32
+            Factors of the image and of the CTF.
+        ring_samples, ring_harmonics : (rings,) int32
+        references : (k, coefficients) complex64
+            Packed harmonics.
+        power : (k, rings, 3) complex64
+            Harmonics 0, 2, 4 of |reference|^2.
+        phases : (t, samples) complex64
+        log_prior_offset : (n, t), log_prior_class : (k,), log_prior_psi : (psi,) or None; float32
+        psi : int
+            Number of angles, an even 2^a 3^b 5^c of at least 10.
+        hard : bool
+            All weight on the largest cross / sqrt(norm); priors on class and offset are not used.
+        cut : float
+            (class, offset) pairs whose best is this far below the image's best are dropped.
+        threads : int
+
+        Returns
+        -------
+        dict
+            best (n, 3) int32: class, angle, offset; statistics (n, 4) float32: log of the sum over all
+            samples, largest probability, entropy, value of the best; class_posterior (n, k) and
+            offset_posterior (n, t) float32; cross, model (n, rings) float32: posterior means of
+            <reference, image> and <|reference|^2 CTF^2> under the weights; numerator (k, coefficients),
+            denominator (k, rings, 3) complex128.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit; the text names the argument and both shapes.
         """
         ...

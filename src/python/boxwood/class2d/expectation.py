@@ -48,7 +48,12 @@ class Assignments:
     @classmethod
     def empty(cls, n: int) -> "Assignments":
         return cls(
-            np.full(n, -1, dtype=np.int32), np.zeros(n), np.zeros((n, 2)), np.zeros(n), np.zeros(n), np.zeros(n)
+            np.full(n, -1, dtype=np.int32),
+            np.zeros(n),
+            np.zeros((n, 2)),
+            np.zeros(n),
+            np.zeros(n),
+            np.zeros(n),
         )
 
 
@@ -96,7 +101,13 @@ class PreparedReferences:
 
     @classmethod
     def of(
-        cls, references: AnyArray, grid: PolarGrid, rings: int, perturbation_rad: float, backend: Backend, threads: int
+        cls,
+        references: AnyArray,
+        grid: PolarGrid,
+        rings: int,
+        perturbation_rad: float,
+        backend: Backend,
+        threads: int,
     ) -> "PreparedReferences":
         """Transform (k, box, box) references; the perturbation turns all of them by one small angle."""
         box = references.shape[1]

@@ -174,7 +174,9 @@ class Classification:
             raise InputError(f"ctf_rows has shape {np.shape(ctf_rows)}, expected ({n}, 9)")
         self.groups = Groups(_indices(noise_groups, n), _indices(micrographs, n))
         self.box = source.read(np.arange(1)).shape[1]
-        radius = min(parameters.mask_diameter_angstrom / (2 * pixel_size_angstrom), self.box / 2 - MASK_EDGE_PX)
+        radius = min(
+            parameters.mask_diameter_angstrom / (2 * pixel_size_angstrom), self.box / 2 - MASK_EDGE_PX
+        )
         self.mask = soft_circle((self.box, self.box), radius, MASK_EDGE_PX).astype(np.float32)
         self._psi_deg, self._offset_px = psi_deg, offset_px
         self._psi_prior = None
@@ -185,7 +187,9 @@ class Classification:
         else:
             self.sampling = make_sampling(36.0, 0.0, 1.0)
             self._psi_prior = np.where(np.arange(self.sampling.psi) == 0, 0.0, -1e30).astype(np.float32)
-        self.grid = PolarGrid(self.box, radius + MASK_EDGE_PX / 2, parameters.offset_range_px, self.box // 2 - 1)
+        self.grid = PolarGrid(
+            self.box, radius + MASK_EDGE_PX / 2, parameters.offset_range_px, self.box // 2 - 1
+        )
         self.largest_limit = self._largest_limit()
         # A prior common to all classes regularises small ones less, so it is given half the weight.
         plain = parameters.recipe == "relion"

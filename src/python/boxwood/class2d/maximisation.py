@@ -20,7 +20,9 @@ LOOK_AHEAD = 10
 _SMALLEST_SIGMA2_OFFSET_ANGSTROM = 2.0
 
 
-def reconstruct(samples: AnyArray, grid: PolarGrid, mask: AnyArray, backend: Backend, threads: int) -> AnyArray:
+def reconstruct(
+    samples: AnyArray, grid: PolarGrid, mask: AnyArray, backend: Backend, threads: int
+) -> AnyArray:
     """(k, samples) transforms to (k, box, box) images inside the mask, their background at zero.
 
     The zero frequency is not part of the likelihood; it is set by the mean of what the mask takes away.

@@ -133,7 +133,9 @@ class PolarParticles:
         if self._noise is not None:
             images = self._noise.fill(images, shifts, mask, indices)
             shifts, mask = np.zeros_like(shifts), self._noise.outer
-        transform, power = self.backend.polar_transform(images, shifts, mask, self.grid.positions, self.threads)
+        transform, power = self.backend.polar_transform(
+            images, shifts, mask, self.grid.positions, self.threads
+        )
         if self._poses is not None:
             transform = self._poses.apply(transform, indices, self.grid)
         ring_power = self.grid.ring_mean(np.abs(transform) ** 2, self.grid.rings)

@@ -44,6 +44,4 @@ def refill(model: Model, mask: AnyArray, rng: np.random.Generator) -> Model:
         shares[weak] = shares[big] = shares[big] / 2
         tau2[weak] = tau2[big]
         refilled += 1
-    return replace(
-        model, references=references, shares=shares / shares.sum(), tau2=tau2, refilled=refilled
-    )
+    return replace(model, references=references, shares=shares / shares.sum(), tau2=tau2, refilled=refilled)

@@ -60,7 +60,9 @@ class PolarGrid:
         """(rings,) int32: samples of each full circle, multiples of 4; half of them are stored."""
         r = 2 * np.pi * np.arange(1, self.rings + 1)
         wanted = r * (2 * self.support_radius + self.largest_offset) / self.box + _MARGIN
-        samples = [good_length(max(n, 2 * m + 2), 4) for n, m in zip(wanted, self.ring_harmonics, strict=True)]
+        samples = [
+            good_length(max(n, 2 * m + 2), 4) for n, m in zip(wanted, self.ring_harmonics, strict=True)
+        ]
         return np.array(samples, dtype=np.int32)
 
     @cached_property

@@ -1,0 +1,277 @@
+"""The expectation kernel: against the reference, against the exact Cartesian likelihood, and by property."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boxwood.backends import get_backend, reference
+from boxwood.imaging.masks import soft_circle
+from boxwood.imaging.polar import PolarGrid, cutoff
+
+EPS = float(np.finfo(np.float32).eps)
+NOTHING_DROPPED = 1e9
+
+
+def blobs(rng, n, box):
+    """Smooth random images inside a mask."""
+    f = np.fft.fftfreq(box)
+    envelope = np.exp(-((f[:, None] ** 2 + f[None, :] ** 2) * (3.0) ** 2))
+    noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal((n, box, box))) * envelope).real
+    return noise * soft_circle((box, box), box / 2 - 7, 4)
+
+
+def make_case(seed, *, box=24, rings=7, images=5, classes=6, offsets=9, psi=20, groups=2, snr=1.0):
+    """Arguments of the kernel for a small problem with known shapes."""
+    rng = np.random.default_rng(seed)
+    grid = PolarGrid(box, box / 2 - 5, 3.0, rings)
+    flat = np.ones((box, box))
+    references, _ = reference.polar_transform(blobs(rng, classes, box), None, flat, grid.positions)
+    data = references[rng.integers(0, classes, images)] * snr
+    noise, _ = reference.polar_transform(
+        rng.standard_normal((images, box, box)) * soft_circle((box, box), box / 2 - 7, 4),
+        None,
+        flat,
+        grid.positions,
+    )
+    shifts = rng.uniform(-3, 3, (offsets, 2))
+    f = grid.positions.astype(np.float64) / box
+    radius2 = (grid.positions**2).sum(axis=1)
+    power = np.abs(noise).mean() ** 2
+    area = 2 * np.pi * np.arange(1, rings + 1) * cutoff(rings, rings - 2)
+    return {
+        "images": (data + noise).astype(np.complex64),
+        "ctf": np.sin(rng.uniform(0.3, 2, (images, 1)) + 0.02 * radius2).astype(np.float32),
+        "group": rng.integers(0, groups, images).astype(np.int32),
+        "weights": (area / (grid.ring_samples * power * rng.uniform(0.5, 2, (groups, 1)))).astype(np.float32),
+        "scale": rng.uniform(0.8, 1.2, (images, 2)).astype(np.float32),
+        "ring_samples": grid.ring_samples,
+        "ring_harmonics": grid.ring_harmonics,
+        "references": grid.harmonics(references, rings).astype(np.complex64),
+        "power": grid.power_harmonics(references, rings).astype(np.complex64),
+        "phases": np.exp(-2j * np.pi * (shifts @ f.T)).astype(np.complex64),
+        "log_prior_offset": rng.normal(0, 1, (images, offsets)).astype(np.float32),
+        "log_prior_class": rng.normal(0, 1, classes).astype(np.float32),
+        "log_prior_psi": None,
+        "psi": psi,
+        "hard": False,
+        "cut": NOTHING_DROPPED,
+        "threads": 1,
+    }
+
+
+def value_error(case):
+    """Bound of the float32 error of a log-likelihood: rounding of the terms that are added.
+
+    By Cauchy and Schwarz the magnitudes of the terms of cross and norm sum to at most |x| |a| + |a|^2
+    under the weights. A term is rounded about 16 times on its way through phases, CTF, two transforms and
+    the matrix product, and the sums run pairwise or in vectors, so that their error grows no faster than
+    that of a single term.
+    """
+    w = np.repeat(case["weights"].max(axis=0), case["ring_samples"] // 2) * 2
+    x = np.sqrt((w * np.abs(case["images"]) ** 2).sum(axis=1)).max() * 1.2
+    a2 = np.abs(case["power"][:, :, 0]).astype(np.float64) @ (
+        case["weights"].max(axis=0) * case["ring_samples"]
+    )
+    a = np.sqrt(a2.max()) * 1.2
+    prior = np.abs(case["log_prior_offset"]).max() + np.abs(case["log_prior_class"]).max()
+    return 16 * EPS * (x * a + a**2 + prior + 1)
+
+
+def check(case, backend):
+    got, want = backend.expectation(**case), reference.expectation(**case)
+    error = value_error(case)
+    log_sum = np.abs(got["statistics"][:, 0] - want["statistics"][:, 0])
+    assert log_sum.max() <= error
+    assert np.abs(got["statistics"][:, 3] - want["statistics"][:, 3]).max() <= error
+    relative = 4 * error + 64 * EPS
+    for name in ("class_posterior", "offset_posterior"):
+        assert np.abs(got[name] - want[name]).max() <= relative
+    assert np.allclose(got["class_posterior"].sum(axis=1), 1, atol=relative)
+    for name in ("cross", "model", "numerator", "denominator"):
+        size = np.abs(want[name]).max()
+        assert np.abs(got[name] - want[name]).max() <= relative * size * len(case["images"]) + 1e-30, name
+    # The best sample may be another one only where two are equally good.
+    same = (got["best"] == want["best"]).all(axis=1)
+    assert (same | (np.abs(got["statistics"][:, 3] - want["statistics"][:, 3]) <= error)).all()
+
+
+shapes = {
+    "seed": st.integers(0, 2**32 - 1),
+    "rings": st.integers(2, 9),
+    "images": st.integers(1, 20),
+    "classes": st.integers(1, 19),
+    "offsets": st.integers(1, 18),
+    "psi": st.sampled_from([10, 12, 18, 30, 32]),
+    "snr": st.sampled_from([0.0, 0.3, 3.0]),
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(**shapes)
+def test_soft_expectation_is_the_reference(cpu_backend, **shape):
+    check(make_case(**shape), cpu_backend)
+
+
+@settings(max_examples=15, deadline=None)
+@given(**shapes)
+def test_hard_expectation_is_the_reference(cpu_backend, **shape):
+    case = make_case(**shape) | {"hard": True}
+    got, want = cpu_backend.expectation(**case), reference.expectation(**case)
+    close = np.abs(got["statistics"][:, 3] - want["statistics"][:, 3])
+    assert (close <= 64 * EPS * (np.abs(want["statistics"][:, 3]) + 1)).all()
+    same = (got["best"] == want["best"]).all(axis=1)
+    if same.all():
+        for name in ("class_posterior", "numerator", "denominator", "cross", "model"):
+            assert np.allclose(got[name], want[name], atol=1e-4 * np.abs(want[name]).max() + 1e-30), name
+    assert same.mean() > 0.5
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), allowed=st.integers(0, 19))
+def test_prior_on_angles(cpu_backend, seed, allowed):
+    prior = np.full(20, -1e30, np.float32)
+    prior[allowed] = 0
+    case = make_case(seed) | {"log_prior_psi": prior}
+    got = cpu_backend.expectation(**case)
+    assert (got["best"][:, 1] == allowed).all()
+    check(case, cpu_backend)
+
+
+def test_empty_class_gets_nothing(cpu_backend):
+    case = make_case(3)
+    case["log_prior_class"][2] = -1e4
+    case["references"][2] = 0
+    case["power"][2] = 0
+    for hard in (False, True):
+        got = cpu_backend.expectation(**(case | {"hard": hard}))
+        assert got["class_posterior"][:, 2].max() == 0
+        assert np.isfinite(got["statistics"]).all()
+
+
+def test_dropping_hopeless_pairs_changes_little(cpu_backend):
+    case = make_case(4, images=30, snr=2.0)
+    full, cut = cpu_backend.expectation(**case), cpu_backend.expectation(**(case | {"cut": 12.0}))
+    # At most classes x offsets pairs of psi angles each, every one below exp(-12) of the best.
+    lost = 6 * 9 * 20 * np.exp(-12)
+    assert np.abs(full["class_posterior"] - cut["class_posterior"]).max() <= lost
+    assert (full["best"] == cut["best"]).all()
+
+
+def test_threads_do_not_matter(cpu_backend):
+    case = make_case(5, images=53)
+    one, many = cpu_backend.expectation(**case), cpu_backend.expectation(**(case | {"threads": 4}))
+    for name, value in one.items():
+        assert value.tobytes() == many[name].tobytes(), name
+
+
+def test_sums_over_parts_add(cpu_backend):
+    case = make_case(6, images=40)
+    per_image = ("images", "ctf", "group", "scale", "log_prior_offset")
+    parts = [
+        cpu_backend.expectation(**(case | {name: case[name][part] for name in per_image}))
+        for part in (slice(0, 13), slice(13, 40))
+    ]
+    whole = cpu_backend.expectation(**case)
+    for name in ("numerator", "denominator"):
+        size = np.abs(whole[name]).max()
+        assert np.abs(parts[0][name] + parts[1][name] - whole[name]).max() <= 40 * EPS * size
+
+
+@pytest.mark.parametrize("limit", [8, 13])
+def test_likelihood_is_the_cartesian_one(limit):
+    """Against the exact sum over the lattice of Fourier coefficients, by brute force in float64.
+
+    The bound is half of what linear interpolation of references on a twofold padded lattice costs, see
+    the accuracy table in docs/class2d.md; it comes from the spacing of the inner rings, which carry most
+    of the power of these smooth references.
+    """
+    box, psi = 32, 12
+    rng = np.random.default_rng(7)
+    grid = PolarGrid(box, 11.0, 3.0, limit + 1)
+    flat = np.ones((box, box))
+    references = blobs(rng, 3, box)
+    mask = soft_circle((box, box), 8, 5)
+    sigma2 = (mask**2).sum()
+    images = references * 1.0 + rng.standard_normal((3, box, box)) * mask
+    shifts = np.array([(x, y) for x in (-2, 0, 1) for y in (-1, 0, 2)], float)
+    a, _ = reference.polar_transform(references, None, flat, grid.positions)
+    x, _ = reference.polar_transform(images, None, flat, grid.positions)
+
+    # Lattice: all coefficients but the zero frequency, with the same soft edge in radius.
+    f = np.stack(np.meshgrid(*[np.arange(box) - box // 2] * 2, indexing="xy"), axis=-1).reshape(-1, 2)
+    radius = np.hypot(*f.T)
+    f = f[(radius > 0.5) & (radius < limit + 2)].astype(np.float64)
+    radius = np.hypot(*f.T)
+    soft = 0.5 - 0.5 * np.sin(np.pi * np.clip((radius - limit - 0.5) / 3, -0.5, 0.5))
+    lattice_x, _ = reference.polar_transform(images, None, flat, f)
+    exact = np.empty((3, 3, psi, len(shifts)))
+    for i in range(psi):
+        angle = 2 * np.pi * i / psi
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        lattice_a, _ = reference.polar_transform(references, None, flat, f @ turn)
+        for j, shift in enumerate(shifts):
+            y = lattice_x * np.exp(-2j * np.pi * (f @ shift) / box)
+            difference = np.abs(y[:, None] - lattice_a[None]) ** 2 - np.abs(y[:, None]) ** 2
+            exact[:, :, i, j] = -0.5 * (soft * difference).sum(axis=2) / sigma2
+
+    rings = limit + 1
+    area = 2 * np.pi * np.arange(1, rings + 1) * cutoff(rings, limit)
+    case = {
+        "images": x,
+        "ctf": np.ones(x.shape, np.float32),
+        "group": np.zeros(3, np.int32),
+        "weights": (area / (grid.ring_samples * sigma2)).astype(np.float32)[None],
+        "scale": np.ones((3, 2), np.float32),
+        "ring_samples": grid.ring_samples,
+        "ring_harmonics": grid.ring_harmonics,
+        "references": grid.harmonics(a, rings).astype(np.complex64),
+        "power": grid.power_harmonics(a, rings).astype(np.complex64),
+        "phases": np.exp(-2j * np.pi * (shifts @ (grid.positions.astype(float) / box).T)).astype(
+            np.complex64
+        ),
+        "log_prior_offset": np.zeros((3, len(shifts)), np.float32),
+        "log_prior_class": np.zeros(3, np.float32),
+        "log_prior_psi": None,
+        "psi": psi,
+        "hard": False,
+        "cut": NOTHING_DROPPED,
+        "threads": 1,
+    }
+    case["images"] = case["images"].astype(np.complex64)
+    got = get_backend("cpu").expectation(**case)
+    flat_exact = exact.reshape(3, -1)
+    assert (got["statistics"][:, 3] - flat_exact.max(axis=1) <= 0.1 * flat_exact.std()).all()
+    want = np.exp(flat_exact - flat_exact.max(axis=1, keepdims=True))
+    want /= want.sum(axis=1, keepdims=True)
+    # One sample at a time through priors: the kernel's own log-likelihood of every (psi, offset).
+    values = np.empty_like(exact)
+    for i in range(psi):
+        prior = np.full(psi, -1e30, np.float32)
+        prior[i] = 0
+        for j in range(len(shifts)):
+            one = case | {"log_prior_psi": prior, "phases": case["phases"][j : j + 1]}
+            one["log_prior_offset"] = np.zeros((3, 1), np.float32)
+            for k in range(3):
+                classes = np.full(3, -1e30, np.float32)
+                classes[k] = 0
+                result = get_backend("cpu").expectation(**(one | {"log_prior_class": classes}))
+                values[:, k, i, j] = result["statistics"][:, 0]
+    error = (values - exact).reshape(3, -1)
+    error -= error.mean(axis=1, keepdims=True)
+    assert (error.std(axis=1) / flat_exact.std(axis=1)).max() < 0.03
+    assert (values.reshape(3, -1).argmax(axis=1) == flat_exact.argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"psi": 14}, "psi is 14, expected an even 2\\^a 3\\^b 5\\^c"),
+        ({"scale": np.ones((5, 3), np.float32)}, r"scale has shape \(5, 3\), expected \(5, 2\)"),
+        ({"group": np.full(5, 9, np.int32)}, "group of image 0 is outside weights"),
+        ({"ring_harmonics": np.full(7, 1, np.int32)}, "references have .* coefficients, the rings have 14"),
+    ],
+)
+def test_wrong_arguments_are_named(cpu_backend, change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        cpu_backend.expectation(**(make_case(1) | change))
