@@ -32,7 +32,12 @@ class Backend(Protocol):
         ...
 
     def polar_transform(
-        self, images: FloatArray, shifts: AnyArray | None, mask: FloatArray, positions: FloatArray, threads: int
+        self,
+        images: FloatArray,
+        shifts: AnyArray | None,
+        mask: FloatArray,
+        positions: FloatArray,
+        threads: int,
     ) -> tuple[ComplexArray, FloatArray]:
         """Fourier transforms of images at given frequencies, after a whole-pixel shift and a soft mask.
 

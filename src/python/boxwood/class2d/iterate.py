@@ -72,7 +72,7 @@ class IterationResult:
 
     @property
     def resolution_angstrom(self) -> AnyArray:
-        """(k,) resolution where the signal-to-noise ratio of each class falls below 1; inf if nowhere above."""
+        """(k,) resolution where the signal-to-noise ratio of each class falls below 1, or inf."""
         rings = self.model.resolution_rings
         box = self.model.references.shape[1]
         with np.errstate(divide="ignore"):

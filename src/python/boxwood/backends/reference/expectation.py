@@ -50,7 +50,7 @@ def expectation(
     cut: float,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """See `boxwood.backends.protocol.Backend.expectation`; here in float64, nothing dropped (`cut` unused)."""
+    """See `boxwood.backends.protocol.Backend.expectation`; here in float64, `cut` is not used."""
     n, k, t = len(images), len(references), len(phases)
     rings = len(ring_samples)
     start = np.concatenate([[0], np.cumsum(np.asarray(ring_samples) // 2)])
