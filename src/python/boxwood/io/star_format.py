@@ -26,7 +26,7 @@ _FORMATS = np.array(["%12.6f", "%12.5f", "%12.6e", "%12.5e"])
 def table_header(name: str, dialect: str) -> str:
     """The lines that open a table."""
     if dialect not in VERSIONS:
-        raise InputError(f"dialect is '{dialect}', expected '3.1' or '5' (the version of RELION to write for).")
+        raise InputError(f"dialect is '{dialect}', expected '3.1' or '5'; name RELION's version.")
     return f"\n# version {VERSIONS[dialect]}\n\ndata_{name}\n\n"
 
 
@@ -118,7 +118,7 @@ def _quoted(label: Any, value: Any) -> str:
     text = str(value)
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):
         text = ""
-    if text and not text[0] in "\"'#_" and text.isprintable() and " " not in text and text != "loop_":
+    if text and text[0] not in "\"'#_" and text.isprintable() and " " not in text and text != "loop_":
         return text if not text.startswith("data_") or "/" in text else f'"{text}"'
     if len(text.splitlines()) > 1 or "\n" in text or "\r" in text or "\0" in text or "\x1f" in text:
         raise _NotWritable(f"_{label} has a line break in {text!r}; STAR rows are one line, so remove it.")

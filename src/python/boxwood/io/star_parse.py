@@ -198,15 +198,15 @@ class _Parser:
         for line in self.data[begin:end].decode().split("\n"):
             words = self.words(line, position)
             if len(words) > len(labels):  # a tab inside a value: RELION separates columns by spaces
-                spaced = [word for word in line.split(" ") if word]
+                spaced = [word.strip('"') for word in line.split(" ") if word]
                 words = spaced if len(spaced) == len(labels) else words
             if len(words) == len(labels) - 1 > 0 and labels[-1] in _OPTIONAL_LAST:
                 words.append(_OPTIONAL_LAST[labels[-1]])
             if words:
                 if len(words) != len(labels):
                     self.fail(
-                        f"{len(words)} columns, the header has {len(labels)}; complete the row, or put values "
-                        "with spaces in double quotes.",
+                        f"{len(words)} columns, the header has {len(labels)}; complete the row, "
+                        "or put values with spaces in double quotes.",
                         position,
                     )
                 rows.append(words)
@@ -258,7 +258,7 @@ def _frame(body: _Window, labels: list[str], separator: str) -> pd.DataFrame:
             header=None,
             names=[*labels, ""],
             index_col=False,
-            dtype={**{label: "str" for label in labels}, **dict.fromkeys(floats, np.float64), "": "str"},
+            dtype={**dict.fromkeys(labels, "str"), **dict.fromkeys(floats, np.float64), "": "str"},
             keep_default_na=False,
             na_values=dict.fromkeys(floats, _NAN),
             quoting=csv.QUOTE_NONE,

@@ -1,0 +1,153 @@
+"""Read micrographs and stacks of particles.
+
+What is read where: TIFF (``.tif .tiff``) and PNG by their names, everything else as MRC, with ``.gz`` or
+``.bz2`` decompressed. Row 0 is the first row of an MRC file, as in RELION (see `boxwood.io.pictures` for the
+others). ``NUMBER@FILE`` names one image of a stack, numbers from 1.
+Uncompressed MRC stacks are memory-mapped and only the images asked for are read; everything else is
+read whole.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boxwood.errors import FileFormatError, InputError
+from boxwood.io.mrc_header import COMPRESSED, read_header
+from boxwood.io.pictures import PICTURES, read_picture
+from boxwood.io.stacks import StackWriter, to_float16, write_stack
+from boxwood.typing import AnyArray, FloatArray
+
+__all__ = [
+    "Image",
+    "ImageStack",
+    "StackWriter",
+    "read_image",
+    "read_stack",
+    "split_image_name",
+    "to_float16",
+    "write_stack",
+]
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    Attributes
+    ----------
+    data : (ny, nx) float32
+    pixel_size_angstrom : float or None
+        None where the file does not say.
+    """
+
+    data: FloatArray
+    pixel_size_angstrom: float | None
+
+
+class ImageStack:
+    """The images of a file, read when asked for.
+
+    ``stack[i]`` is one image (ny, nx), ``stack[i:j]`` and ``stack[indices]`` are (n, ny, nx), all float32.
+
+    Attributes
+    ----------
+    path : Path
+    shape : (int, int, int)
+        Images, rows, columns.
+    pixel_size_angstrom : float or None
+    """
+
+    def __init__(self, path: Path, pixels: AnyArray, pixel_size_angstrom: float | None) -> None:
+        self.path = path
+        self.shape: tuple[int, int, int] = pixels.shape  # type: ignore[assignment]
+        self.pixel_size_angstrom = pixel_size_angstrom
+        self._pixels = pixels
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int | slice | AnyArray) -> FloatArray:
+        pixels = self._pixels[index]
+        return np.array(pixels, dtype=np.float32, order="C")
+
+
+def split_image_name(name: str) -> tuple[int | None, str]:
+    """Split ``000003@stack.mrcs`` into the index from 0 and the file; the index is None without ``@``.
+
+    Raises
+    ------
+    InputError
+        Where the part before ``@`` is not a number from 1.
+    """
+    number, at, file = name.partition("@")
+    if not at:
+        return None, name
+    if not (number.isascii() and number.isdigit() and int(number) > 0 and file):
+        raise InputError(f"'{name}' does not name an image; expected NUMBER@FILE with numbers from 1.")
+    return int(number) - 1, file
+
+
+def read_stack(path: str | os.PathLike[str]) -> ImageStack:
+    """Open a file with one or more images; an image alone is a stack of one.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read, or is truncated.
+    """
+    path = Path(path)
+    if path.suffix.lower() in PICTURES:
+        return ImageStack(path, read_picture(path), None)
+    header = read_header(path)
+    if path.name.lower().endswith(COMPRESSED):
+        pixels = _decompressed(path, header.offset, header.shape, header.dtype)
+    else:
+        pixels = np.memmap(path, dtype=header.dtype, mode="r", offset=header.offset, shape=header.shape)
+    return ImageStack(path, pixels, header.pixel_size_angstrom)
+
+
+def read_image(path: str | os.PathLike[str]) -> Image:
+    """Read one image, such as a micrograph or ``3@stack.mrcs``.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read, is truncated, or holds several images and none was chosen.
+    """
+    index, name = split_image_name(os.fspath(path))
+    stack = read_stack(name)
+    if index is None and len(stack) != 1:
+        raise FileFormatError(
+            f"{name} holds {len(stack)} images where one is expected; name one as 000001@{name}."
+        )
+    if index is not None and index >= len(stack):
+        raise FileFormatError(f"{name} holds {len(stack)} images, so there is no image {index + 1}.")
+    return Image(stack[index or 0], stack.pixel_size_angstrom)
+
+
+def _decompressed(path: Path, offset: int, shape: tuple[int, int, int], dtype: np.dtype) -> AnyArray:
+    """All pixels of a .gz or .bz2 file."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else bz2.open
+    count = int(np.prod(shape, dtype=np.int64))
+    try:
+        with opened(path, "rb") as file:
+            file.seek(offset)
+            data = file.read(count * dtype.itemsize)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FileFormatError(f"{path} is truncated or damaged: {error}; copy it again.") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise FileFormatError(f"{path} is damaged: {error}; copy it again.") from None
+    if len(data) < count * dtype.itemsize:
+        raise FileFormatError(
+            f"{path} is truncated: {len(data)} of {count * dtype.itemsize} bytes of pixels; copy it again."
+        )
+    return np.frombuffer(data, dtype).reshape(shape)
