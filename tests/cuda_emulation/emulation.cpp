@@ -1,7 +1,5 @@
 // A CUDA runtime on the host, for tests. Device memory lies flush against a forbidden zone, so that a
 // kernel that leaves its array faults, as on a device; the few bytes that alignment leaves are watched.
-#include "cuda_emulation.h"
-
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -10,6 +8,8 @@
 #include <map>
 #include <mutex>
 #include <set>
+
+#include "cuda_emulation.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
@@ -100,7 +100,8 @@ cudaError_t cudaMalloc(void** address, size_t bytes) {
     Allocation a;
     a.bytes = bytes;
     a.mapped = (bytes + page - 1) / page * page;
-    void* zone = mmap(nullptr, a.mapped + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* zone =
+        mmap(nullptr, a.mapped + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (zone == MAP_FAILED) return cudaErrorMemoryAllocation;
     a.pages = (unsigned char*)zone + guard;
     a.data = a.pages + a.mapped - (bytes + 15) / 16 * 16;
@@ -122,7 +123,8 @@ cudaError_t cudaFree(void* address) {
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
     const std::lock_guard<std::recursive_mutex> hold(lock);
     if (stream && !streams.count(stream)) return cudaErrorInvalidResourceHandle;
     const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
