@@ -3,23 +3,26 @@
 What is read where: TIFF (``.tif .tiff``) and PNG by their names, everything else as MRC, with ``.gz`` or
 ``.bz2`` decompressed. Row 0 is the first row of an MRC file, as in RELION (see `boxwood.io.pictures` for the
 others). ``NUMBER@FILE`` names one image of a stack, numbers from 1.
-Uncompressed MRC stacks are memory-mapped and only the images asked for are read; everything else is
-read whole.
+Uncompressed MRC stacks are memory-mapped and only the images asked for are read; every other file is read
+whole each time.
 """
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import math
 import os
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from boxwood.errors import FileFormatError, InputError
-from boxwood.io.mrc_header import COMPRESSED, read_header
+from boxwood.io.mrc_header import COMPRESSED, MrcHeader, read_header
 from boxwood.io.pictures import PICTURES, read_picture
 from boxwood.io.stacks import StackWriter, to_float16, write_stack
 from boxwood.typing import AnyArray, FloatArray
@@ -52,7 +55,7 @@ class Image:
 
 
 class ImageStack:
-    """The images of a file, read when asked for.
+    """The images of a file, read when asked for; no file stays open between calls.
 
     ``stack[i]`` is one image (ny, nx), ``stack[i:j]`` and ``stack[indices]`` are (n, ny, nx), all float32.
 
@@ -62,20 +65,26 @@ class ImageStack:
     shape : (int, int, int)
         Images, rows, columns.
     pixel_size_angstrom : float or None
+        None where the file does not say.
     """
 
-    def __init__(self, path: Path, pixels: AnyArray, pixel_size_angstrom: float | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, int, int],
+        pixel_size_angstrom: float | None,
+        open_pixels: Callable[[], AnyArray],
+    ) -> None:
         self.path = path
-        self.shape: tuple[int, int, int] = pixels.shape  # type: ignore[assignment]
+        self.shape = shape
         self.pixel_size_angstrom = pixel_size_angstrom
-        self._pixels = pixels
+        self._open_pixels = open_pixels
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: int | slice | AnyArray) -> FloatArray:
-        pixels = self._pixels[index]
-        return np.array(pixels, dtype=np.float32, order="C")
+        return np.array(self._open_pixels()[index], dtype=np.float32, order="C")
 
 
 def split_image_name(name: str) -> tuple[int | None, str]:
@@ -104,13 +113,10 @@ def read_stack(path: str | os.PathLike[str]) -> ImageStack:
     """
     path = Path(path)
     if path.suffix.lower() in PICTURES:
-        return ImageStack(path, read_picture(path), None)
+        return ImageStack(path, read_picture(path).shape, None, partial(read_picture, path))
     header = read_header(path)
-    if path.name.lower().endswith(COMPRESSED):
-        pixels = _decompressed(path, header.offset, header.shape, header.dtype)
-    else:
-        pixels = np.memmap(path, dtype=header.dtype, mode="r", offset=header.offset, shape=header.shape)
-    return ImageStack(path, pixels, header.pixel_size_angstrom)
+    opened = _decompressed if path.name.lower().endswith(COMPRESSED) else _mapped
+    return ImageStack(path, header.shape, header.pixel_size_angstrom, partial(opened, path, header))
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
@@ -132,22 +138,27 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     return Image(stack[index or 0], stack.pixel_size_angstrom)
 
 
-def _decompressed(path: Path, offset: int, shape: tuple[int, int, int], dtype: np.dtype) -> AnyArray:
+def _mapped(path: Path, header: MrcHeader) -> AnyArray:
+    try:
+        return np.memmap(path, dtype=header.dtype, mode="r", offset=header.offset, shape=header.shape)
+    except ValueError as error:  # the file has become shorter since its header was read
+        raise FileFormatError(f"{path} is truncated: {error}; copy it again.") from None
+
+
+def _decompressed(path: Path, header: MrcHeader) -> AnyArray:
     """All pixels of a .gz or .bz2 file."""
     opened = gzip.open if path.suffix.lower() == ".gz" else bz2.open
-    count = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(header.shape) * header.dtype.itemsize
     try:
         with opened(path, "rb") as file:
-            file.seek(offset)
-            data = file.read(count * dtype.itemsize)
+            file.seek(header.offset)
+            data = file.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FileFormatError(f"{path} is truncated or damaged: {error}; copy it again.") from None
     except OSError as error:
         if error.errno is not None:
             raise
         raise FileFormatError(f"{path} is damaged: {error}; copy it again.") from None
-    if len(data) < count * dtype.itemsize:
-        raise FileFormatError(
-            f"{path} is truncated: {len(data)} of {count * dtype.itemsize} bytes of pixels; copy it again."
-        )
-    return np.frombuffer(data, dtype).reshape(shape)
+    if len(data) < size:
+        raise FileFormatError(f"{path} is truncated: {len(data)} of {size} bytes of pixels; copy it again.")
+    return np.frombuffer(data, header.dtype).reshape(header.shape)

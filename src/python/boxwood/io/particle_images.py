@@ -1,0 +1,112 @@
+"""Read particles from their stacks, in batches."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from boxwood.errors import BoxwoodError, FileFormatError
+from boxwood.io.mrc import ImageStack, read_stack
+from boxwood.typing import AnyArray, FloatArray
+
+
+class ParticleImages:
+    """The images of many particles, read when asked for, sorted by stack and not by row.
+
+    All stacks' headers are read once, when the reader is made. A stack that cannot be read, a number beyond
+    its end and an image of another size do not stop anything: they are named in `bad`, and `usable` tells
+    which rows can be read.
+
+    Attributes
+    ----------
+    box : int
+        Edge of the images in pixels: that of most particles.
+    usable : (n,) bool
+        Rows whose image can be read.
+    bad : dict of str to str
+        What cannot be read (a file, or NUMBER@FILE) and why.
+    """
+
+    def __init__(self, names: pd.Series, root: str | os.PathLike[str] = "") -> None:
+        parts = names.astype("str").str.rpartition("@")
+        numbers = pd.to_numeric(parts[0].replace("", "1"), errors="coerce").fillna(0).to_numpy()
+        self._index = numbers.astype(np.int64) - 1
+        self._file, files = pd.factorize(parts[2])
+        self._names = names
+        self.bad: dict[str, str] = {}
+        self._stacks = [self._open(Path(root) / file, str(file)) for file in files]
+        self._check()
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def _open(self, path: Path, name: str) -> ImageStack | None:
+        try:
+            return read_stack(path)
+        except (BoxwoodError, OSError) as error:
+            self.bad[name] = str(error)
+            return None
+
+    def _check(self) -> None:
+        counts = np.array([0 if stack is None else len(stack) for stack in self._stacks], dtype=np.int64)
+        boxes = np.array(
+            [
+                stack.shape[1] if stack is not None and stack.shape[1] == stack.shape[2] else 0
+                for stack in self._stacks
+            ],
+            dtype=np.int64,
+        )
+        row_box, opened = boxes[self._file], counts[self._file] > 0
+        square = row_box[row_box > 0]
+        self.box = int(np.bincount(square).argmax()) if len(square) else 0
+        exists = (self._index >= 0) & (self._index < counts[self._file])
+        self.usable = opened & exists & (row_box == self.box) & (self.box > 0)
+        for row in np.flatnonzero(opened & ~exists):
+            count = counts[self._file[row]]
+            self.bad[str(self._names.iloc[row])] = f"the stack has {count} images, numbered from 1"
+        for stack, box in zip(self._stacks, boxes, strict=True):
+            if stack is not None and box != self.box:
+                shape = " x ".join(map(str, stack.shape[:0:-1]))
+                self.bad[str(stack.path)] = f"images are {shape} pixels, expected {self.box} x {self.box}"
+
+    def read(self, rows: AnyArray | slice | list[int]) -> FloatArray:
+        """Read the images of some rows.
+
+        Parameters
+        ----------
+        rows : indices, boolean mask or slice
+
+        Returns
+        -------
+        (n, box, box) float32
+            In the order of `rows`.
+
+        Raises
+        ------
+        FileFormatError
+            One of the rows is not `usable`.
+        """
+        chosen = np.arange(len(self))[rows]
+        broken = chosen[~self.usable[chosen]]
+        if len(broken):
+            name = self._names.iloc[broken[0]]
+            raise FileFormatError(f"the image {name} cannot be read; leave its particle out.")
+        images = np.empty((len(chosen), self.box, self.box), dtype=np.float32)
+        order = np.lexsort((self._index[chosen], self._file[chosen]))
+        files = self._file[chosen][order]
+        for places in np.split(order, np.flatnonzero(np.diff(files)) + 1) if len(order) else []:
+            stack = self._stacks[self._file[chosen[places[0]]]]
+            assert stack is not None  # its rows are usable
+            images[places] = _read_together(stack, self._index[chosen[places]])
+        return images
+
+
+def _read_together(stack: ImageStack, indices: AnyArray) -> FloatArray:
+    """Images at sorted indices, in one sweep where they lie close together."""
+    first, last = int(indices[0]), int(indices[-1])
+    if last - first < 2 * len(indices):
+        return stack[first : last + 1][indices - first]
+    return stack[indices]
