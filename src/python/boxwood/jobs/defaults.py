@@ -1,0 +1,69 @@
+"""Sizes that follow from a particle's diameter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# The proportions of RELION's tutorial (180 A, 0.885 A/px: box 256, rescaled to 64, mask 200 A).
+BOX_PER_DIAMETER = 1.25
+MASK_PER_DIAMETER = 1.1
+# A rescaled pixel of at most this many Angstrom: its Nyquist frequency is past what first 2D classes resolve.
+COARSEST_PIXEL_ANGSTROM = 3.6
+PARTICLES_PER_CLASS = 40
+MOST_CLASSES = 50
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes for extraction and classification.
+
+    Attributes
+    ----------
+    box_px : int
+        Box cut out of the micrograph, even and quick to transform.
+    rescaled_px : int or None
+        Box after rescaling; None if the pixels are coarse enough already.
+    background_px : int
+        Diameter of the circle outside which a box is background, in micrograph pixels.
+    mask_angstrom : float
+        Diameter of the mask of the classification.
+    """
+
+    box_px: int
+    rescaled_px: int | None
+    background_px: int
+    mask_angstrom: float
+
+
+def sizes_for(diameter_angstrom: float, pixel_size_angstrom: float) -> Sizes:
+    """Derive box, rescaled box, background circle and mask from the largest diameter of the particle."""
+    box = fast_even_size(BOX_PER_DIAMETER * diameter_angstrom / pixel_size_angstrom)
+    rescaled = fast_even_size(box * pixel_size_angstrom / COARSEST_PIXEL_ANGSTROM)
+    mask = 10 * round(MASK_PER_DIAMETER * diameter_angstrom / 10)
+    return Sizes(
+        box_px=box,
+        rescaled_px=rescaled if rescaled < box else None,
+        background_px=round(diameter_angstrom / pixel_size_angstrom),
+        mask_angstrom=float(max(mask, math.ceil(diameter_angstrom))),
+    )
+
+
+def classes_for(particles: int) -> int:
+    """How many classes to ask for: enough particles in each for an average, and no more than 50."""
+    return max(1, min(MOST_CLASSES, particles // PARTICLES_PER_CLASS))
+
+
+def fast_even_size(at_least: float) -> int:
+    """The smallest even number from `at_least` on that has no prime factor above 5."""
+    size = 2 * max(1, math.ceil(at_least / 2))
+    while not _smooth(size):
+        size += 2
+    return size
+
+
+def _smooth(number: int) -> bool:
+    for prime in (2, 3, 5):
+        while number % prime == 0:
+            number //= prime
+    return number == 1

@@ -1,0 +1,216 @@
+"""Keep the good classes of a 2D classification: their averages as templates, and their particles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boxwood.errors import InputError
+from boxwood.jobs.context import JobContext
+from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.saved_iteration import SavedIteration, read_iteration
+from boxwood.jobs.subsets import exactly_one
+from boxwood.options import Options, option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boxwood.class2d.selection import ClassScores
+    from boxwood.io.particles import ParticleSet
+    from boxwood.typing import IntArray
+
+
+def _regroup_joboptions(groups: int | None) -> dict[str, str]:
+    return {"do_regroup": "Yes" if groups else "No", "nr_groups": str(groups or 1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectClassesOptions(Options):
+    model: Path = option(
+        "model or optimiser STAR file of a 2D classification (run_it025_model.star)",
+        group="I/O",
+        input="class2d_model",
+        joboption="fn_model",
+        flag="--i",
+    )
+    classes: tuple[int, ...] | None = option(
+        "numbers of the classes to keep, from 1", None, group="Class options"
+    )
+    auto: bool = option(
+        "keep the classes whose score is high enough",
+        False,
+        group="Class options",
+        joboption="do_class_ranker",
+    )
+    min_score: float = option(
+        "smallest score that --auto keeps",
+        0.7,
+        group="Class options",
+        at_least=0,
+        at_most=1,
+        joboption="rank_threshold",
+    )
+    recenter: bool = option(
+        "re-center the class averages: the centre of mass of positive pixels goes to the centre",
+        False,
+        group="Class options",
+        joboption="do_recenter",
+        flag="--recenter",
+    )
+    regroup: int | None = option(
+        "regroup the particles into about so many groups of similar intensity scale",
+        None,
+        group="Class options",
+        at_least=1,
+        joboption=_regroup_joboptions,
+        flag="--regroup",
+    )
+    mask_diameter: float | None = option(
+        "diameter in which averages are judged; that of the classification if not given",
+        None,
+        unit="Å",
+        group="Class options",
+        above=0,
+    )
+
+    def validate(self) -> None:
+        exactly_one("Classes", classes=self.classes, auto=self.auto)
+
+
+def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
+    """Write particles.star, class_averages.star, backup_selection.star (and class_averages.mrcs)."""
+    saved = read_iteration(options.model)
+    scores = saved.scores(options.mask_diameter)
+    chosen = _chosen(options, scores, len(saved.classes))
+    rows = np.flatnonzero(saved.particles.table["rlnClassNumber"].isin(chosen + 1))
+    if not len(rows):
+        raise InputError("The selected classes have no particles; select others, or lower --min-score.")
+    particles = saved.particles.select(rows)
+    if options.regroup:
+        particles = _regroup(particles, saved.groups, options.regroup)
+    files = {"particles": context.output / "particles.star"}
+    particles.write(files["particles"], dialect=context.dialect)
+    context.add_output(files["particles"], "particles")
+    averages = _write_averages(saved, chosen, scores, options.recenter, context, files)
+    _write_backup(chosen, scores, context, files)
+    with context.picture("class averages"):
+        _draw(saved, chosen, scores, context)
+    return JobResult(
+        files=files,
+        tables={"particles": particles.table, "class_averages": averages, "scores": scores.table()},
+        values={"classes": len(chosen), "particles": len(rows)},
+        summary=f"{len(chosen)} of {len(saved.classes)} classes selected, with {len(rows)} of "
+        f"{len(saved.particles.table)} particles",
+    )
+
+
+def _chosen(options: SelectClassesOptions, scores: ClassScores, count: int) -> IntArray:
+    """Indices of the classes to keep, from 0."""
+    if options.classes is None:
+        chosen = np.flatnonzero(scores.score >= options.min_score)
+        if not len(chosen):
+            raise InputError(
+                f"No class has a score of {options.min_score:g}; the best has {scores.score.max():.2f}. "
+                "Lower --min-score, or name classes with --classes."
+            )
+        return chosen
+    outside = [number for number in options.classes if not 1 <= number <= count]
+    if outside:
+        raise InputError(f"There is no class {outside[0]}; the classes are numbered 1 to {count}.")
+    return np.unique(np.array(options.classes, np.int64)) - 1
+
+
+def _regroup(particles: ParticleSet, groups: pd.DataFrame, count: int) -> ParticleSet:
+    """The particles with new group names; old numbers would mean nothing and are dropped, as in RELION."""
+    from boxwood.class2d.regroup import regroup
+
+    table = particles.table
+    key = next((name for name in ("rlnGroupNumber", "rlnGroupName") if name in table.columns), None)
+    if key is None:
+        raise InputError("The particles have neither rlnGroupNumber nor rlnGroupName; leave --regroup out.")
+    scale = table[key].map(groups.set_index(key)["rlnGroupScaleCorrection"])
+    new = regroup(table[key], scale, table["rlnOpticsGroup"], count)
+    names = [f"group_{number}" for number in new]
+    return replace(
+        particles, table=table.drop(columns="rlnGroupNumber", errors="ignore").assign(rlnGroupName=names)
+    )
+
+
+def _write_averages(
+    saved: SavedIteration,
+    chosen: IntArray,
+    scores: ClassScores,
+    recentred: bool,
+    context: JobContext,
+    files: dict[str, Path],
+) -> pd.DataFrame:
+    """Write class_averages.star and, recentred, class_averages.mrcs; return the table."""
+    from boxwood.imaging.centring import recentre
+    from boxwood.io.mrc import write_stack
+    from boxwood.io.star import write_star
+
+    table = saved.classes.iloc[chosen].reset_index(drop=True)
+    if recentred:
+        files["templates"] = context.output / "class_averages.mrcs"
+        write_stack(
+            files["templates"],
+            recentre(saved.averages[chosen]),
+            float(saved.general["rlnPixelSize"]),
+        )
+        table["rlnReferenceImage"] = [
+            f"{number:06d}@{context.name}class_averages.mrcs" for number in range(1, len(chosen) + 1)
+        ]
+    elif not _image_file(table["rlnReferenceImage"].iloc[0]).is_file():
+        # The saved was moved since it was written: name its averages where they are now.
+        stack = saved.averages_file
+        table["rlnReferenceImage"] = [f"{index + 1:06d}@{stack.as_posix()}" for index in chosen]
+    table["rlnClassNumber"] = chosen + 1
+    table["rlnClassScore"] = scores.score[chosen]
+    files["class_averages"] = context.output / "class_averages.star"
+    write_star(files["class_averages"], {"": table}, dialect=context.dialect)
+    context.add_output(files["class_averages"], "class_averages")
+    return table
+
+
+def _image_file(reference: str) -> Path:
+    return Path(reference.partition("@")[2])
+
+
+def _write_backup(chosen: IntArray, scores: ClassScores, context: JobContext, files: dict[str, Path]) -> None:
+    """Write RELION's backup_selection.star: one row per class, 1 where it is selected."""
+    import pandas as pd
+
+    from boxwood.io.star import write_star
+
+    selected = np.zeros(len(scores.score), np.int64)
+    selected[chosen] = 1
+    files["backup_selection"] = context.output / "backup_selection.star"
+    write_star(
+        files["backup_selection"], {"": pd.DataFrame({"rlnSelected": selected})}, dialect=context.dialect
+    )
+
+
+def _draw(saved: SavedIteration, chosen: IntArray, scores: ClassScores, context: JobContext) -> None:
+    from boxwood.report.class_selection import draw_class_selection
+
+    selected = np.isin(np.arange(len(saved.averages)), chosen)
+    shares = saved.classes["rlnClassDistribution"].to_numpy(np.float64)
+    path = context.output / "class_selection.png"
+    draw_class_selection(path, saved.averages, selected, scores.score, shares)
+
+
+def _label(options: SelectClassesOptions) -> str:
+    return "relion.select.class2dauto" if options.auto else "relion.select.interactive"
+
+
+JOB = Job(
+    name="select-classes",
+    folder="Select",
+    options=SelectClassesOptions,
+    run=run,
+    process=7,
+    label=_label,
+)

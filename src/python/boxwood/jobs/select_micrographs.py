@@ -1,0 +1,145 @@
+"""Choose micrographs: the first ones, by name, by their metadata, at random, or all of them in parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boxwood.errors import InputError
+from boxwood.jobs.context import JobContext
+from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.subsets import (
+    exactly_one,
+    random_rows,
+    split_joboptions,
+    split_rows,
+    write_parts,
+    write_rows,
+)
+from boxwood.options import Options, option
+
+if TYPE_CHECKING:
+    from boxwood.io.particles import MicrographSet
+    from boxwood.typing import IntArray
+
+
+def _input_joboptions(path: Path) -> dict[str, str]:
+    """RELION's form has one field for micrographs and another for coordinates."""
+    field = "fn_coords" if path.name.startswith("coords_suffix_") else "fn_mic"
+    return {"fn_mic": "", "fn_coords": "", field: str(path)}
+
+
+WAYS = ("first", "names", "where", "random", "split")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectMicrographsOptions(Options):
+    micrographs: Path = option(
+        "micrographs STAR file, or RELION 3's coords_suffix_*.star, which names one",
+        group="I/O",
+        input="micrographs",
+        joboption=_input_joboptions,
+        flag="--i",
+    )
+    first: int | None = option("keep the first so many micrographs", None, group="Subsets", at_least=1)
+    names: tuple[str, ...] | None = option(
+        "keep the micrographs of these names; a name may be whole or its last part, with or without suffix",
+        None,
+        group="Subsets",
+    )
+    where: str | None = option(
+        "keep the micrographs for which this holds, for example 'rlnCtfMaxResolution < 6'",
+        None,
+        group="Subsets",
+    )
+    random: int | None = option(
+        "keep so many micrographs, drawn at random", None, group="Subsets", at_least=1
+    )
+    split: int | None = option(
+        "keep all micrographs, in so many files of equal size",
+        None,
+        group="Subsets",
+        at_least=1,
+        joboption=split_joboptions,
+        flag="--nr_split",
+    )
+    seed: int = option("seed of the random numbers", 1, group="Subsets", at_least=0, flag="--random_seed")
+
+    def validate(self) -> None:
+        exactly_one("Micrographs", **{way: getattr(self, way) for way in WAYS})
+
+
+def run(options: SelectMicrographsOptions, context: JobContext) -> JobResult:
+    """Write micrographs_selected.star, or micrographs_split1.star, 2, ... ."""
+    from boxwood.io.particles import MicrographSet
+
+    way = exactly_one("Micrographs", **{way: getattr(options, way) for way in WAYS})
+    micrographs = MicrographSet.read(micrographs_star(options.micrographs))
+    total = len(micrographs.table)
+    if way == "split":
+        parts = split_rows(total, options.split or 0)
+        return write_parts(micrographs, parts, context, "micrographs")
+    rows = _chosen(micrographs, way, options)
+    if not len(rows):
+        raise InputError(f"No micrograph of the {total} in {options.micrographs} is selected by --{way}.")
+    path = context.output / "micrographs_selected.star"
+    chosen = write_rows(micrographs, rows, path, context, "micrographs")
+    summary = f"{len(rows)} of {total} micrographs selected"
+    return JobResult(
+        files={"micrographs": path},
+        tables={"micrographs": chosen.table},
+        values={"micrographs": len(rows)},
+        summary=summary,
+    )
+
+
+def micrographs_star(path: Path) -> Path:
+    """The micrographs STAR file: `path` itself, or the one that RELION 3's coords_suffix file names."""
+    if not path.name.startswith("coords_suffix_"):
+        return path
+    named = Path(path.read_text().strip())
+    if not named.is_file():
+        raise InputError(f"{path} names {named}, which is not there; run in the project's folder.")
+    return named
+
+
+def _chosen(micrographs: MicrographSet, way: str, options: SelectMicrographsOptions) -> IntArray:
+    from boxwood.io.where import rows_where
+
+    total = len(micrographs.table)
+    if way == "first":
+        return np.arange(min(options.first or 0, total))
+    if way == "random":
+        return random_rows(total, options.random or 0, options.seed)
+    if way == "where":
+        return np.flatnonzero(rows_where(micrographs.table, options.where or ""))
+    return _named(list(micrographs.table["rlnMicrographName"]), options.names or ())
+
+
+def _named(known: list[str], wanted: tuple[str, ...]) -> IntArray:
+    rows: set[int] = set()
+    for name in wanted:
+        hits = [row for row, path in enumerate(known) if name in (path, Path(path).name, Path(path).stem)]
+        if not hits:
+            raise InputError(f"There is no micrograph '{name}'; the first of {len(known)} is '{known[0]}'.")
+        rows.update(hits)
+    return np.array(sorted(rows), np.int64)
+
+
+def _label(options: SelectMicrographsOptions) -> str:
+    if options.split:
+        return "relion.select.split"
+    return "relion.select.onvalue" if options.where else "relion.select.interactive"
+
+
+JOB = Job(
+    name="select-micrographs",
+    folder="Select",
+    options=SelectMicrographsOptions,
+    run=run,
+    process=7,
+    label=_label,
+)

@@ -1,0 +1,206 @@
+"""Choose particles: by metadata or image statistics, without duplicates, or all of them in parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from boxwood.errors import InputError
+from boxwood.jobs.context import JobContext
+from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.subsets import exactly_one, split_joboptions, split_rows, write_parts, write_rows
+from boxwood.options import Options, option
+
+if TYPE_CHECKING:
+    from boxwood.io.particles import ParticleSet
+    from boxwood.typing import DoubleArray
+
+    BoolArray = npt.NDArray[np.bool_]
+
+BATCH = 1000
+WAYS = ("where", "discard_sigma", "split", "remove_duplicates")
+
+
+def _discard_joboptions(sigma: float | None) -> dict[str, str]:
+    return {"do_discard": "No"} if sigma is None else {"do_discard": "Yes", "discard_sigma": f"{sigma:g}"}
+
+
+def _duplicate_joboptions(distance: float | None) -> dict[str, str]:
+    if distance is None:
+        return {"do_remove_duplicates": "No"}
+    return {"do_remove_duplicates": "Yes", "duplicate_threshold": f"{distance:g}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectParticlesOptions(Options):
+    particles: Path = option(
+        "particles STAR file", group="I/O", input="particles", joboption="fn_data", flag="--i"
+    )
+    where: str | None = option(
+        "keep the particles for which this holds, for example 'rlnAutopickFigureOfMerit > 0.3'",
+        None,
+        group="Subsets",
+    )
+    discard_sigma: float | None = option(
+        "drop particles whose mean or standard deviation is farther than this from the average of all, "
+        "in standard deviations",
+        None,
+        group="Subsets",
+        above=0,
+        joboption=_discard_joboptions,
+        flag="--discard_sigma",
+    )
+    split: int | None = option(
+        "keep all particles, in so many files of equal size",
+        None,
+        group="Subsets",
+        at_least=1,
+        joboption=split_joboptions,
+        flag="--nr_split",
+    )
+    random_order: bool = option(
+        "deal the particles of --split out at random", False, group="Subsets", joboption="do_random"
+    )
+    seed: int = option("seed of the random numbers", 1, group="Subsets", at_least=0, flag="--random_seed")
+    remove_duplicates: float | None = option(
+        "of two particles at this distance or nearer drop the one that comes first",
+        None,
+        unit="Å",
+        group="Duplicates",
+        at_least=0,
+        joboption=_duplicate_joboptions,
+        flag="--remove_duplicates",
+    )
+    micrograph_pixel_size: float | None = option(
+        "pixel size of the micrographs that the coordinates count in; as in the STAR file if not given",
+        None,
+        unit="Å",
+        group="Duplicates",
+        above=0,
+        joboption="image_angpix",
+        flag="--image_angpix",
+    )
+
+    def validate(self) -> None:
+        exactly_one("Particles", **{way: getattr(self, way) for way in WAYS})
+
+
+def run(options: SelectParticlesOptions, context: JobContext) -> JobResult:
+    """Write particles.star (and particles_removed.star), or particles_split1.star, 2, ... ."""
+    from boxwood.io.particles import ParticleSet
+    from boxwood.io.where import rows_where
+
+    way = exactly_one("Particles", **{way: getattr(options, way) for way in WAYS})
+    particles = ParticleSet.read(options.particles)
+    if way == "split":
+        seed = options.seed if options.random_order else None
+        parts = split_rows(len(particles.table), options.split or 0, seed)
+        return write_parts(particles, parts, context, "particles")
+    if way == "where":
+        keep = rows_where(particles.table, options.where or "")
+    elif way == "discard_sigma":
+        keep = _ordinary(particles, options.discard_sigma or 0.0, context)
+    else:
+        keep = _single(particles, options)
+    return _write_kept(particles, keep, way, context)
+
+
+def within_sigma(values: DoubleArray, sigma: float) -> BoolArray:
+    """Which `values` (n, m) lie within `sigma` standard deviations of their column's mean, in all columns."""
+    spread = values.std(axis=0)
+    return (np.abs(values - values.mean(axis=0)) <= sigma * spread).all(axis=1)
+
+
+def _ordinary(particles: ParticleSet, sigma: float, context: JobContext) -> BoolArray:
+    """Particles whose image has an ordinary mean and standard deviation; unreadable images are left out."""
+    images = particles.images()
+    for name, reason in images.bad.items():
+        context.bad(name, reason)
+    usable = np.flatnonzero(images.usable)
+    statistics = np.full((len(particles), 2), np.nan)
+
+    def measure(start: int) -> None:
+        rows = usable[start : start + BATCH]
+        pixels = images.read(rows).reshape(len(rows), -1).astype(np.float64)
+        statistics[rows] = np.column_stack([pixels.mean(axis=1), pixels.std(axis=1)])
+
+    for _ in context.map(measure, range(0, len(usable), BATCH), what="batch"):
+        pass
+    keep = np.isfinite(statistics).all(axis=1)
+    keep[keep] = within_sigma(statistics[keep], sigma)
+    return keep
+
+
+def _single(particles: ParticleSet, options: SelectParticlesOptions) -> BoolArray:
+    from boxwood.picking.duplicates import without_duplicates
+
+    table = particles.table
+    needed = ["rlnMicrographName", "rlnCoordinateX", "rlnCoordinateY"]
+    if missing := [name for name in needed if name not in table.columns]:
+        raise InputError(f"{options.particles} has no {missing[0]}, without which there are no duplicates.")
+    pixel_size = _coordinate_pixel_size(particles, options)
+    x, y = (
+        table[f"rlnCoordinate{axis}"].to_numpy(np.float64) * pixel_size - _shift_angstrom(particles, axis)
+        for axis in "XY"
+    )
+    return without_duplicates(x, y, table["rlnMicrographName"].to_numpy(str), options.remove_duplicates or 0)
+
+
+def _shift_angstrom(particles: ParticleSet, axis: str) -> DoubleArray | float:
+    name = f"rlnOrigin{axis}Angst"
+    return particles.table[name].to_numpy(np.float64) if name in particles.table.columns else 0.0
+
+
+def _coordinate_pixel_size(particles: ParticleSet, options: SelectParticlesOptions) -> DoubleArray | float:
+    """Å per pixel of the coordinates, for every particle: those of the micrograph, not of a rescaled box."""
+    from boxwood.io.optics import per_row
+
+    if options.micrograph_pixel_size:
+        return options.micrograph_pixel_size
+    for label in ("rlnMicrographPixelSize", "rlnMicrographOriginalPixelSize"):
+        if label in particles.optics:
+            return per_row(particles.optics, particles.table, label, particles.source)
+    raise InputError(
+        f"{options.particles} does not say the pixel size of the micrographs; give --micrograph-pixel-size."
+    )
+
+
+def _write_kept(particles: ParticleSet, keep: BoolArray, way: str, context: JobContext) -> JobResult:
+    total, count = len(keep), int(keep.sum())
+    if not count:
+        flag = way.replace("_", "-")
+        raise InputError(f"No particle of the {total} is left by --{flag}; nothing was written.")
+    files = {"particles": context.output / "particles.star"}
+    chosen = write_rows(particles, np.flatnonzero(keep), files["particles"], context, "particles")
+    tables = {"particles": chosen.table}
+    if way == "remove_duplicates":
+        files["removed"] = context.output / "particles_removed.star"
+        removed = particles.select(~keep)
+        removed.write(files["removed"], dialect=context.dialect)
+        tables["removed"] = removed.table
+    return JobResult(
+        files=files,
+        tables=tables,
+        values={"particles": count, "removed": total - count},
+        summary=f"{count} of {total} particles selected",
+    )
+
+
+def _label(options: SelectParticlesOptions) -> str:
+    kinds = {"split": "split", "discard_sigma": "discard", "remove_duplicates": "removeduplicates"}
+    kind = next((kind for name, kind in kinds.items() if getattr(options, name)), "onvalue")
+    return f"relion.select.{kind}"
+
+
+JOB = Job(
+    name="select-particles",
+    folder="Select",
+    options=SelectParticlesOptions,
+    run=run,
+    process=7,
+    label=_label,
+)

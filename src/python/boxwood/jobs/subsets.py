@@ -1,0 +1,89 @@
+"""What the select jobs share: one way at a time, rows of a set, and files of such rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from boxwood.errors import InputError
+from boxwood.jobs.job import JobResult
+from boxwood.typing import IntArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from boxwood.io.particles import MicrographSet, ParticleSet
+    from boxwood.jobs.context import JobContext
+
+    Items = TypeVar("Items", MicrographSet, ParticleSet)
+
+
+def exactly_one(what: str, **ways: Any) -> str:
+    """The name of the only way that was given.
+
+    Raises
+    ------
+    InputError
+        None was given, or more than one; all their flags are listed.
+    """
+    given = [name for name, value in ways.items() if value is not None and value is not False and value != ()]
+    if len(given) == 1:
+        return given[0]
+    flags = {name: "--" + name.replace("_", "-") for name in ways}
+    found = " and ".join(flags[name] for name in given) + " were given" if given else "nothing was given"
+    choice = ", ".join(flags.values())
+    raise InputError(f"{what} are selected in one way at a time: {found}; give one of {choice}.")
+
+
+def split_joboptions(parts: int | None) -> dict[str, str]:
+    """RELION's form for splitting into so many parts."""
+    return {"do_split": "Yes" if parts else "No", "nr_split": str(parts or -1), "split_size": "-1"}
+
+
+def split_rows(rows: int, parts: int, seed: int | None = None) -> list[IntArray]:
+    """Divide ``range(rows)`` into `parts` pieces whose sizes differ by one at most; none is empty.
+
+    Each piece is in the order of the table. With a `seed` the rows are dealt out at random.
+
+    Raises
+    ------
+    InputError
+        There are more parts than rows, or fewer than one part.
+    """
+    if not 1 <= parts <= rows:
+        raise InputError(f"{rows} rows cannot be split into {parts} parts; give a number from 1 to {rows}.")
+    order = np.arange(rows) if seed is None else np.random.default_rng(seed).permutation(rows)
+    return [np.sort(piece) for piece in np.array_split(order, parts)]
+
+
+def random_rows(rows: int, count: int, seed: int) -> IntArray:
+    """`count` different row numbers at random, in the order of the table.
+
+    Raises
+    ------
+    InputError
+        There are fewer rows than that.
+    """
+    if not 1 <= count <= rows:
+        raise InputError(f"{count} of {rows} rows cannot be drawn; give a number from 1 to {rows}.")
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
+
+
+def write_rows(items: Items, rows: IntArray, path: Path, context: JobContext, kind: str) -> Items:
+    """Write these rows as an output of the job; `kind` is "micrographs" or "particles"."""
+    chosen = items.select(rows)
+    chosen.write(path, dialect=context.dialect)
+    context.add_output(path, kind)
+    return chosen
+
+
+def write_parts(items: Items, parts: list[IntArray], context: JobContext, kind: str) -> JobResult:
+    """Write each of `parts` as particles_split1.star, 2, ... (or micrographs_split...)."""
+    files, tables = {}, {}
+    for number, rows in enumerate(parts, 1):
+        name = f"{kind}_split{number}"
+        files[name] = context.output / f"{name}.star"
+        tables[name] = write_rows(items, rows, files[name], context, kind).table
+    sizes = ", ".join(str(len(rows)) for rows in parts)
+    return JobResult(files=files, tables=tables, summary=f"{len(parts)} parts of {sizes} {kind}")

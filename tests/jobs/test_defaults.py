@@ -1,0 +1,36 @@
+"""Sizes derived from the diameter: the tutorial's, and sensible ones everywhere."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boxwood.jobs.defaults import classes_for, fast_even_size, sizes_for
+
+
+def test_the_tutorial():
+    sizes = sizes_for(180, 0.885)
+    assert (sizes.box_px, sizes.rescaled_px, sizes.mask_angstrom) == (256, 64, 200)
+    assert sizes.background_px == 203
+
+
+@given(st.floats(30, 2000), st.floats(0.3, 12))
+def test_everything_fits(diameter, pixel_size):
+    sizes = sizes_for(diameter, pixel_size)
+    box = sizes.box_px * pixel_size
+    assert sizes.box_px % 2 == 0 and box >= 1.25 * diameter * (1 - 1e-12)
+    assert diameter <= sizes.mask_angstrom
+    assert sizes.background_px <= sizes.box_px
+    if sizes.rescaled_px is not None:
+        assert sizes.rescaled_px % 2 == 0 and sizes.rescaled_px < sizes.box_px
+        assert box / sizes.rescaled_px <= 3.6
+
+
+@pytest.mark.parametrize(
+    ("at_least", "size"), [(0.5, 2), (7, 8), (11, 12), (13, 16), (254.2, 256), (257, 270)]
+)
+def test_fast_sizes(at_least, size):
+    assert fast_even_size(at_least) == size
+
+
+def test_classes():
+    assert [classes_for(n) for n in (5, 400, 2374, 10**6)] == [1, 10, 50, 50]
