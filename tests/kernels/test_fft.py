@@ -59,7 +59,12 @@ def test_long_lengths(simd, dtype, sign, n):
     check(n, sign, dtype, count=2)
 
 
-@given(n=st.integers(1, 700), count=st.integers(1, 40), sign=st.sampled_from([-1, 1]), seed=st.integers(0, 99))
+@given(
+    n=st.integers(1, 700),
+    count=st.integers(1, 40),
+    sign=st.sampled_from([-1, 1]),
+    seed=st.integers(0, 99),
+)
 def test_any_number_at_once(n, count, sign, seed):
     check(n, sign, np.complex64, count, seed)
 

@@ -9,6 +9,7 @@ namespace py = pybind11;
 namespace boxwood {
 void bind_ctf(py::module_&);
 void bind_fft(py::module_&);
+void bind_log_pick(py::module_&);
 void bind_polar(py::module_&);
 void bind_expectation(py::module_&);
 }
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_core, m) {
     m.def("available_threads", &available_threads, "Processors this process may use.");
     bind_ctf(m);
     bind_fft(m);
+    bind_log_pick(m);
     bind_polar(m);
     bind_expectation(m);
 }

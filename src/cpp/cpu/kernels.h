@@ -87,11 +87,45 @@ struct ExpectationArgs {
     double* denominator;     // [k, rings, 3, 2]
 };
 
+// Laplacian-of-Gaussian picking: the maximum over a bank of filters, on a work_size x work_size map.
+// The micrograph is normalised and centred in the square of its longer side n. If it is constant or
+// not finite, only mean and sigma are written.
+struct LogPickArgs {
+    int ny, nx, work_size, filters, threads;
+    const float* micrograph;  // [ny, nx]
+    const float* outside;     // [n n - ny nx]: the rest of the square, row by row
+    const double* variances;  // [filters]: see math/log_filter.h, in (cycles per n pixels)^2
+    double outlier_sigma;     // pixels further from the mean become the mean
+    double sign;              // -1: particles are dark
+    float* best;              // [work_size, work_size]: the largest response
+    uint8_t* index;           // [work_size, work_size]: the first filter that gave it
+    double *mean, *sigma;     // of the micrograph
+};
+
+// Peaks of such a map, by decreasing value (equal ones in the order of the map): each one clears the
+// disc around it. Those at or above the ceiling clear theirs, too, but are not reported.
+struct LogPeaksArgs {
+    int work_size, filters;
+    const float* best;     // [work_size, work_size]
+    const uint8_t* index;  // [work_size, work_size]
+    const uint8_t* allowed;  // [filters]: only pixels of these filters count, for peaks and statistics
+    const int64_t* radius2;  // [filters]: a disc is distance^2 < radius2, in pixels of the map
+    int y_begin, y_end, x_begin, x_end;  // elsewhere the map is taken as 0
+    double adjust, upper;                // threshold and ceiling: mean + this * standard deviation
+    double *threshold, *ceiling;         // NaN if no pixel is of an allowed filter
+    int32_t* peaks;                      // [at most work_size^2]: y * work_size + x
+    int* count;
+};
+
+// No vectors here, hence one copy for all instruction sets.
+void log_pick_peaks(const LogPeaksArgs&);
+
 // Every kernel: its name and its arguments.
 #define BOXWOOD_FOR_EACH_KERNEL(kernel)          \
     kernel(ctf, CtfArgs)                         \
     kernel(expectation, ExpectationArgs)         \
     kernel(fft, FftArgs)                         \
+    kernel(log_pick_maps, LogPickArgs)           \
     kernel(polar_adjoint, PolarAdjointArgs)      \
     kernel(polar_transform, PolarArgs)
 

@@ -16,6 +16,24 @@ def runnable_simd() -> str: ...
 def available_threads() -> int: ...
 def ctf(rows: DoubleArray, frequencies: FloatArray, mode: int, threads: int) -> FloatArray: ...
 def fft(signals: Signal, /, sign: int, threads: int = 1) -> Signal: ...
+def log_pick_maps(
+    micrograph: FloatArray,
+    outside: FloatArray,
+    work_size: int,
+    variances: DoubleArray,
+    outlier_sigma: float,
+    sign: float,
+    threads: int,
+) -> tuple[FloatArray, AnyArray, float, float]: ...
+def log_pick_peaks(
+    best: FloatArray,
+    index: AnyArray,
+    allowed: AnyArray,
+    radius2: AnyArray,
+    border: tuple[int, int, int, int],
+    adjust: float,
+    upper: float,
+) -> tuple[AnyArray, float, float]: ...
 def polar_transform(
     images: FloatArray,
     shifts: AnyArray | None,

@@ -31,6 +31,81 @@ class Backend(Protocol):
         """
         ...
 
+    def log_pick_maps(
+        self,
+        micrograph: FloatArray,
+        outside: FloatArray,
+        work_size: int,
+        variances: DoubleArray,
+        outlier_sigma: float,
+        sign: float,
+        threads: int,
+    ) -> tuple[FloatArray, AnyArray, float, float]:
+        """Largest response of a bank of Laplacian-of-Gaussian filters, on a w x w map.
+
+        The micrograph is normalised to mean 0 and standard deviation 1, multiplied by `sign`, centred in
+        the square of its longer side n, and taken to w x w in Fourier space.
+
+        Parameters
+        ----------
+        micrograph : (ny, nx) float32
+        outside : (n^2 - ny nx,) float32
+            The rest of the square in row-major order, in units of the standard deviation.
+        work_size : int
+            w, even; larger than n pads the transform.
+        variances : (filters,) float64
+            (n a / 2 d)^2 for a disc of diameter d at pixel size a.
+        outlier_sigma : float
+            Pixels further than this many standard deviations from the mean become the mean.
+        sign : float
+            -1 if particles are dark, 1 if they are white.
+        threads : int
+
+        Returns
+        -------
+        best : (w, w) float32
+        index : (w, w) uint8
+            The first filter that gave `best`.
+        mean, sigma : float
+            Of the micrograph. If sigma is 0 or not finite, the maps are undefined.
+        """
+        ...
+
+    def log_pick_peaks(
+        self,
+        best: FloatArray,
+        index: AnyArray,
+        allowed: AnyArray,
+        radius2: AnyArray,
+        border: tuple[int, int, int, int],
+        adjust: float,
+        upper: float,
+    ) -> tuple[AnyArray, float, float]:
+        """Peaks of a map by decreasing value; each clears the disc around it.
+
+        Parameters
+        ----------
+        best, index : (w, w) float32 and uint8
+            From `log_pick_maps`.
+        allowed : (filters,) uint8
+            Pixels of other filters are neither peaks nor part of the statistics.
+        radius2 : (filters,) int64
+            A peak of this filter clears pixels at distance^2 < radius2.
+        border : y_begin, y_end, x_begin, x_end
+            Pixels elsewhere count as 0.
+        adjust, upper : float
+            Threshold and ceiling are the mean plus this many standard deviations of the map. Peaks at or
+            above the ceiling clear their disc but are not returned.
+
+        Returns
+        -------
+        peaks : (m, 2) int32
+            y and x.
+        threshold, ceiling : float
+            NaN if no pixel is of an allowed filter.
+        """
+        ...
+
     def polar_transform(
         self,
         images: FloatArray,
