@@ -232,7 +232,7 @@ def test_largest_prime_factor(n):
     assert n == 1 or largest_prime_factor(n) < p
 
 
-@given(n=st.integers(16, 8000), resolution=st.floats(2, 60) | st.just(-1.0))
+@given(n=st.integers(64, 8000), resolution=st.floats(2, 60) | st.just(-1.0))
 def test_working_size(n, resolution):
     size = working_size(n, 1.0, resolution)
     wanted = n if resolution < 0 else 2 * n / resolution
