@@ -90,6 +90,7 @@ private:
     // a * exp(sign 2 pi i k / n)
     template <int sign>
     BOXWOOD_INLINE Cx twiddle(Cx a, int k) const {
+        if (k == 0) return a;
         const T c = roots_[2 * k], s = sign > 0 ? roots_[2 * k + 1] : -roots_[2 * k + 1];
         return {a.re * c - a.im * s, a.re * s + a.im * c};
     }
