@@ -83,7 +83,7 @@ private:
     Buffer<vfloat> class_sum_;
     Buffer<int> active_;
     Buffer<const float*> image_of_;
-    Buffer<vfloat> posterior_;  // [active][bins][re, im]
+    Buffer<vfloat> posterior_;  // [bins][active offsets, stride t][re, im]
     Buffer<vfloat> ring_cross_, ring_model_;
     float total_ = 0;
 
@@ -352,17 +352,16 @@ private:
                 line_[2 * j + 1] = p2[j] * inverse;
             }
             s.psi_plan.run<-1>(line_, work_);
-            vfloat* w1 = posterior_ + (size_t)i * s.bins * 2;
-            vfloat* w2 = w1 + (size_t)s.bins * 2;
             for (int b = 0; b < s.bins; ++b) {
                 const int mirror = (a.psi - b) % a.psi;
                 const vfloat cr = line_[2 * b], ci = line_[2 * b + 1], dr = line_[2 * mirror],
                              di = line_[2 * mirror + 1];
-                w1[2 * b] = 0.5f * (cr + dr);
-                w1[2 * b + 1] = 0.5f * (ci - di);
+                vfloat* w = posterior_ + ((size_t)b * a.t + i) * 2;
+                w[0] = 0.5f * (cr + dr);
+                w[1] = 0.5f * (ci - di);
                 if (pair) {
-                    w2[2 * b] = 0.5f * (ci + di);
-                    w2[2 * b + 1] = 0.5f * (dr - cr);
+                    w[2] = 0.5f * (ci + di);
+                    w[3] = 0.5f * (dr - cr);
                 }
             }
         }
@@ -376,19 +375,17 @@ private:
             bool conjugate;
             const int b = s.bin(m, conjugate), c = s.start[m], n = s.start[m + 1] - c;
             const float sign = conjugate ? -1.0f : 1.0f;
-            const size_t step = (size_t)s.bins * 2;
             int r = 0;
-            for (; r + tile <= n; r += tile) add_rings<tile>(kv, m, b, sign, step, c + r, r, count, sums);
-            for (; r < n; ++r) add_rings<1>(kv, m, b, sign, step, c + r, r, count, sums);
+            for (; r + tile <= n; r += tile) add_rings<tile>(kv, m, b, sign, c + r, r, count, sums);
+            for (; r < n; ++r) add_rings<1>(kv, m, b, sign, c + r, r, count, sums);
         }
         add_denominator(kv, count, sums);
     }
 
     template <int rings_in_tile>
-    BOXWOOD_INLINE void add_rings(int kv, int m, int b, float sign, size_t step, int c, int r, int count,
-                                  Sums& sums) {
+    BOXWOOD_INLINE void add_rings(int kv, int m, int b, float sign, int c, int r, int count, Sums& sums) {
         vfloat re[rings_in_tile], im[rings_in_tile];
-        accumulate<rings_in_tile>(posterior_ + 2 * b, step, sign, image_of_, c, count, re, im);
+        accumulate<rings_in_tile>(posterior_ + (size_t)b * a.t * 2, sign, image_of_, c, count, re, im);
         vfloat* n = sums.numerator + ((size_t)kv * a.coefficients + c) * 2;
         const vfloat* ref = s.references + ((size_t)kv * a.coefficients + c) * 2;
         const float twice = m > 0 ? 2.0f : 1.0f;
@@ -404,8 +401,9 @@ private:
         vfloat p[6] = {};
         for (int i = 0; i < count; ++i)
             for (int j = 0; j < 3; ++j) {
-                p[2 * j] += posterior_[((size_t)i * s.bins + 2 * j) * 2];
-                p[2 * j + 1] += posterior_[((size_t)i * s.bins + 2 * j) * 2 + 1];
+                const vfloat* w = posterior_ + ((size_t)2 * j * a.t + i) * 2;
+                p[2 * j] += w[0];
+                p[2 * j + 1] += w[1];
             }
         for (int r = 0; r < a.rings; ++r) {
             const float* g = ctf_power_ + 6 * r;

@@ -110,14 +110,13 @@ static BOXWOOD_INLINE void correlate(const vfloat* reference, const float* image
 }
 
 // n[r] = sum over the listed offsets of weight * image, for `tile` rings and one class vector.
-// weight: [offset][bins][re, im] at one bin; image(offset): pointer to the coefficient of the first ring.
+// weight: [offset][re, im]; image[offset]: pointer to the coefficient of the first ring.
 template <int rings_in_tile>
-static BOXWOOD_INLINE void accumulate(const vfloat* weight, size_t weight_stride, float sign,
-                                      const float* const* image, size_t coefficient, int offsets, vfloat* nr,
-                                      vfloat* ni) {
+static BOXWOOD_INLINE void accumulate(const vfloat* weight, float sign, const float* const* image,
+                                      size_t coefficient, int offsets, vfloat* nr, vfloat* ni) {
     vfloat re[rings_in_tile] = {}, im[rings_in_tile] = {};
     for (int t = 0; t < offsets; ++t) {
-        const vfloat wr = weight[t * weight_stride], wi = weight[t * weight_stride + 1] * sign;
+        const vfloat wr = weight[2 * t], wi = weight[2 * t + 1] * sign;
         const float* y = image[t] + coefficient * 2 * lanes;
 #pragma GCC unroll 4
         for (int r = 0; r < rings_in_tile; ++r) {
