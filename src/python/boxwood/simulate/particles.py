@@ -77,7 +77,7 @@ def ctf_rows(
     voltage_kv: float = 200.0,
     cs_mm: float = 1.4,
     amplitude_contrast: float = 0.1,
-    b_factor: float = 60.0,
+    b_factor: float = 0.0,
 ) -> DoubleArray:
     """Random CTF parameters (n, 9): defocus uniform in a range, astigmatism of random size and direction."""
     rows = np.zeros((n, 9))
