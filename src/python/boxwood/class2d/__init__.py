@@ -1,8 +1,10 @@
 """2D classification by maximum likelihood in polar Fourier coordinates; method in docs/class2d.md."""
 
+from boxwood.class2d.classification import Classification
 from boxwood.class2d.expectation import Assignments
-from boxwood.class2d.iterate import Classification, IterationResult, classify2d
+from boxwood.class2d.iterate import classify2d
 from boxwood.class2d.model import Model
 from boxwood.class2d.parameters import Class2DParameters
+from boxwood.class2d.result import IterationResult
 
 __all__ = ["Assignments", "Class2DParameters", "Classification", "IterationResult", "Model", "classify2d"]

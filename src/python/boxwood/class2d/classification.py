@@ -1,0 +1,257 @@
+"""The fixed part of a 2D classification, its first model, and the step from one model to the next."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from boxwood.backends import Backend
+from boxwood.class2d.expectation import Assignments, Groups, Search, expectation
+from boxwood.class2d.initialise import initial_model
+from boxwood.class2d.maximisation import Prior, maximise
+from boxwood.class2d.parameters import Class2DParameters
+from boxwood.class2d.particles import (
+    BackgroundNoise,
+    FixedPoses,
+    ImageSource,
+    PolarParticles,
+    usable,
+)
+from boxwood.class2d.refill import refill
+from boxwood.class2d.result import IterationResult
+from boxwood.class2d.sampling import make_sampling
+from boxwood.errors import InputError
+from boxwood.imaging.masks import soft_circle
+from boxwood.imaging.polar import PolarGrid
+from boxwood.typing import AnyArray
+
+# Width in pixels of the soft edge of masks, RELION's --maskedge.
+MASK_EDGE_PX = 5.0
+
+
+class Classification:
+    """The fixed part of a classification: particles, grid, mask, sampling."""
+
+    def __init__(
+        self,
+        source: ImageSource,
+        ctf_rows: AnyArray | None,
+        pixel_size_angstrom: float,
+        parameters: Class2DParameters,
+        ctf_mode: int,
+        noise_groups: AnyArray | None,
+        micrographs: AnyArray | None,
+        psi_deg: AnyArray,
+        offset_px: AnyArray,
+        backend: Backend,
+        threads: int,
+    ) -> None:
+        self.parameters, self.backend, self.threads = parameters, backend, threads
+        self.pixel_size = pixel_size_angstrom
+        n = len(source)
+        if n == 0:
+            raise InputError("there are no particles to classify")
+        if ctf_rows is not None and np.shape(ctf_rows) != (n, 9):
+            raise InputError(f"ctf_rows has shape {np.shape(ctf_rows)}, expected ({n}, 9)")
+        self.groups = Groups(_indices(noise_groups, n), _indices(micrographs, n))
+        self.box = source.read(np.arange(1)).shape[1]
+        radius = min(
+            parameters.mask_diameter_angstrom / (2 * pixel_size_angstrom), self.box / 2 - MASK_EDGE_PX
+        )
+        self.mask = soft_circle((self.box, self.box), radius, MASK_EDGE_PX).astype(np.float32)
+        self._psi_deg, self._offset_px = psi_deg, offset_px
+        self._psi_prior = None
+        if parameters.align:
+            self.sampling = make_sampling(
+                parameters.psi_step_deg, parameters.offset_range_px, parameters.offset_step_px
+            )
+        else:
+            self.sampling = make_sampling(36.0, 0.0, 1.0)
+            self._psi_prior = np.where(np.arange(self.sampling.psi) == 0, 0.0, -1e30).astype(np.float32)
+        self.grid = PolarGrid(
+            self.box, radius + MASK_EDGE_PX / 2, parameters.offset_range_px, self.box // 2 - 1
+        )
+        self.largest_limit = self._largest_limit()
+        # A prior common to all classes regularises small ones less, so it is given half the weight.
+        plain = parameters.recipe == "relion"
+        self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.5), per_class=plain)
+        self.good = self._screen(source)
+        if len(self.good) < parameters.classes:
+            raise InputError(
+                f"{len(self.good)} usable particles are too few for {parameters.classes} classes; "
+                "ask for fewer classes or give more particles"
+            )
+        self.particles = PolarParticles(
+            source,
+            self.grid,
+            self.mask,
+            self._ctf(ctf_rows, ctf_mode),
+            backend,
+            threads,
+            parameters.memory_gib,
+            None if parameters.zero_mask else BackgroundNoise(source, self.good, parameters.seed),
+            None if parameters.align else FixedPoses(psi_deg, offset_px),
+        )
+
+    def _largest_limit(self) -> int:
+        limit = self.grid.rings - 1
+        wanted = self.parameters.limit_resolution_angstrom
+        if wanted is not None and wanted > 0:
+            limit = min(limit, max(2, round(self.box * self.pixel_size / wanted)))
+        return limit
+
+    def _ctf(self, rows: AnyArray | None, mode: int) -> Callable[[AnyArray], AnyArray]:
+        frequencies = (self.grid.positions / (self.box * self.pixel_size)).astype(np.float32)
+        if rows is None:
+            return lambda indices: np.ones((len(indices), len(frequencies)), dtype=np.float32)
+        rows = np.array(rows, dtype=np.float64)
+        if not self.parameters.align:
+            rows[:, 2] += self._psi_deg  # the images are turned, and their astigmatism with them
+        return lambda indices: np.asarray(
+            self.backend.ctf(rows[indices], frequencies, mode, self.threads), dtype=np.float32
+        )
+
+    def _screen(self, source: ImageSource) -> AnyArray:
+        good = [np.empty(0, dtype=np.int64)]
+        for first in range(0, len(source), 4096):
+            indices = np.arange(first, min(first + 4096, len(source)))
+            good.append(indices[usable(source.read(indices))])
+        return np.concatenate(good)
+
+    def begin(self) -> IterationResult:
+        """Iteration 0: the initial model, nothing assigned."""
+        model = initial_model(
+            self.particles,
+            self.good,
+            self.groups,
+            int(self.groups.scale.max()) + 1,
+            self.parameters.classes,
+            self.pixel_size,
+            self.largest_limit,
+            self._rng(0),
+            self.backend,
+            self.threads,
+        )
+        n = len(self.particles)
+        assignments = Assignments.empty(n)
+        assignments.psi_deg[:], assignments.offset_px[:] = self._psi_deg, self._offset_px
+        bad = tuple(int(i) for i in np.setdiff1d(np.arange(n), self.good))
+        return IterationResult(
+            0, model, assignments, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, self.sampling, self.pixel_size, bad
+        )
+
+    def step(self, before: IterationResult, progress: Callable[[int, int, int], None]) -> IterationResult:
+        """One expectation and maximisation."""
+        p, model = self.parameters, before.model
+        iteration = before.iteration + 1
+        rng = self._rng(iteration)
+        hard = iteration <= p.hard_iterations
+        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(self.sampling.psi_step_deg) if p.align else 0.0
+        search = Search(
+            self.sampling,
+            hard,
+            p.cut,
+            perturbation_rad=turn,
+            psi_prior=self._psi_prior,
+            pixel_size_angstrom=self.pixel_size,
+            offset_prior=p.offset_prior,
+        )
+        indices = self._subset(iteration, rng)
+        self._recentre(before.assignments, indices)
+        assignments = _copy(before.assignments)
+        norm = model.norm.copy()
+        statistics = expectation(
+            model,
+            self.particles,
+            indices,
+            self.groups,
+            search,
+            assignments,
+            norm,
+            self.backend,
+            self.threads,
+            lambda done, total: progress(iteration, done, total),
+        )
+        model = maximise(
+            statistics,
+            model,
+            self.grid,
+            self.mask,
+            prior=self.prior,
+            center=p.offset_range_px if p.center_classes and p.align else None,
+            perturbation_rad=turn,
+            largest_limit=self.largest_limit,
+            pixel_size_angstrom=self.pixel_size,
+            hard=hard,
+            norm=norm if p.norm_correction else None,
+            particles_per_scale_group=self._particles_per_micrograph(indices) if p.scale_correction else None,
+            backend=self.backend,
+            threads=self.threads,
+        )
+        if iteration <= p.last_refill and iteration % 2 == 0:
+            model = refill(model, self.mask, rng)
+        if not p.align:
+            assignments.psi_deg[indices] = self._psi_deg[indices]
+            assignments.offset_px[indices] = self._offset_px[indices]
+        changes = _changes(before.assignments, assignments, indices)
+        return IterationResult(
+            iteration,
+            model,
+            assignments,
+            statistics.log_likelihood / statistics.count,
+            statistics.largest / statistics.count,
+            statistics.entropy / statistics.count,
+            *changes,
+            self.sampling,
+            self.pixel_size,
+            before.bad,
+        )
+
+    def _recentre(self, assignments: Assignments, indices: AnyArray) -> None:
+        """Search around the last offset, but never look further than 0.6 ranges from the box centre."""
+        if not self.parameters.align:
+            return
+        offset = assignments.offset_px[indices]
+        length = np.hypot(*offset.T)[:, None]
+        farthest = 0.6 * self.parameters.offset_range_px
+        offset = np.where(length > farthest, offset * (farthest / np.maximum(length, 1e-9)), offset)
+        self.particles.move(indices, np.round(offset).astype(np.int32))
+
+    def _subset(self, iteration: int, rng: np.random.Generator) -> AnyArray:
+        """All usable particles; with fast subsets, RELION's schedule of random parts in early iterations."""
+        n, k = len(self.good), self.parameters.classes
+        if not self.parameters.fast_subsets or iteration > 15:
+            return self.good
+        size = 100 * k if iteration <= 5 else 300 * k if iteration <= 10 else max(300 * k, int(0.3 * n))
+        if size >= n:
+            return self.good
+        return np.sort(rng.choice(self.good, size, replace=False))
+
+    def _particles_per_micrograph(self, indices: AnyArray) -> AnyArray:
+        return np.bincount(self.groups.scale[indices], minlength=int(self.groups.scale.max()) + 1)
+
+    def _rng(self, iteration: int) -> np.random.Generator:
+        return np.random.default_rng([self.parameters.seed, iteration])
+
+
+def _indices(groups: AnyArray | None, n: int) -> AnyArray:
+    if groups is None:
+        return np.zeros(n, dtype=np.int64)
+    groups = np.asarray(groups, dtype=np.int64)
+    if groups.shape != (n,) or groups.min() < 0:
+        raise InputError(f"group indices have shape {groups.shape}, expected ({n},) numbers from 0")
+    return groups
+
+
+def _copy(a: Assignments) -> Assignments:
+    return replace(a, **{name: value.copy() for name, value in vars(a).items()})
+
+
+def _changes(before: Assignments, after: Assignments, indices: AnyArray) -> tuple[float, float, float]:
+    same = indices[before.class_index[indices] == after.class_index[indices]]
+    changed = 1.0 - len(same) / len(indices)
+    if len(same) == 0:
+        return changed, 0.0, 0.0
+    psi = (after.psi_deg[same] - before.psi_deg[same] + 180.0) % 360.0 - 180.0
+    offset = ((after.offset_px[same] - before.offset_px[same]) ** 2).sum(axis=1)
+    return changed, float(np.sqrt(np.mean(psi**2))), float(np.sqrt(np.mean(offset)))
