@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 
 from boxwood.io.particles import ParticleSet
-from boxwood.io.star import read_star
 from boxwood.io.stacks import write_stack
+from boxwood.io.star import read_star
 from boxwood.simulate import simulate_particles
 
 
@@ -82,15 +82,15 @@ def boxwood(
 ) -> tuple[float, float]:
     options = ["--classes", str(chosen.classes), "--iterations", str(iterations), "--mask-diameter", "200"]
     options += ["--threads", str(chosen.threads), "--output", output]
-    return run([sys.executable, "-m", "boxwood.cli", "class2d", "--particles", str(star), *options], folder)
+    return run([sys.executable, "-m", "boxwood", "class2d", "--particles", str(star), *options], folder)
 
 
 def relion(star: Path, folder: Path, chosen: argparse.Namespace) -> tuple[float, float]:
     (folder / "peer").mkdir()
-    settings = f"""--o peer/run --i {star} --dont_combine_weights_via_disc --preread_images --pool 3 --pad 2 --ctf
-        --iter {chosen.peer_iterations} --tau2_fudge 2 --particle_diameter 200 --K {chosen.classes} --flatten_solvent
-        --zero_mask --oversampling 1 --psi_step 12 --offset_range 5 --offset_step 2 --norm --scale --j 1
-        --random_seed 1"""
+    settings = f"""--o peer/run --i {star} --iter {chosen.peer_iterations} --K {chosen.classes} --tau2_fudge 2
+        --ctf --particle_diameter 200 --flatten_solvent --zero_mask --oversampling 1 --psi_step 12
+        --offset_range 5 --offset_step 2 --norm --scale --pad 2 --pool 3 --preread_images
+        --dont_combine_weights_via_disc --j 1 --random_seed 1"""
     return run(["relion_refine", *settings.split()], folder)
 
 
@@ -131,7 +131,7 @@ def main() -> None:
         cpu, wall = boxwood(star, "whole", folder, chosen, chosen.iterations)
         per = cpu / n / chosen.iterations * 1e3
         print(
-            f"boxwood, {n} particles, {chosen.classes} classes, {chosen.iterations} iterations, reading to last file:"
+            f"boxwood, {n} particles, {chosen.classes} classes, {chosen.iterations} iterations, first to last file:"
         )
         print(f"  wall {wall:.1f} s, CPU {cpu:.1f} s, {per:.2f} ms CPU per particle and iteration")
         check(folder / "whole", chosen.iterations, chosen.classes, truth)

@@ -1,5 +1,7 @@
+"""`python -m boxwood` is the `boxwood` command."""
+
 import sys
 
-from boxwood.cli.command import main
+from boxwood.cli import main
 
 sys.exit(main())
