@@ -1,0 +1,186 @@
+"""Options of Laplacian-of-Gaussian picking; RELION's fields for templates are known, to say why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boxwood.errors import InputError
+from boxwood.options import Options, option
+
+_TEMPLATES = "it belongs to picking with templates, and this job picks by diameter; leave it out"
+
+
+def _template_option(help: str, joboption: str | tuple[str, str], unset: str, flag: str = "") -> Any:
+    return option(
+        help, None, group="References", joboption=joboption, unset=unset, flag=flag, refused=_TEMPLATES
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutopickOptions(Options):
+    micrographs: Path = option(
+        "micrographs STAR file",
+        group="I/O",
+        input="micrographs",
+        joboption="fn_input_autopick",
+        flag="--i",
+    )
+    pixel_size: float | None = option(
+        "pixel size of the micrographs, where the STAR file does not tell it",
+        None,
+        unit="Å",
+        above=0,
+        group="I/O",
+        joboption="angpix",
+        flag="--angpix",
+    )
+    min_diameter: float = option(
+        "smallest diameter of a particle",
+        unit="Å",
+        at_least=2.5,
+        group="Laplacian",
+        joboption="log_diam_min",
+        flag="--LoG_diam_min",
+    )
+    max_diameter: float = option(
+        "largest diameter of a particle",
+        unit="Å",
+        at_least=2.5,
+        group="Laplacian",
+        joboption="log_diam_max",
+        flag="--LoG_diam_max",
+    )
+    white_particles: bool = option(
+        "the particles are white", False, group="Laplacian", joboption="log_invert", flag="--Log_invert"
+    )
+    max_resolution: float = option(
+        "finest detail to use; -1 for all of it",
+        20.0,
+        unit="Å",
+        group="Laplacian",
+        joboption="log_maxres",
+        flag="--lowpass",
+    )
+    threshold_offset: float = option(
+        "move the threshold by so many standard deviations of the figure of merit: more is stricter",
+        0.0,
+        group="Laplacian",
+        joboption="log_adjust_thr",
+        flag="--LoG_adjust_threshold",
+    )
+    upper_threshold: float | None = option(
+        "leave out what is so many standard deviations above the mean, such as ice; 5 is a good start",
+        None,
+        group="Laplacian",
+        joboption="log_upper_thr",
+        unset="999",
+        flag="--LoG_upper_threshold",
+    )
+    neighbour_percent: float = option(
+        "a pick of diameter d keeps others (d + smallest diameter) / 2 away, times so many percent",
+        100.0,
+        at_least=0,
+        group="Laplacian",
+        flag="--LoG_neighbour",
+    )
+    min_distance: float | None = option(
+        "least distance between picks, beyond what their diameters demand (RELION ignores it here)",
+        None,
+        unit="Å",
+        above=0,
+        group="autopicking",
+        joboption="mindist_autopick",
+        unset="100",
+        flag="--min_distance",
+    )
+    skip_side: int = option(
+        "pixels along the edge without picks, at least half of the smallest diameter",
+        0,
+        at_least=0,
+        group="autopicking",
+        flag="--skip_side",
+    )
+    shrink: float = option(
+        "search on a grid that holds the finest detail (0), on this fraction of the micrograph's size "
+        "(up to 1), or on so many pixels",
+        0.0,
+        at_least=0,
+        group="autopicking",
+        joboption="shrink",
+        flag="--shrink",
+    )
+    write_fom_maps: bool = option(
+        "keep maps of the figure of merit, to try other thresholds at once",
+        False,
+        group="autopicking",
+        joboption="do_write_fom_maps",
+        flag="--write_fom_maps",
+    )
+    read_fom_maps: bool = option(
+        "use the maps this job kept earlier; diameters and detail must be the same",
+        False,
+        group="autopicking",
+        joboption="do_read_fom_maps",
+        flag="--read_fom_maps",
+    )
+    seed: int = option(
+        "seed of the noise around micrographs that are not square; each name draws its own",
+        1,
+        at_least=0,
+        group="autopicking",
+        flag="--random_seed",
+    )
+    references: str | None = _template_option("2D references", "fn_refs_autopick", "", "--ref")
+    reference_3d: str | None = _template_option("3D reference", "fn_ref3d_autopick", "", "--ref")
+    lowpass: float | None = _template_option("low-pass filter of references", "lowpass", "20")
+    highpass: float | None = _template_option("high-pass filter", "highpass", "-1", "--highpass")
+    reference_pixel_size: float | None = _template_option(
+        "pixel size of references", "angpix_ref", "-1", "--angpix_ref"
+    )
+    mask_diameter: float | None = _template_option(
+        "mask diameter of references", ("particle_diameter", ""), "-1", "--particle_diameter"
+    )
+    angular_sampling: float | None = _template_option(
+        "in-plane angular sampling", "psi_sampling_autopick", "5", "--ang"
+    )
+    references_inverted: bool | None = _template_option(
+        "references have inverted contrast", "do_invert_refs", "Yes", "--invert"
+    )
+    references_ctf_corrected: bool | None = _template_option(
+        "references are CTF-corrected", "do_ctf_autopick", "Yes", "--ctf"
+    )
+    ctf_intact_first_peak: bool | None = _template_option(
+        "ignore CTFs until the first peak",
+        "do_ignore_first_ctfpeak_autopick",
+        "No",
+        "--ctf_intact_first_peak",
+    )
+    picking_threshold: float | None = _template_option(
+        "picking threshold of templates; here threshold_offset", "threshold_autopick", "0.05", "--threshold"
+    )
+    max_stddev_noise: float | None = _template_option(
+        "largest standard deviation of noise", "maxstddevnoise_autopick", "1.1", "--max_stddev_noise"
+    )
+    min_avg_noise: float | None = _template_option(
+        "smallest average of noise", "minavgnoise_autopick", "-999", "--min_avg_noise"
+    )
+    helix: bool | None = option(
+        "pick helical segments",
+        None,
+        group="Helix",
+        joboption="do_pick_helical_segments",
+        unset="No",
+        flag="--helix",
+        refused="helical segments are not picked by this job; leave it out",
+    )
+
+    def validate(self) -> None:
+        if self.max_diameter < self.min_diameter:
+            raise InputError(
+                f"max_diameter is {self.max_diameter:g} Å, less than min_diameter, which is "
+                f"{self.min_diameter:g} Å; exchange them"
+            )
+        if self.write_fom_maps and self.read_fom_maps:
+            raise InputError("write_fom_maps and read_fom_maps exclude each other; give one of them")
