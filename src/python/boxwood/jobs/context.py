@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from boxwood.errors import BoxwoodError, JobAborted, JobError
+from boxwood.errors import BoxwoodError, InputError, JobAborted, JobError
 from boxwood.execution import Done, Failure, map_ordered
 from boxwood.jobs.reporter import Reporter, Silent
 from boxwood.project.names import below_job
@@ -59,6 +59,7 @@ class JobContext:
         self.bad_inputs: list[tuple[str, str]] = []
         self.outputs: list[tuple[str, str]] = []
         self.inputs: list[tuple[str, str]] = []
+        self._sources: dict[Path, str] = {}
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -75,9 +76,17 @@ class JobContext:
 
         "MotionCorr/job002/Micrographs/a.mrc" with suffix "_autopick.star" gives
         "AutoPick/job006/Micrographs/a_autopick.star".
+
+        Raises
+        ------
+        InputError
+            If another source would be written to the same file.
         """
         relative = below_job(source)
         path = self.output / relative.with_name(relative.stem + suffix)
+        other = self._sources.setdefault(path, str(source))
+        if other != str(source):
+            raise InputError(f"{source} and {other} would both be written to {path}; rename one of them")
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 

@@ -121,4 +121,7 @@ def line_of(kind: str, data: dict[str, Any]) -> str:
         return f"{kind}: {data['text']}"
     if kind == "trace":
         return ""
+    if kind == "result" and data["files"]:
+        made = ", ".join(str(path) for path in data["files"].values())
+        return f"{data['text']}\nwrote {made}".lstrip()
     return str(data.get("text", ""))

@@ -35,7 +35,7 @@ def below_job(path: str | os.PathLike[str], root: Path = Path()) -> PurePosixPat
     parts = _relative_parts(path, root)
     if job_folder(path, root):
         parts = parts[2:]
-    return PurePosixPath(*(part for part in parts if part not in ("/", "..")))
+    return PurePosixPath(*(part for part in parts if part != ".." and not part.startswith("/")))
 
 
 def _relative_parts(path: str | os.PathLike[str], root: Path) -> tuple[str, ...]:
