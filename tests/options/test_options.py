@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxwood.errors import InputError
@@ -56,6 +56,7 @@ values = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(values)
 def test_the_command_line_gives_the_same_values(given_options):
     options = Example(**given_options)
