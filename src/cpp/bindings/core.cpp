@@ -12,6 +12,7 @@ void bind_fft(py::module_&);
 void bind_log_pick(py::module_&);
 void bind_polar(py::module_&);
 void bind_expectation(py::module_&);
+void bind_extract(py::module_&);
 }
 
 PYBIND11_MODULE(_core, m) {
@@ -30,4 +31,5 @@ PYBIND11_MODULE(_core, m) {
     bind_log_pick(m);
     bind_polar(m);
     bind_expectation(m);
+    bind_extract(m);
 }

@@ -120,10 +120,35 @@ struct LogPeaksArgs {
 // No vectors here, hence one copy for all instruction sets.
 void log_pick_peaks(const LogPeaksArgs&);
 
+enum ExtractFault { extract_constant = 1, extract_not_finite = 2 };
+
+// Particles cut out of one micrograph, rescaled in Fourier space and normalised. All sizes are even.
+// The order of the steps and their formulas: docs/conventions.md, "Extraction".
+struct ExtractArgs {
+    int n, ny, nx;
+    const float* micrograph;  // [ny, nx]
+    const int* centres;       // [n, 2] x, y: the pixel that becomes the origin of the box
+    const float* shifts;      // [n, 2] x, y in micrograph pixels: content moves by this; or null
+    const float* filters;     // [filter_count, filter_box, filter_box / 2 + 1], factors of the spectrum; or null
+    int filter_count;         // 1 or n
+    int filter_box;           // at least box
+    float fill;               // grey value outside the micrograph while filtering
+    int box, scaled, window;  // sides: cut out; after rescaling; of the output, at most scaled
+    float background_radius;  // output pixels farther from the origin are background; < 0: no normalisation
+    int ramp;                 // subtract the background's plane
+    float white_dust, black_dust;  // standard deviations beyond which a pixel becomes noise; <= 0: off
+    int invert;
+    uint64_t seed;
+    int threads;
+    float* out;   // [n, window, window]
+    int* faults;  // [n] 0 or ExtractFault; the image of a fault is zero
+};
+
 // Every kernel: its name and its arguments.
 #define BOXWOOD_FOR_EACH_KERNEL(kernel)          \
     kernel(ctf, CtfArgs)                         \
     kernel(expectation, ExpectationArgs)         \
+    kernel(extract, ExtractArgs)                 \
     kernel(fft, FftArgs)                         \
     kernel(log_pick_maps, LogPickArgs)           \
     kernel(polar_adjoint, PolarAdjointArgs)      \

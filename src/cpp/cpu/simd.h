@@ -87,6 +87,34 @@ static BOXWOOD_INLINE vfloat vsin_pi(vfloat x) {
     return sine;
 }
 
+// Transposes a square of lanes x lanes floats: log2(lanes) rounds of interleaving, as one shuffles cards.
+#if defined(__AVX512F__)
+#define BOXWOOD_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define BOXWOOD_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif defined(__AVX2__)
+#define BOXWOOD_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define BOXWOOD_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define BOXWOOD_LOW 0, 4, 1, 5
+#define BOXWOOD_HIGH 2, 6, 3, 7
+#endif
+#if defined(__clang__)
+#define BOXWOOD_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define BOXWOOD_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, vint{__VA_ARGS__})
+#endif
+static BOXWOOD_INLINE void transpose(vfloat* rows) {
+    for (int round = 1; round < lanes; round *= 2) {
+        vfloat mixed[lanes];
+        for (int i = 0; i < lanes / 2; ++i) {
+            const vfloat a = rows[i], b = rows[i + lanes / 2];
+            mixed[2 * i] = BOXWOOD_SHUFFLE(a, b, BOXWOOD_LOW);
+            mixed[2 * i + 1] = BOXWOOD_SHUFFLE(a, b, BOXWOOD_HIGH);
+        }
+        for (int i = 0; i < lanes; ++i) rows[i] = mixed[i];
+    }
+}
+
 // What the templates in math/ ask of a target.
 struct VectorMath {
     typedef vfloat Real;

@@ -16,6 +16,7 @@ if _wanted and not _core.use_simd(_wanted):
 
 ctf = _core.ctf
 expectation = _core.expectation
+extract = _core.extract
 log_pick_maps = _core.log_pick_maps
 log_pick_peaks = _core.log_pick_peaks
 polar_adjoint = _core.polar_adjoint

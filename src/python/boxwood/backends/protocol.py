@@ -207,3 +207,56 @@ class Backend(Protocol):
             If shapes do not fit; the text names the argument and both shapes.
         """
         ...
+
+    def extract(
+        self,
+        micrograph: FloatArray,
+        centres: AnyArray,
+        shifts: FloatArray | None,
+        filters: FloatArray | None,
+        fill: float,
+        box: int,
+        scaled: int,
+        window: int,
+        background_radius: float,
+        ramp: bool,
+        white_dust: float,
+        black_dust: float,
+        invert: bool,
+        seed: int,
+        threads: int,
+    ) -> tuple[FloatArray, AnyArray]:
+        """Cut n particles out of a micrograph, rescale and normalise them: docs/conventions.md, "Extraction".
+
+        Parameters
+        ----------
+        micrograph : (ny, nx) float32
+        centres : (n, 2) int32
+            x and y of the pixel that becomes the origin of the box; the box must overlap the micrograph.
+        shifts : (n, 2) float32, optional
+            x and y in micrograph pixels; the content of the box moves by this much.
+        filters : (1 or n, wide, wide//2 + 1) float32, optional
+            Real factors of the half-complex spectrum of a box of `wide` >= `box` pixels.
+        fill : float
+            Grey value outside the micrograph while filtering.
+        box, scaled, window : int
+            Even sides, in pixels: cut out, after Fourier rescaling, of the output (at most `scaled`).
+        background_radius : float
+            Output pixels farther from the origin are background; negative: images are not normalised.
+        ramp : bool
+            Subtract the plane fitted to the background.
+        white_dust, black_dust : float
+            Pixels so many standard deviations above or below the background become noise; 0 or less: off.
+        invert : bool
+            Multiply by -1 in the end.
+        seed : int
+            Of the noise; a particle's noise depends on this and its centre only.
+        threads : int
+
+        Returns
+        -------
+        images : (n, window, window) float32
+        faults : (n,) int32
+            0; 1 if the background has no contrast, 2 if a pixel is not finite; then the image is zero.
+        """
+        ...

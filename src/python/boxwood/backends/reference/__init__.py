@@ -2,9 +2,18 @@
 
 from boxwood.backends.reference.ctf import ctf
 from boxwood.backends.reference.expectation import expectation
+from boxwood.backends.reference.extract import extract
 from boxwood.backends.reference.log_pick import log_pick_maps, log_pick_peaks
 from boxwood.backends.reference.polar import polar_adjoint, polar_transform
 
-__all__ = ["ctf", "expectation", "log_pick_maps", "log_pick_peaks", "polar_adjoint", "polar_transform"]
+__all__ = [
+    "ctf",
+    "expectation",
+    "extract",
+    "log_pick_maps",
+    "log_pick_peaks",
+    "polar_adjoint",
+    "polar_transform",
+]
 
 name = "reference"
