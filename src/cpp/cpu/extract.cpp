@@ -254,11 +254,11 @@ private:
     vfloat normalise(vfloat fault) {
         vfloat mean, deviation;
         measure(mean, deviation);
-        const vfloat contrast = deviation;
+        const vfloat contrast = deviation + vabs(mean);
         if (a.white_dust > 0 || a.black_dust > 0) remove_dust(mean, deviation);
         if (a.ramp) subtract_ramp();
         measure(mean, deviation);
-        // What remains of a plane after its subtraction is rounding: a few units of its last place.
+        // What remains of a plane or a constant after its subtraction is rounding of its last places.
         const vfloat smallest = vmax(splat(1e-10f), contrast * 5e-7f);
         const vfloat constant = deviation > smallest ? vfloat{} : splat(extract_constant);
         fault = fault == 0.0f ? constant : fault;

@@ -61,3 +61,20 @@ def expectation(
     cut: float,
     threads: int,
 ) -> dict[str, AnyArray]: ...
+def extract(
+    micrograph: FloatArray,
+    centres: AnyArray,
+    shifts: FloatArray | None,
+    filters: FloatArray | None,
+    fill: float,
+    box: int,
+    scaled: int,
+    window: int,
+    background_radius: float,
+    ramp: bool,
+    white_dust: float,
+    black_dust: float,
+    invert: bool,
+    seed: int,
+    threads: int,
+) -> tuple[FloatArray, AnyArray]: ...

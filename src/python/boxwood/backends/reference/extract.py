@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from boxwood.typing import AnyArray, DoubleArray, IntArray
+from boxwood.typing import AnyArray, DoubleArray
 
 CONSTANT, NOT_FINITE = 1, 2
 
@@ -23,7 +23,7 @@ def extract(
     invert: bool,
     seed: int,
     threads: int = 1,
-) -> tuple[DoubleArray, IntArray]:
+) -> tuple[DoubleArray, AnyArray]:
     """See `boxwood.backends.protocol.Backend.extract`; here in float64."""
     micrograph = np.asarray(micrograph, np.float64)
     images = np.zeros((len(centres), window, window))
@@ -36,7 +36,7 @@ def extract(
         if not np.isfinite(image).all():
             faults[i] = NOT_FINITE
             continue
-        image = rescale(image, scaled, (0.0, 0.0) if shifts is None else shifts[i])
+        image = rescale(image, scaled, np.zeros(2) if shifts is None else shifts[i])
         edge = scaled // 2 - window // 2
         image = image[edge : edge + window, edge : edge + window]
         if background_radius >= 0:
