@@ -33,8 +33,8 @@ class Picked:
     table: pd.DataFrame
     path: Path
     reason: str = ""
-    preview: tuple[FloatArray, int] | None = None
     diameter_px: DoubleArray | None = None
+    preview: tuple[FloatArray, int] | None = None
 
 
 def run(options: AutopickOptions, context: JobContext) -> JobResult:
@@ -46,11 +46,11 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     picker = Picker(options, context, micrographs, names)
     picked: dict[str, Picked] = {}
     for done in context.map(picker.pick, names, what="micrograph"):
-        picked[done.item] = result = done.result
-        if result.reason:
-            context.log(f"{done.item}: no picks, because {result.reason}")
-        if result.preview is not None:
-            _draw(context, done.item, result)
+        assert isinstance(done.result, Picked)  # map leaves failures out
+        picked[done.item] = done.result
+        if done.result.reason:
+            context.log(f"{done.item}: no picks, because {done.result.reason}")
+        _draw(context, done.item, done.result)
     summary = _summary(picked)
     files = {"coordinates": _write_list(options, context, picked), "summary": context.output / "summary.star"}
     _write_table(files["summary"], summary, context)
@@ -95,7 +95,7 @@ class Picker:
         from boxwood.io.coordinates import write_coordinates
 
         write_coordinates(path, table, dialect=self.context.dialect)
-        return Picked(table, path, picks.reason, preview, picks.diameter / self.pixel_size[name])
+        return Picked(table, path, picks.reason, picks.diameter / self.pixel_size[name], preview)
 
     def _filter(self, name: str) -> tuple[Picks, tuple[FloatArray, int] | None]:
         from boxwood.io.mrc import read_image
@@ -219,15 +219,15 @@ def _write_list(options: AutopickOptions, context: JobContext, picked: dict[str,
 
 
 def _draw(context: JobContext, name: str, result: Picked) -> None:
+    if result.preview is None or result.diameter_px is None:
+        return
     path = context.output_path(name, "_autopick.png")
     with context.picture(path.name):
         from boxwood.report.picks import draw_picks
 
-        image, factor = result.preview or (None, 1)
         draw_picks(
             path,
-            image,
-            factor,
+            *result.preview,
             result.table[_X],
             result.table[_Y],
             result.diameter_px,
