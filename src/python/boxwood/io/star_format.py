@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from boxwood.io.labels import kind_of
 
 VERSIONS = {"3.1": 30001, "5": 50001}
 _ROWS = 4096  # rows formatted at once: enough to amortise, few enough to stay in the cache
-_FORMATS = np.array(["%12.6f", "%12.5f", "%12.6e", "%12.5e"])
+_FIRST = frozenset("\"'#_dl")  # values that start like a quote, comment, label, data_ or loop_
+_FORMATS = ("%12.6f", "%12.5f", "%12.6e", "%12.5e")
 
 
 def table_header(name: str, dialect: str) -> str:
@@ -72,7 +74,7 @@ def _column(label: Any, column: pd.Series) -> tuple[list[Any], str]:
     if kind == "str" or not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
         if kind == "float":  # a column of Python objects that a caller built
             return _floats(_numbers(label, column))
-        return [_quoted(label, value) for value in column], "%10s"
+        return _texts(label, column.to_numpy(dtype=object).tolist()), "%10s"
     values = column.to_numpy()
     if kind == "float" or (dtype.kind == "f" and kind is not None):
         return _floats(values)
@@ -90,38 +92,42 @@ def _numbers(label: str, column: pd.Series) -> np.ndarray[Any, Any]:
 
 def _floats(values: np.ndarray[Any, Any]) -> tuple[list[Any], str]:
     values = values.astype(np.float64)
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    if 4 * len(starts) < len(values):  # long runs: one defocus, one scale for many rows
+        runs = np.array([_float(value) for value in values[starts].tolist()], dtype=object)
+        return np.repeat(runs, np.diff(starts, append=len(values))).tolist(), "%s"
     size = np.abs(values)
     code = (values < 0) + 2 * ((size > 1e5) | ((size < 1e-3) & (size > 0)))
-    odd = ((code < 2) & (size > 99999.4)) | ((code >= 2) & ~((size > 1e-99) & (size < 9e99)))
-    if not odd.any() and (code == code[0]).all():
-        return values.tolist(), str(_FORMATS[code[0]])
-    unique, where = np.unique(values, return_inverse=True)
-    if 2 * len(unique) < len(values):  # one defocus or scale for many rows
-        text = np.array([_float(value) for value in unique.tolist()], dtype=object)
-        return text[where].tolist(), "%s"
-    formats = _FORMATS[code].tolist()
-    text_all = [form % value for form, value in zip(formats, values.tolist(), strict=True)]
-    for i in np.flatnonzero(odd):
-        text_all[i] = _float(float(values[i]))
-    return text_all, "%s"
+    if code[0] < 2 and (code == code[0]).all() and size.max() < 99999:
+        return values.tolist(), _FORMATS[code[0]]
+    return [_float(value) for value in values.tolist()], "%s"
 
 
 def _float(value: float) -> str:
     size = abs(value)
-    code = (value < 0) + 2 * (size > 1e5 or 0 < size < 1e-3)
-    text = str(_FORMATS[code]) % value
-    return text[:12] if "e" not in text else text
+    text = _FORMATS[(value < 0) + 2 * (size > 1e5 or 0 < size < 1e-3)] % value
+    return text if "e" in text else text[:12]
+
+
+def _texts(label: Any, values: list[Any]) -> list[str]:
+    """All values as `_quoted` gives them; most columns need no quotes, and that is told at once."""
+    try:
+        line = " ".join(values)
+    except TypeError:  # not all are text
+        return [_quoted(label, value) for value in values]
+    if line.isprintable() and line.split() == values and _FIRST.isdisjoint(map(itemgetter(0), values)):
+        return values
+    return [_quoted(label, value) for value in values]
 
 
 def _quoted(label: Any, value: Any) -> str:
     """Text as one value: quoted where it is empty, has spaces, or would be read as something else."""
-    text = str(value)
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
-        text = ""
-    if text and text[0] not in "\"'#_" and text.isprintable() and " " not in text and text != "loop_":
-        return text if not text.startswith("data_") or "/" in text else f'"{text}"'
-    if len(text.splitlines()) > 1 or "\n" in text or "\r" in text or "\0" in text or "\x1f" in text:
-        raise _NotWritable(f"_{label} has a line break in {text!r}; STAR rows are one line, so remove it.")
+    text = "" if value is None or value is pd.NA or value != value else str(value)
+    if not text.isprintable() and (len(text.splitlines()) > 1 or any(c in "\n\r\0\x1f" for c in text)):
+        raise _NotWritable(f"_{label} has a line break or control character in {text!r}; remove it.")
+    bare = text and text[0] not in "\"'#_" and text != "loop_" and not text.startswith("data_")
+    if bare and not any(c.isspace() for c in text):
+        return text
     if '"' not in text:
         return f'"{text}"'
     if "'" not in text:

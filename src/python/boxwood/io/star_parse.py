@@ -112,9 +112,9 @@ class _Parser:
             return self.loop()
         if line is not None:
             self.back()
-        return self.list()
+        return self.pairs()
 
-    def list(self) -> dict[str, Any]:
+    def pairs(self) -> dict[str, Any]:
         """Lines of a label and a value, up to the next table."""
         values: dict[str, Any] = {}
         while (line := self.line()) is not None:
