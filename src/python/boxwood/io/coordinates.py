@@ -164,9 +164,13 @@ def coordinate_files(
             "give the list that a picking job wrote."
         )
     pairs = zip(table["rlnMicrographName"], table["rlnMicrographCoordinates"], strict=True)
-    places = {name: (Path(root) / file, path.parent / without_job(file)) for name, file in pairs}
-    found = {name: next((f for f in files if f.is_file()), None) for name, files in places.items()}
-    return {name: file for name, file in found.items() if file is not None}
+    found = {}
+    for name, file in pairs:
+        for place in (Path(root) / file, path.parent / without_job(file)):
+            if place.is_file():
+                found[name] = place
+                break
+    return found
 
 
 def _list_in(job: Path) -> Path:
@@ -185,9 +189,9 @@ def _suffix_micrographs(path: Path, root: Path) -> list[str]:
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     if not lines[0].strip():
         raise FileFormatError(f"{path} is empty, expected one line with the micrographs' STAR file.")
-    micrographs = root / lines[0].strip()
-    if not micrographs.is_file():
-        raise FileFormatError(
-            f"{path} names {lines[0].strip()[:200]}, which is not there; run in the project's folder."
-        )
+    name = lines[0].strip()
+    places = [folder / name for folder in (root, *Path(os.path.abspath(path)).parents)]
+    micrographs = next((place for place in places if place.is_file()), None)
+    if micrographs is None:
+        raise FileFormatError(f"{path} names {name[:200]}, which is not there; run in the project's folder.")
     return MicrographSet.read(micrographs).table["rlnMicrographName"].tolist()

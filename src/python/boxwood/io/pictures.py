@@ -7,6 +7,7 @@ coordinates mean the same in both, and so do we. RELION does not read PNG; its r
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from boxwood.typing import AnyArray
 
 _TIFF = (".tif", ".tiff")
 PICTURES = (*_TIFF, ".png")
+# What the two libraries raise on damaged files.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError, struct.error, zlib.error)
 
 
 def read_picture(path: Path) -> AnyArray:
@@ -33,7 +36,9 @@ def read_picture(path: Path) -> AnyArray:
         The file is damaged, or holds colours or complex numbers.
     """
     pixels = _read_tiff(path) if path.suffix.lower() in _TIFF else _read_png(path)
-    if pixels.dtype.kind not in "biuf" or not pixels.size:
+    if not pixels.size:
+        raise FileFormatError(f"{path} cannot be read: there are no pixels in it.")
+    if pixels.dtype.kind not in "biuf":
         raise FileFormatError(f"{path} holds {pixels.dtype} pixels, expected real numbers; convert it first.")
     if pixels.ndim == 2:
         pixels = pixels[None]
@@ -47,15 +52,17 @@ def read_picture(path: Path) -> AnyArray:
 def _read_tiff(path: Path) -> AnyArray:
     try:
         return np.asarray(tifffile.imread(path))
-    except (tifffile.TiffFileError, ValueError, KeyError, IndexError, struct.error, RuntimeError) as error:
+    except FileNotFoundError:
+        raise
+    except (*_DAMAGED, tifffile.TiffFileError) as error:
         raise FileFormatError(f"{path} cannot be read as TIFF: {error}.") from None
 
 
 def _read_png(path: Path) -> AnyArray:
     try:
-        with PillowImage.open(path) as picture:
+        with PillowImage.open(path, formats=["PNG"]) as picture:
             return np.asarray(picture)
     except FileNotFoundError:
         raise
-    except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
+    except (*_DAMAGED, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise FileFormatError(f"{path} cannot be read as PNG: {error}.") from None

@@ -108,13 +108,14 @@ class StackWriter:
             self._file = self._exit.enter_context(atomic_write(self.path))
             self._file.write(bytes(HEADER_BYTES))
             self._shape = (images.shape[1], images.shape[2])
+        pixels = to_float16(images) if self.float16 else images
+        images = pixels.astype(np.float32, copy=False)  # the statistics are of what is written
         self._low = min(self._low, float(images.min()))
         self._high = max(self._high, float(images.max()))
         flat = images.reshape(len(images), -1)
         self._means += float(flat.mean(axis=1, dtype=np.float64).sum())
         self._variances += float(flat.var(axis=1, dtype=np.float64).sum())
         self.count += len(images)
-        pixels = to_float16(images) if self.float16 else images
         self._file.write(np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)).data)
 
     def __exit__(

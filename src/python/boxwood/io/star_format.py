@@ -70,15 +70,15 @@ def _format_loop(table: pd.DataFrame) -> Iterator[str]:
 def _column(label: Any, column: pd.Series) -> tuple[list[Any], str]:
     """Values of a column, and one format for all of them."""
     kind = kind_of(label)
-    dtype = column.dtype
-    if kind == "str" or not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
-        if kind == "float":  # a column of Python objects that a caller built
-            return _floats(_numbers(label, column))
+    numeric = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+    if kind == "str" or (kind is None and not numeric):
         return _texts(label, column.to_numpy(dtype=object).tolist()), "%10s"
-    values = column.to_numpy()
-    if kind == "float" or (dtype.kind == "f" and kind is not None):
+    values = column.to_numpy() if numeric else _numbers(label, column)
+    if kind in ("int", "bool") and values.dtype.kind == "f" and (values == np.trunc(values)).all():
+        values = values.astype(np.int64)
+    if kind == "float" or (values.dtype.kind == "f" and kind is not None):
         return _floats(values)
-    if dtype.kind == "f":
+    if values.dtype.kind == "f":
         return [f"{value:.15g}" for value in values.tolist()], "%12s"
     return values.tolist(), "%12d"
 

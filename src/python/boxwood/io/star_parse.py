@@ -1,7 +1,8 @@
 """From the bytes of a STAR file to tables.
 
-The body of a loop goes to pandas' C parser as it is when it is plain (no quotes, no comments). Otherwise,
-or when pandas stumbles, its lines are cut into values one by one, which also finds the line to blame.
+The body of a long loop goes to pandas' C parser as it is when it is plain (no quotes, no comments).
+Otherwise, or when pandas stumbles, its lines are cut into values one by one, which also finds the line to
+blame. Short loops always go that way: a call of pandas takes as long as 200 rows.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import csv
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,18 +20,20 @@ from pandas.errors import ParserWarning
 from starfile.typing import DataBlock as Table
 
 from boxwood.errors import FileFormatError
-from boxwood.io.labels import kind_of
+from boxwood.io.labels import Kind, kind_of
 
 # A quote opens only at the start of a value and closes only before white space, so don't is one value.
-_VALUE = re.compile(r""""(.*?)"(?=\s|$)|'(.*?)'(?=\s|$)|(#.*)|(\S+)""")
+_VALUE = re.compile(r""""(.*?)"(?=[ \t]|$)|'(.*?)'(?=[ \t]|$)|(#.*)|([^ \t]+)""")
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d+)?|[+-]?\.\d+(?:[eE][+-]?\d+)?")
 _NAN = ["nan", "-nan", "NaN", "-NaN", "NAN", "+nan"]
-_INFINITE = {"inf", "-inf", "+inf", *_NAN}
+_NAN_OR_INFINITE = {"inf", "-inf", "+inf", *_NAN}
+_INTEGER = re.compile(r"[+-]?\d+")
 
 # RELION itself takes rows without these last columns, and other programs write such rows.
 _OPTIONAL_LAST = {"rlnPipeLineNodeTypeLabelDepth": "1"}
 
-_SEPARATOR = "\x1f"  # ASCII unit separator: stands in no text file
+_MARKS = (b'"', b"'", b"#")
+_SHORT = 100_000  # bytes
 
 
 def parse_star(data: bytes, source: str) -> dict[str, Table]:
@@ -138,9 +142,10 @@ class _Parser:
     def words(self, text: str, position: int | None = None) -> list[str]:
         """The values on one line, without quotes and comments."""
         if '"' not in text and "'" not in text and "#" not in text:
-            return text.split()
+            return text.split() if text.isascii() else [word for word in re.split("[ \t]+", text) if word]
         words = []
-        for double, single, comment, plain in _VALUE.findall(text):
+        for value in _VALUE.finditer(text):  # one by one: after an open quote there is no need to go on
+            double, single, comment, plain = value.groups(default="")
             if comment:
                 break
             if plain and plain[0] in "\"'":
@@ -162,12 +167,12 @@ class _Parser:
         begin = self.start
         self.next = self.end_of_loop(begin)
         end = self.trimmed(begin, self.next)
-        if not any(self.data.find(mark, begin, end) >= 0 for mark in (b'"', b"'", b"#")):
+        if end - begin > _SHORT and not any(self.data.find(mark, begin, end) >= 0 for mark in _MARKS):
             try:
-                return _frame(_Window(self.data, begin, end), labels, r"\s+")
-            except (ValueError, OverflowError, ParserWarning):  # pandas' ParserError is a ValueError
-                pass  # the slow way can mend it, or says what is wrong and where
-        return self.slow_loop(begin, end, labels)
+                return _read_plain(_Window(self.data, begin, end), labels)
+            except (ValueError, ParserWarning):  # pandas' ParserError is a ValueError
+                pass  # line by line it can be mended, or said what is wrong and where
+        return self.rows(begin, end, labels)
 
     def end_of_loop(self, begin: int) -> int:
         """Where the next line of a single word data_NAME starts, or the end of the file."""
@@ -192,9 +197,11 @@ class _Parser:
             end = max(start - 1, begin)
         return end
 
-    def slow_loop(self, begin: int, end: int, labels: list[str]) -> pd.DataFrame:
-        """Cut the lines here, count the values, then let pandas convert them."""
-        rows, positions, position = [], [], begin
+    def rows(self, begin: int, end: int, labels: list[str]) -> pd.DataFrame:
+        """The rows of a loop, line by line."""
+        rows: list[list[str]] = []
+        positions: list[int] = []
+        position = begin
         for line in self.data[begin:end].decode().split("\n"):
             words = self.words(line, position)
             if len(words) > len(labels):  # a tab inside a value: RELION separates columns by spaces
@@ -212,19 +219,18 @@ class _Parser:
                 rows.append(words)
                 positions.append(position)
             position += len(line.encode()) + 1
-        text = "\n".join(map(_SEPARATOR.join, rows)).encode()
-        try:
-            return _frame(_Window(text, 0, len(text)), labels, _SEPARATOR)
-        except (ValueError, OverflowError, ParserWarning):
-            for words, where in zip(rows, positions, strict=True):
-                for label, word in zip(labels, words, strict=True):
-                    try:
-                        _value(label, word)
-                    except ValueError:
-                        self.fail(
-                            f"_{label} is '{_short(word)}', expected {_expected(label)}; correct it.", where
-                        )
-            raise
+        columns = zip(*rows, strict=True) if rows else [()] * len(labels)
+        typed = {}
+        for label, column in zip(labels, columns, strict=True):
+            try:
+                typed[label] = _typed(label, column)
+            except ValueError:
+                row = next(i for i, word in enumerate(column) if not _fits(label, word))
+                self.fail(
+                    f"_{label} is '{_short(column[row])}', expected {_expected(label)}; correct it.",
+                    positions[row],
+                )
+        return pd.DataFrame(typed)
 
 
 class _Window(io.RawIOBase):
@@ -243,18 +249,16 @@ class _Window(io.RawIOBase):
         return count
 
 
-def _frame(body: _Window, labels: list[str], separator: str) -> pd.DataFrame:
-    """Typed columns of a loop whose rows have one value per label, or ValueError."""
+def _read_plain(body: _Window, labels: list[str]) -> pd.DataFrame:
+    """A loop without quotes and comments; ValueError or ParserWarning where its rows do not fit."""
     kinds = {label: kind_of(label) for label in labels}
     floats = [label for label, kind in kinds.items() if kind not in ("str", None)]
-    if not body.rest:
-        return pd.DataFrame({label: pd.Series(dtype=_dtype(kind)) for label, kind in kinds.items()})
     # One more column than there are labels must stay empty: it shows rows that are too long.
     with warnings.catch_warnings():
         warnings.simplefilter("error", ParserWarning)
         frame = pd.read_csv(
             body,
-            sep=separator,
+            sep=r"\s+",
             header=None,
             names=[*labels, ""],
             index_col=False,
@@ -263,49 +267,62 @@ def _frame(body: _Window, labels: list[str], separator: str) -> pd.DataFrame:
             na_values=dict.fromkeys(floats, _NAN),
             quoting=csv.QUOTE_NONE,
             engine="c",
-            skip_blank_lines=separator == r"\s+",
         )
-    extra, last = frame.pop(""), frame.iloc[:, -1]
-    if extra.ne("").any() or (separator == r"\s+" and last.eq("").any()):
+    if frame.pop("").ne("").any() or frame.iloc[:, -1].eq("").any():
         raise ValueError("rows of different lengths")
     for label, kind in kinds.items():
-        if kind in ("int", "bool"):
-            frame[label] = _integers(frame[label])
-        elif kind is None:
-            frame[label] = _inferred(frame[label])
+        if kind != "str":
+            column = frame[label].to_numpy()
+            frame[label] = _inferred(tuple(column)) if kind is None else _numbers(column, kind)
     return frame
 
 
-def _dtype(kind: str | None) -> Any:
-    return {"float": np.float64, "int": np.int64, "bool": np.int64}.get(kind or "", "str")
+def _typed(label: str, words: Sequence[str]) -> pd.Series:
+    """A column of the type its label asks for, or ValueError."""
+    kind = kind_of(label)
+    if kind == "str":
+        return pd.Series(words, dtype="str")
+    if kind is None:
+        return _inferred(words)
+    if "_" in "".join(words):
+        raise ValueError  # Python would take 1_000
+    return pd.Series(_numbers(np.array([float(word) for word in words], dtype=np.float64), kind))
 
 
-def _integers(column: pd.Series) -> pd.Series:
+def _numbers(values: np.ndarray[Any, Any], kind: Kind) -> np.ndarray[Any, Any]:
     """Whole numbers as int64; a fraction in an integer's column (some programs do that) stays a float."""
-    values = column.to_numpy()
-    whole = np.isfinite(values) & (np.abs(values) < 2.0**53)
-    if not whole.all() or (values != np.trunc(values)).any():
-        return column
-    return column.astype(np.int64)
+    whole = kind != "float" and bool((np.abs(values) < 2.0**53).all() and (values == np.trunc(values)).all())
+    return values.astype(np.int64) if whole else values
 
 
-def _inferred(column: pd.Series) -> pd.Series:
+def _inferred(words: Sequence[str]) -> pd.Series:
     """Numbers where every value is written as a plain number (0001 is not), text otherwise."""
-    unique = column.unique()
-    if not all(value in _INFINITE or _PLAIN_NUMBER.fullmatch(value) for value in unique):
-        return column
-    numbers = pd.Series([_value("", value) for value in unique], index=unique)
-    return column.map(numbers)
+    values = {word: _value("", word) for word in set(words)}
+    if not values or any(isinstance(value, str) for value in values.values()):
+        return pd.Series(words, dtype="str")
+    return pd.Series([values[word] for word in words])
+
+
+def _fits(label: str, word: str) -> bool:
+    try:
+        _value(label, word)
+    except ValueError:
+        return False
+    return True
 
 
 def _value(label: str, text: str) -> Any:
     """One value of a list, typed by its label; ValueError where it does not fit."""
     kind = kind_of(label)
-    plain = text in _INFINITE or _PLAIN_NUMBER.fullmatch(text)
+    plain = text in _NAN_OR_INFINITE or _PLAIN_NUMBER.fullmatch(text)
     if kind == "str" or (kind is None and not plain):
         return text
-    number = float(text.replace("_", "x"))  # Python would take 1_000
-    return int(number) if kind != "float" and number.is_integer() and "." not in text else number
+    if "_" in text:
+        raise ValueError  # Python would take 1_000
+    number = float(text)
+    if kind == "float" or not number.is_integer() or (kind is None and not _INTEGER.fullmatch(text)):
+        return number
+    return int(text) if _INTEGER.fullmatch(text) else int(number)
 
 
 def _expected(label: str) -> str:
