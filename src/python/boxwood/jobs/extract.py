@@ -1,0 +1,320 @@
+"""Cut particles out of micrographs, rescale and normalise them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from boxwood.errors import InputError, JobError
+from boxwood.jobs import extract_tables as tables
+from boxwood.jobs.context import JobContext
+from boxwood.jobs.extract_options import ExtractOptions
+from boxwood.jobs.job import Job, JobResult
+
+if TYPE_CHECKING:
+    from boxwood.extraction import CtfCorrection
+    from boxwood.io.particles import MicrographSet
+    from boxwood.typing import FloatArray
+
+# Particles in the gallery, and how many of them one micrograph may give.
+GALLERY, GALLERY_PER_MICROGRAPH = 100, 20
+# RELION warns where a micrograph has fewer: its noise spectrum would be a poor estimate.
+FEW_PARTICLES = 10
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Particles of one micrograph."""
+
+    table: pd.DataFrame
+    warnings: tuple[str, ...] = ()
+    images: FloatArray | None = None
+    total: FloatArray | None = None
+
+
+def run(options: ExtractOptions, context: JobContext) -> JobResult:
+    """Write NAME.mrcs and NAME_extract.star for every micrograph, and particles.star."""
+    from boxwood.io.particles import MicrographSet, ParticleSet
+
+    if options.rescale is not None and options.rescale != options.rescaled:
+        context.warn(f"rescale is {options.rescale} px, an odd number; {options.rescaled} px is used")
+    micrographs = MicrographSet.read(options.micrographs)
+    extractor = Extractor(options, context, micrographs)
+    names = extractor.names_with_particles()
+    gallery = Gallery()
+    parts: dict[str, pd.DataFrame] = {}
+    for done in context.map(extractor.extract, names, what="micrograph"):
+        assert isinstance(done.result, Extracted)  # map leaves failures out
+        parts[done.item] = done.result.table
+        for text in done.result.warnings:
+            context.warn(f"{done.item}: {text}")
+        gallery.add(done.result)
+    table = tables.joined(list(parts.values()))
+    if table.empty:
+        raise JobError(f"no particle was extracted from {len(names)} micrographs; look at the warnings")
+    _tell_few(parts, context)
+    optics = tables.optics_of_images(
+        extractor.optics, extractor.image_pixel_sizes(table), options, context.dialect
+    )
+    files = {"particles": context.output / "particles.star"}
+    ParticleSet(optics, table).write(files["particles"], dialect=context.dialect)
+    context.add_output(files["particles"], "particles")
+    if options.reextract is not None:
+        _write_coordinate_list(options, context, parts)
+    if gallery.count:
+        with context.picture("particles.png"):
+            gallery.draw(context.output / "particles.png")
+            files["gallery"] = context.output / "particles.png"
+    return JobResult(
+        files=files,
+        tables={"particles": table, "optics": optics},
+        values={"particles": len(table), "micrographs": len(parts), "image_size": options.image_size},
+        summary=f"{len(table)} particles of {options.image_size} px extracted from {len(parts)} micrographs",
+    )
+
+
+class Extractor:
+    """Extracts one micrograph after the other, in threads."""
+
+    def __init__(self, options: ExtractOptions, context: JobContext, micrographs: MicrographSet) -> None:
+        self.options = options
+        self.context = context
+        self.micrographs = micrographs
+        self.optics = micrographs.optics
+        self.root = micrographs.root()
+        self.rows = {str(row["rlnMicrographName"]): row for _, row in micrographs.table.iterrows()}
+        sizes = [options.pixel_size] * len(micrographs) if options.pixel_size else micrographs.pixel_sizes()
+        self.pixel_size = dict(zip(self.rows, map(float, sizes), strict=True))
+        self.reference_pixel_size = options.reference_pixel_size or 1.0
+        self.files: dict[str, Path] = {}
+        self.refined: dict[str, pd.DataFrame] = {}
+        if options.reextract is None:
+            self._find_coordinates()
+        else:
+            self._read_refined(options.reextract)
+        # Micrographs side by side need no threads within; a few of them can share what is left.
+        self.threads = max(1, context.threads // max(1, len(self.names_with_particles())))
+
+    def names_with_particles(self) -> list[str]:
+        return [name for name in self.rows if name in self.files or name in self.refined]
+
+    def image_pixel_sizes(self, table: pd.DataFrame) -> dict[int, float]:
+        """Pixel size of the images by optics group."""
+        first = table.drop_duplicates("rlnOpticsGroup")
+        factor = self.options.box_size / self.options.rescaled
+        names = first["rlnMicrographName"]
+        return {
+            int(group): self.pixel_size[name] * factor
+            for group, name in zip(first["rlnOpticsGroup"], names, strict=True)
+        }
+
+    def _find_coordinates(self) -> None:
+        from boxwood.io.coordinates import coordinate_files
+
+        assert self.options.coordinates is not None
+        found = coordinate_files(self.options.coordinates, micrographs=list(self.rows))
+        self.files = {name: path for name, path in found.items() if name in self.rows}
+        if not self.files:
+            raise InputError(
+                f"{self.options.coordinates} has no coordinates for the {len(self.rows)} micrographs of "
+                f"{self.options.micrographs}; give the micrographs that were picked"
+            )
+        missing = len(self.rows) - len(self.files)
+        if missing:
+            self.context.log(f"{missing} of {len(self.rows)} micrographs have no coordinates and are skipped")
+
+    def _read_refined(self, path: Path) -> None:
+        from boxwood.io.particles import ParticleSet
+
+        particles = ParticleSet.read(path)
+        for label in ("rlnMicrographName", tables.X, tables.Y):
+            if label not in particles.table:
+                raise InputError(f"{path} has no _{label}, so its particles cannot be found on micrographs")
+        if self.options.recenter and any(self.options.recenter) and not self.options.reference_pixel_size:
+            self.reference_pixel_size = float(particles.pixel_sizes()[0])
+        if not self.options.keep_micrograph_ctf:
+            self.optics = particles.optics
+        groups = particles.table.groupby("rlnMicrographName", sort=False)
+        self.refined = {str(name): rows.reset_index(drop=True) for name, rows in groups if name in self.rows}
+        if not self.refined:
+            raise InputError(
+                f"none of the particles in {path} is on one of the {len(self.rows)} micrographs in "
+                f"{self.options.micrographs}; give the micrographs they came from"
+            )
+        lost = len(particles) - sum(map(len, self.refined.values()))
+        if lost:
+            self.context.warn(
+                f"{lost} of {len(particles)} particles are on micrographs that are not in "
+                f"{self.options.micrographs}"
+            )
+
+    def extract(self, name: str) -> Extracted:
+        """Cut out the particles of one micrograph and write its two files."""
+        from boxwood.io.star import read_star_table, write_star
+
+        stack = self.context.output_path(name, ".mrcs")
+        star = self.context.output_path(name, "_extract.star")
+        if self.context.continuing and star.exists():
+            return Extracted(read_star_table(star, "images") if star.stat().st_size else pd.DataFrame())
+        result = self._cut(name, stack)
+        # Written last: where it is, the stack is whole.
+        write_star(star, {"images": result.table}, dialect=self.context.dialect)
+        return result
+
+    def _cut(self, name: str, stack: Path) -> Extracted:
+        from boxwood.extraction import Fault, box_centres, extract_particles, overlaps
+        from boxwood.io.mrc import StackWriter, read_image
+
+        options, pixel_size, notes = self.options, self.pixel_size[name], []
+        image = read_image(self.root / name).data
+        table = self._particles(name)
+        if not len(table):
+            return Extracted(table, ("there are no particles",))
+        x, y = (table[label].to_numpy(np.float64) for label in (tables.X, tables.Y))
+        inside = overlaps(image.shape, box_centres(x, y)[0], options.box_size)
+        if not inside.all():
+            notes.append(f"{(~inside).sum()} of {len(table)} particles lie outside and are left out")
+            table, x, y = table[inside].reset_index(drop=True), x[inside], y[inside]
+        found = extract_particles(
+            image,
+            x,
+            y,
+            pixel_size_angstrom=pixel_size,
+            box_size=options.box_size,
+            rescale=options.rescaled,
+            window=options.window,
+            normalise=options.normalise,
+            background_diameter=options.background_diameter,
+            ramp=options.ramp,
+            white_dust=options.white_dust,
+            black_dust=options.black_dust,
+            invert_contrast=options.invert_contrast,
+            recentre_subpixel=options.recentre_subpixel,
+            edge="drop" if options.edge == "drop" else "replicate",
+            ctf=self._ctf(table),
+            seed=options.seed,
+            threads=self.threads,
+        )
+        good = found.faults == Fault.NONE
+        for fault, words in (
+            (Fault.CONSTANT, "have no contrast"),
+            (Fault.NOT_FINITE, "have pixels that are no numbers"),
+        ):
+            if count := int((found.faults == fault).sum()):
+                notes.append(f"{count} particles {words} and are left out")
+        if options.edge == "flag":
+            table = table.assign(boxwoodTouchesEdge=found.touches_edge.astype(np.int64))
+        images = found.images[good] if not good.all() else found.images
+        table = table.iloc[found.kept[good]].reset_index(drop=True)
+        table["rlnImageName"] = tables.image_names(stack.as_posix(), len(table))
+        with StackWriter(stack, found.pixel_size_angstrom, float16=options.float16) as writer:
+            writer.append(images)
+        few = images[:: max(1, len(images) // GALLERY_PER_MICROGRAPH)][:GALLERY_PER_MICROGRAPH]
+        return Extracted(table, tuple(notes), few.copy(), images.sum(axis=0, dtype=np.float64))
+
+    def _particles(self, name: str) -> pd.DataFrame:
+        """Table of the particles to cut out, with all columns they will have."""
+        from boxwood.io.coordinates import read_coordinates
+
+        if name in self.refined:
+            table = tables.recentred(
+                self.refined[name], self.options, self.pixel_size[name], self.reference_pixel_size
+            )
+        else:
+            table = read_coordinates(self.files[name])
+            if self.options.min_fom is not None and len(table):
+                if tables.FOM not in table:
+                    raise InputError(f"{self.files[name]} has no _{tables.FOM}; leave out min_fom")
+                table = table[table[tables.FOM] > self.options.min_fom].reset_index(drop=True)
+        return tables.with_micrograph(
+            table,
+            self.rows[name],
+            own_optics=self.optics is not self.micrographs.optics,
+            overwrite_ctf=self.options.keep_micrograph_ctf,
+        )
+
+    def _ctf(self, table: pd.DataFrame) -> CtfCorrection | None:
+        from boxwood.extraction import CtfCorrection
+        from boxwood.io.particles import ParticleSet, ctf_rows
+
+        options = self.options
+        if not (options.phase_flip or options.premultiply_ctf):
+            return None
+        rows = ctf_rows(ParticleSet(self.optics, table, str(options.micrographs)))
+        return CtfCorrection(
+            rows[:1] if (rows == rows[0]).all() else rows,
+            flip_only=options.phase_flip,
+            intact_first_peak=options.ctf_intact_first_peak,
+            box=options.ctf_box_size,
+        )
+
+
+class Gallery:
+    """A few particles of the first micrographs, and the mean of all."""
+
+    def __init__(self) -> None:
+        self.images: list[FloatArray] = []
+        self.total: FloatArray | float = 0.0
+        self.count = 0
+
+    def add(self, extracted: Extracted) -> None:
+        if extracted.images is None or extracted.total is None:
+            return
+        if len(self.images) < GALLERY:
+            self.images.extend(extracted.images)
+        self.total = self.total + extracted.total
+        self.count += len(extracted.table)
+
+    def draw(self, path: Path) -> None:
+        from boxwood.report.particles import draw_particles
+
+        draw_particles(path, np.stack(self.images[:GALLERY]), np.asarray(self.total) / self.count, self.count)
+
+
+def _tell_few(parts: dict[str, pd.DataFrame], context: JobContext) -> None:
+    few = sum(len(table) < FEW_PARTICLES for table in parts.values())
+    if few:
+        context.log(
+            f"{few} micrographs have fewer than {FEW_PARTICLES} particles; where noise is estimated for each "
+            "micrograph, join them into groups"
+        )
+
+
+def _write_coordinate_list(
+    options: ExtractOptions, context: JobContext, parts: dict[str, pd.DataFrame]
+) -> None:
+    """The coordinates extracted again, as RELION hands them on."""
+    from boxwood.io.coordinates import coordinate_path, write_coordinate_list, write_coords_suffix
+
+    if context.dialect == "3.1":
+        context.add_output(
+            write_coords_suffix(context.output, "extract", options.micrographs), "coordinates_suffix"
+        )
+        return
+    path = context.output / "extractpick.star"
+    files = {name: coordinate_path(context.output, name, "extract") for name in parts}
+    write_coordinate_list(path, files, dialect=context.dialect)
+    context.add_output(path, "coordinates_list")
+
+
+JOB = Job(
+    name="extract",
+    folder="Extract",
+    options=ExtractOptions,
+    run=run,
+    process=5,
+    label=lambda options: "relion.extract" if options.reextract is None else "relion.extract.reextract",
+    joboptions={
+        "do_cut_into_segments": "Yes",
+        "do_extract_helical_tubes": "Yes",
+        "helical_bimodal_angular_priors": "Yes",
+        "helical_nr_asu": "1",
+        "helical_rise": "1",
+        "helical_tube_outer_diameter": "200",
+        "nr_mpi": "1",
+    },
+)
