@@ -65,7 +65,11 @@ class PlainFolder:
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
 
     def how_to_continue(self, options: Options) -> str:
-        words = [*as_command(options), "--output", str(self.folder), "--continue"]
+        words = as_command(options)
+        if self.folder != Path():
+            words += ["--output", str(self.folder)]
+        if self.job.process is not None:
+            words.append("--continue")
         return shlex.join(["boxwood", self.job.name, *words])
 
 

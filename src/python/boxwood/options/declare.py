@@ -79,16 +79,19 @@ class Option:
     @property
     def expected(self) -> str:
         """What values are accepted, in words: 'a number above 0 Å'."""
-        bounds = []
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        if self.above is not None:
-            bounds.append(f"above {self.above:g}")
-        if self.at_least is not None:
-            bounds.append(f"at least {self.at_least:g}")
-        if self.at_most is not None:
-            bounds.append(f"at most {self.at_most:g}")
-        words = [self.kind.words, " and ".join(bounds), self.unit]
+        bounds = ""
+        if self.at_least is not None and self.at_most is not None:
+            bounds = f"from {self.at_least:g} to {self.at_most:g}"
+        elif self.at_least is not None:
+            bounds = f"of at least {self.at_least:g}"
+        elif self.above is not None:
+            top = f" up to {self.at_most:g}" if self.at_most is not None else ""
+            bounds = f"above {self.above:g}{top}"
+        elif self.at_most is not None:
+            bounds = f"of at most {self.at_most:g}"
+        words = [self.kind.words, bounds, self.unit if bounds or not self.unit else f"({self.unit})"]
         return " ".join(word for word in words if word)
 
     def check(self, value: Any) -> Any:

@@ -6,15 +6,20 @@ from boxwood.options.declare import Option, Options
 def markdown(options: type[Options]) -> str:
     """Return Markdown tables of the options, one for each group."""
     lines: list[str] = []
+    refused: dict[str, list[str]] = {}
     groups: dict[str, list[Option]] = {}
     for declared in options.declared():
-        groups.setdefault(declared.group, []).append(declared)
+        if declared.refused:
+            refused.setdefault(declared.refused, []).append(f"`{declared.argument}`")
+        else:
+            groups.setdefault(declared.group, []).append(declared)
     for group, members in groups.items():
         lines += [f"### {group}", "", "| option | value | default | what it does | RELION |"]
         lines += ["|---|---|---|---|---|"]
-        lines += [_row(declared) for declared in members if not declared.refused]
-        lines += [f"| `{o.argument}` | | | not accepted: {o.refused} | |" for o in members if o.refused]
+        lines += [_row(declared) for declared in members]
         lines.append("")
+    for reason, arguments in refused.items():
+        lines += [f"Not accepted: {', '.join(arguments)}: {reason}.", ""]
     return "\n".join(lines)
 
 
