@@ -22,12 +22,12 @@ class Done(Generic[Item, Result]):
     """One item and its result."""
 
     item: Item
-    result: Result | Failure
+    result: Result
 
 
 def map_ordered(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int = 1
-) -> Generator[Done[Item, Result], None, None]:
+) -> Generator[Done[Item, Result | Failure], None, None]:
     """Yield the results in the order of the items, `threads` of them being worked on at once.
 
     An exception of one item is its result (a `Failure`). Results wait for the caller: never more than

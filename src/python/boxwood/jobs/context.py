@@ -140,10 +140,11 @@ class JobContext:
                 if isinstance(done.result.error, JobAborted):
                     raise done.result.error
                 failed += 1
-                first = first or self._reason(done.result.error)
-                self.bad(str(done.item), self._reason(done.result.error))
+                reason = self._reason(done.result.error)
+                first = first or reason
+                self.bad(str(done.item), reason)
             else:
-                yield done
+                yield Done(done.item, done.result)
             self.progress(number, total, f"{what}s")
         if total and failed == total:
             raise JobError(f"none of the {total} {what}s could be used; the first because: {first}")

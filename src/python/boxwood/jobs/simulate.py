@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
@@ -129,10 +129,7 @@ def run(options: SimulateOptions, context: JobContext) -> JobResult:
         return name, micrograph
 
     numbers = range(1, options.micrographs + 1)
-    made = [
-        cast("tuple[str, SimulatedMicrograph]", done.result)
-        for done in context.map(simulate, numbers, "micrograph")
-    ]
+    made = [done.result for done in context.map(simulate, numbers, "micrograph")]
     optics = _optics_table(options)
     micrographs = pd.concat([_micrograph_table(name, m) for name, m in made], ignore_index=True)
     truth = pd.concat([_truth_table(name, m) for name, m in made], ignore_index=True)
