@@ -11,6 +11,7 @@ JOBS: dict[str, tuple[str, str]] = {
         "boxwood.jobs.select_micrographs",
         "choose micrographs by number, name, metadata, or at random",
     ),
+    "manual-pick": ("boxwood.jobs.manual_pick", "bring coordinates from elsewhere, as if picked by hand"),
     "autopick": ("boxwood.jobs.autopick", "pick particles by their diameter (Laplacian of Gaussian)"),
     "extract": ("boxwood.jobs.extract", "cut particles out of micrographs, rescale and normalise them"),
     "class2d": ("boxwood.jobs.class2d", "classify particles in two dimensions by maximum likelihood"),

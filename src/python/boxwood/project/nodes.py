@@ -32,5 +32,8 @@ NODE_KINDS = {
     "coordinates_list": NodeKind(
         None, "MicrographsCoords.star.relion.autopick", "MicrographCoordsGroup.star.relion.autopick"
     ),
+    "manual_coordinates_list": NodeKind(
+        None, "MicrographsCoords.star.relion.manualpick", "MicrographCoordsGroup.star.relion.manualpick"
+    ),
     "coordinates_suffix": NodeKind(2, None, None),
 }
