@@ -131,7 +131,8 @@ def main() -> None:
         cpu, wall = boxwood(star, "whole", folder, chosen, chosen.iterations)
         per = cpu / n / chosen.iterations * 1e3
         print(
-            f"boxwood, {n} particles, {chosen.classes} classes, {chosen.iterations} iterations, first to last file:"
+            f"boxwood, {n} particles, {chosen.classes} classes, {chosen.iterations} iterations, "
+            "first to last file:"
         )
         print(f"  wall {wall:.1f} s, CPU {cpu:.1f} s, {per:.2f} ms CPU per particle and iteration")
         check(folder / "whole", chosen.iterations, chosen.classes, truth)
