@@ -1,0 +1,246 @@
+"""The options of a 2D classification."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boxwood.errors import InputError
+from boxwood.options import Options, option
+
+if TYPE_CHECKING:
+    from boxwood.class2d import Class2DParameters
+
+_HELIX = "helical segments are not treated in a way of their own; classify them as single particles"
+_HERE = "the job runs on this machine's processors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Class2DOptions(Options):
+    """Options of `boxwood class2d`; those of RELION's Class2D that have no meaning here are refused."""
+
+    particles: Path | None = option(
+        "particles STAR file; required unless an earlier run is continued",
+        None,
+        group="I/O",
+        input="particles",
+        joboption="fn_img",
+        flag="--i",
+    )
+
+    ctf: bool = option("correct for the CTF", True, group="CTF", joboption="do_ctf_correction", flag="--ctf")
+    ctf_phase_flipped: bool = option(
+        "the images' phases have been flipped",
+        False,
+        group="CTF",
+        joboption="ctf_phase_flipped",
+        flag="--ctf_phase_flipped",
+    )
+    ctf_intact_first_peak: bool = option(
+        "take the CTF as 1 up to its first peak",
+        False,
+        group="CTF",
+        joboption="ctf_intact_first_peak",
+        flag="--ctf_intact_first_peak",
+    )
+
+    classes: int = option(
+        "number of classes", 50, at_least=1, group="Optimisation", joboption="nr_classes", flag="--K"
+    )
+    regularisation: float = option(
+        "regularisation parameter T: larger keeps finer detail and more noise",
+        2.0,
+        above=0,
+        group="Optimisation",
+        joboption="tau_fudge",
+        flag="--tau2_fudge",
+    )
+    iterations: int = option(
+        "number of iterations",
+        25,
+        at_least=1,
+        group="Optimisation",
+        joboption=("nr_iter", "nr_iter_em"),
+        flag="--iter",
+    )
+    fast_subsets: bool = option(
+        "use part of the particles in early iterations",
+        False,
+        group="Optimisation",
+        joboption="do_fast_subsets",
+        flag="--fast_subsets",
+    )
+    mask_diameter: float | None = option(
+        "diameter of the circular mask; required unless an earlier run is continued",
+        None,
+        unit="Å",
+        above=0,
+        group="Optimisation",
+        joboption="particle_diameter",
+        flag="--particle_diameter",
+    )
+    zero_mask: bool = option(
+        "zeros outside of the mask; otherwise noise of the particles' spectrum",
+        True,
+        group="Optimisation",
+        joboption="do_zero_mask",
+        flag="--zero_mask",
+    )
+    limit_resolution: float | None = option(
+        "leave frequencies beyond this resolution out",
+        None,
+        unit="Å",
+        group="Optimisation",
+        joboption="highres_limit",
+        flag="--strict_highres_exp",
+    )
+    center_classes: bool = option(
+        "centre the class averages in every iteration",
+        True,
+        group="Optimisation",
+        joboption="do_center",
+        flag="--center_classes",
+    )
+    recipe: str = option(
+        "balanced keeps all classes alive, relion is plain expectation-maximisation as in RELION",
+        "balanced",
+        choices=("balanced", "relion"),
+        group="Optimisation",
+    )
+    noise_groups: str = option(
+        "which particles share a noise spectrum: those of an optics group, or of a micrograph as in RELION 3",
+        "optics",
+        choices=("optics", "micrograph"),
+        group="Optimisation",
+    )
+    norm_correction: bool = option(
+        "estimate the contrast of every particle", True, group="Optimisation", flag="--norm"
+    )
+    scale_correction: bool = option(
+        "estimate the contrast of every micrograph", True, group="Optimisation", flag="--scale"
+    )
+    seed: int = option("seed of all random numbers", 1, at_least=0, group="Optimisation", flag="--random_seed")
+
+    align: bool = option(
+        "search angles and offsets; otherwise particles keep those of the STAR file",
+        True,
+        group="Sampling",
+        joboption="dont_skip_align",
+        flag="--skip_align",
+    )
+    psi_step: float = option(
+        "in-plane angular step",
+        6.0,
+        unit="degree",
+        above=0,
+        at_most=36,
+        group="Sampling",
+        joboption="psi_sampling",
+        flag="--psi_step",
+    )
+    offset_range: float = option(
+        "search offsets up to this far",
+        5.0,
+        unit="px",
+        at_least=0,
+        group="Sampling",
+        joboption="offset_range",
+        flag="--offset_range",
+    )
+    offset_step: float = option(
+        "step of the offsets",
+        1.0,
+        unit="px",
+        above=0,
+        group="Sampling",
+        joboption="offset_step",
+        flag="--offset_step",
+    )
+    offset_prior: str = option(
+        "relion repeats the mixed units of RELION's prior on offsets",
+        "fixed",
+        choices=("fixed", "relion"),
+        group="Sampling",
+    )
+
+    memory_gib: float = option(
+        "keep the particles' transforms in memory if they need less than this many GiB",
+        4.0,
+        above=0,
+        group="Compute",
+    )
+
+    allow_coarser_sampling: bool | None = option(
+        "", refused="all angles and offsets are searched at full density", flag="--allow_coarser_sampling"
+    )
+    grad: bool | None = option(
+        "", refused="the classification is by expectation-maximisation, not by gradients (VDAM)", flag="--grad"
+    )
+    helix: bool | None = option("", refused=_HELIX, flag="--helix")
+    helical_outer_diameter: float | None = option("", refused=_HELIX, flag="--helical_outer_diameter")
+    gpu: str | None = option("", refused=_HERE, flag="--gpu")
+    pool: int | None = option("", refused="batches are sized automatically", flag="--pool")
+    preread_images: bool | None = option("", refused="set --memory-gib instead", flag="--preread_images")
+    scratch_dir: str | None = option(
+        "", refused="particles are read where they are, and kept in memory with --memory-gib", flag="--scratch_dir"
+    )
+
+    def validate(self) -> None:
+        """Refuse combinations of values.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.fast_subsets and self.iterations < 20:
+            raise InputError(
+                f"fast_subsets needs at least 20 iterations, since the first 15 use part of the particles; "
+                f"{self.iterations} were asked for"
+            )
+
+    def parameters(self) -> Class2DParameters:
+        """What the algorithm is told. An angstrom limit of 0 or less is none, as in RELION.
+
+        Raises
+        ------
+        InputError
+            The mask diameter is missing.
+        """
+        from boxwood.class2d import Class2DParameters
+
+        if self.mask_diameter is None:
+            raise InputError("please give mask_diameter, the diameter of the circular mask in Å")
+        values = {_OPTION_OF.get(f.name, f.name): f.name for f in fields(Class2DParameters)}
+        known = {name: getattr(self, name) for name in values if hasattr(self, name)}
+        limit = known["limit_resolution"]
+        known["limit_resolution"] = limit if limit is not None and limit > 0 else None
+        return Class2DParameters(**{values[name]: value for name, value in known.items()})
+
+    def changes(self, earlier: Class2DParameters, given: Collection[str]) -> Class2DParameters:
+        """The settings of an earlier run with the options that were `given` now.
+
+        Raises
+        ------
+        InputError
+            The number of classes would change.
+        """
+        now = replace(self, mask_diameter=self.mask_diameter or earlier.mask_diameter_angstrom).parameters()
+        names = {f.name for f in fields(earlier) if _OPTION_OF.get(f.name, f.name) in given}
+        if "classes" in names and now.classes != earlier.classes:
+            raise InputError(
+                f"the run to continue has {earlier.classes} classes and cannot go on with {now.classes}; "
+                "start a new one"
+            )
+        return replace(earlier, **{name: getattr(now, name) for name in names})
+
+
+# Field of Class2DParameters: option.
+_OPTION_OF = {
+    "mask_diameter_angstrom": "mask_diameter",
+    "psi_step_deg": "psi_step",
+    "offset_range_px": "offset_range",
+    "offset_step_px": "offset_step",
+    "limit_resolution_angstrom": "limit_resolution",
+}

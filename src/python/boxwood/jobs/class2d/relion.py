@@ -1,0 +1,181 @@
+"""Between an iteration of `boxwood.class2d` and RELION's units, signs and tables.
+
+Transforms here are sums over pixels; RELION divides them by their number, so spectra of its files are ours
+divided by 2 box^4, the 2 because RELION takes the variance of the real and of the imaginary part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boxwood.imaging.spectrum import power_spectrum
+from boxwood.io.class2d_data import SavedAssignments
+from boxwood.io.class2d_model import SavedGroups, SavedModel
+from boxwood.typing import AnyArray
+
+if TYPE_CHECKING:
+    from boxwood.class2d import Assignments, IterationResult, Model
+    from boxwood.jobs.class2d.particles import ParticleData
+
+
+def spectrum_unit(box: int) -> float:
+    """A spectrum in RELION's unit, over the same in ours."""
+    return 1.0 / (2.0 * box**4)
+
+
+def to_shells(rings: AnyArray, box: int, *, beyond: bool) -> AnyArray:
+    """(n, rings) values on rings 1, 2, ... to (n, box//2 + 1) shells 0, 1, ...
+
+    Shell 0 is given what shell 1 has. Shells past the last ring get its value if `beyond`, else 0.
+    """
+    shells = np.zeros((len(rings), box // 2 + 1))
+    last = rings.shape[1]
+    shells[:, 1 : last + 1] = rings
+    shells[:, 0] = rings[:, 0]
+    if beyond:
+        shells[:, last + 1 :] = rings[:, -1:]
+    return shells
+
+
+def to_relion_pose(psi_deg: AnyArray, offset_px: AnyArray, pixel_size_angstrom: float) -> tuple[AnyArray, AnyArray]:
+    """rlnAnglePsi (n,) and rlnOriginX/YAngst (n, 2) of our angles and offsets.
+
+    Signs agree: the origin is the shift that centres the particle, as is our offset, and positive angles turn
+    the same way. Only the ranges differ, RELION's being -180 to 180.
+    """
+    return (psi_deg + 180.0) % 360.0 - 180.0, offset_px * pixel_size_angstrom
+
+
+def from_relion_pose(
+    psi_deg: AnyArray, origin_angstrom: AnyArray, pixel_size_angstrom: float
+) -> tuple[AnyArray, AnyArray]:
+    """The inverse of `to_relion_pose`; psi from 0 to 360."""
+    return psi_deg % 360.0, origin_angstrom / pixel_size_angstrom
+
+
+def saved_assignments(
+    assignments: Assignments, norm: AnyArray, pixel_size_angstrom: float
+) -> SavedAssignments:
+    """What data.star says of the particles; those without weight have class 0."""
+    psi, origin = to_relion_pose(assignments.psi_deg, assignments.offset_px, pixel_size_angstrom)
+    return SavedAssignments(
+        class_number=assignments.class_index + 1,
+        psi_deg=psi,
+        origin_angstrom=origin,
+        norm=norm,
+        log_likelihood=assignments.log_likelihood,
+        largest_probability=assignments.largest,
+        significant=np.rint(assignments.significant).astype(np.int64),
+    )
+
+
+def saved_model(
+    result: IterationResult, data: ParticleData, regularisation: float, dialect: str
+) -> SavedModel:
+    """What model.star says of an iteration."""
+    model, box = result.model, result.model.references.shape[1]
+    unit = spectrum_unit(box)
+    if result.iteration:
+        tau2 = unit * to_shells(model.tau2, box, beyond=False) / regularisation
+    else:
+        tau2 = power_spectrum(model.references) / 2
+    ssnr = to_shells(model.ssnr, box, beyond=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sigma2 = np.where(ssnr > 0, regularisation * tau2 / ssnr, 0.0)
+    noise = regroup_noise(model.sigma2, data.noise_group, data.saved_noise_group(dialect))
+    used = result.assignments.class_index >= 0
+    return SavedModel(
+        averages=model.references,
+        shares=model.shares,
+        resolution_angstrom=result.resolution_angstrom,
+        ssnr=ssnr,
+        tau2=tau2,
+        sigma2=sigma2,
+        noise=unit * to_shells(noise, box, beyond=True),
+        noise_of_groups=dialect == "3.1",
+        groups=SavedGroups(data.group_names, data.counts, model.scale),
+        pixel_size_angstrom=result.pixel_size_angstrom,
+        regularisation=regularisation,
+        norm_average=model.mean_norm,
+        sigma_offset_angstrom=model.sigma_offset_px * result.pixel_size_angstrom,
+        log_likelihood=float(result.assignments.log_likelihood[used].sum()),
+        largest_probability=result.largest_probability,
+        image_size=min(2 * model.limit, box),
+    )
+
+
+def regroup_noise(sigma2: AnyArray, group: AnyArray, wanted: AnyArray) -> AnyArray:
+    """Spectra (groups, rings) of one grouping of the particles, averaged over those of another."""
+    counts = np.zeros((int(wanted.max()) + 1, len(sigma2)))
+    np.add.at(counts, (wanted, group), 1.0)
+    return counts @ sigma2 / counts.sum(axis=1, keepdims=True)
+
+
+def model_of(saved: SavedModel, assignments: SavedAssignments, data: ParticleData) -> Model:
+    """Start from what RELION's files say, to the six digits they have."""
+    from boxwood.class2d import Model
+
+    box = saved.averages.shape[1]
+    unit = spectrum_unit(box)
+    rings = slice(1, box // 2)
+    saved_as = data.saved_noise_group("3.1" if saved.noise_of_groups else "5")
+    scale_of = dict(zip(saved.groups.names, saved.groups.scale, strict=True))
+    return Model(
+        references=saved.averages,
+        shares=saved.shares / saved.shares.sum(),
+        sigma2=regroup_noise(saved.noise[:, rings] / unit, saved_as, data.noise_group),
+        tau2=saved.tau2[:, rings] * saved.regularisation / unit,
+        ssnr=saved.ssnr[:, rings],
+        sigma_offset_px=saved.sigma_offset_angstrom / saved.pixel_size_angstrom,
+        limit=saved.image_size // 2,
+        norm=np.where(assignments.norm > 0, assignments.norm, saved.norm_average),
+        mean_norm=saved.norm_average,
+        scale=np.array([scale_of.get(name, 1.0) for name in data.group_names]),
+    )
+
+
+def result_of(
+    saved: SavedModel,
+    given: SavedAssignments,
+    data: ParticleData,
+    *,
+    iteration: int,
+    psi_step_deg: float,
+    offset_range_px: float,
+    offset_step_px: float,
+    bad: tuple[int, ...],
+) -> IterationResult:
+    """The iteration that RELION's files describe, to go on from."""
+    from boxwood.class2d import Assignments, IterationResult
+    from boxwood.class2d.maximisation import next_limit
+    from boxwood.class2d.sampling import make_sampling
+
+    model = model_of(saved, given, data)
+    largest = model.sigma2.shape[1] - 1
+    model = replace(model, limit=min(max(model.limit, next_limit(model, largest)), largest))
+    psi, offset = from_relion_pose(given.psi_deg, given.origin_angstrom, data.pixel_size_angstrom)
+    assignments = Assignments(
+        class_index=given.class_number.astype(np.int32) - 1,
+        psi_deg=psi,
+        offset_px=offset,
+        largest=given.largest_probability,
+        log_likelihood=given.log_likelihood,
+        significant=given.significant,
+    )
+    return IterationResult(
+        iteration=iteration,
+        model=model,
+        assignments=assignments,
+        log_likelihood=saved.log_likelihood / len(psi),
+        largest_probability=saved.largest_probability,
+        entropy=float(np.log(np.maximum(given.significant, 1.0)).mean()),
+        changed_classes=1.0,
+        changed_psi_deg=0.0,
+        changed_offset_px=0.0,
+        sampling=make_sampling(psi_step_deg, offset_range_px, offset_step_px),
+        pixel_size_angstrom=data.pixel_size_angstrom,
+        bad=bad,
+    )

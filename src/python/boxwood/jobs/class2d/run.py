@@ -1,0 +1,187 @@
+"""Run a 2D classification: from a particles STAR file, or from an earlier iteration."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boxwood.errors import InputError
+from boxwood.jobs.class2d.convergence import add_iteration, convergence_table, empty_history
+from boxwood.jobs.class2d.files import (
+    IterationFiles,
+    newest,
+    read_iteration,
+    start_particles,
+    write_iteration,
+)
+from boxwood.jobs.class2d.options import Class2DOptions
+from boxwood.jobs.class2d.state import Settings, State
+from boxwood.jobs.job import Job, JobResult
+from boxwood.options.arguments import as_command
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boxwood.class2d import IterationResult
+    from boxwood.jobs.class2d.particles import ParticleData, ParticleSource
+    from boxwood.jobs.context import JobContext
+
+
+def run(options: Class2DOptions, context: JobContext) -> JobResult:
+    """Classify, and write every iteration as RELION does."""
+    from boxwood.class2d import classify2d
+    from boxwood.io.class2d_data import read_assignments
+    from boxwood.jobs.class2d.relion import from_relion_pose
+
+    state, data, settings = _begin(options, context)
+    parameters = settings.parameters
+    start = None if state is None else state.result
+    history = empty_history() if state is None else state.history
+    if start is None:
+        known = read_assignments(data.particles.table)
+        psi, offset = from_relion_pose(known.psi_deg, known.origin_angstrom, data.pixel_size_angstrom)
+    else:
+        psi, offset = start.assignments.psi_deg, start.assignments.offset_px
+    source = data.source()
+    first = 0 if start is None else start.iteration
+
+    def progress(iteration: int, done: int, total: int) -> None:
+        text = f"particles, iteration {iteration} of {parameters.iterations}"
+        context.progress((iteration - first - 1) * total + done, (parameters.iterations - first) * total, text)
+
+    results = classify2d(
+        source,
+        data.ctf_rows,
+        pixel_size_angstrom=data.pixel_size_angstrom,
+        parameters=parameters,
+        ctf_mode=data.ctf_mode,
+        noise_groups=data.noise_group,
+        micrographs=data.scale_group,
+        psi_deg=psi,
+        offset_px=offset,
+        start=start,
+        threads=context.threads,
+        progress=progress,
+    )
+    command = shlex.join(["boxwood", "class2d", *as_command(options)])
+    for result in results:
+        if result.iteration == (0 if start is None else first + 1):
+            _name_bad(result, source, data, context)
+        history = add_iteration(history, result)
+        files = IterationFiles(context.name + "run", result.iteration)
+        saved = State(result, settings, data.root, data.ctf_rows, history)
+        table = write_iteration(files, saved, data, dialect=context.dialect, command=command)
+        context.log(_line(result, history))
+        context.check_abort()
+    return _finish(files, result, table, history, context)
+
+
+def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, ParticleData, Settings]:
+    """The iteration to go on from, or None; the particles; the settings."""
+    from boxwood.io.particles import ParticleSet
+
+    earlier = None
+    if context.continue_from is not None:
+        earlier = IterationFiles.of(context.continue_from)
+    elif context.continuing:
+        earlier = newest(context.output)
+    if earlier is not None:
+        state, data = read_iteration(earlier)
+        parameters = options.changes(state.settings.parameters, context.given)
+        if state.result.iteration >= parameters.iterations:
+            raise InputError(
+                f"{earlier.path('optimiser.star')} is the last of {parameters.iterations} iterations; to go on, "
+                "give a larger number with --iterations"
+            )
+        context.log(f"going on after iteration {state.result.iteration} of {earlier.name('optimiser.star')}")
+        return state, data, replace(state.settings, parameters=parameters)
+    if options.particles is None:
+        raise InputError("please give particles (the STAR file of the particles), or an iteration with --continue")
+    settings = Settings(
+        options.parameters(),
+        ctf=options.ctf,
+        ctf_phase_flipped=options.ctf_phase_flipped,
+        ctf_intact_first_peak=options.ctf_intact_first_peak,
+        noise_groups=options.noise_groups,
+    )
+    return None, start_particles(ParticleSet.read(options.particles), settings), settings
+
+
+def _name_bad(
+    result: IterationResult, source: ParticleSource, data: ParticleData, context: JobContext
+) -> None:
+    """Name what gets no weight: files that cannot be read, and images with nothing in them."""
+    for name, reason in source.images.bad.items():
+        context.bad(name, reason)
+    names = data.particles.table["rlnImageName"]
+    readable = [i for i in result.bad if source.images.usable[i]]
+    for i in readable:
+        context.bad(str(names.iloc[i]), "its pixels are constant, not finite or too large")
+
+
+def _line(result: IterationResult, history: np.ndarray) -> str:
+    row = convergence_table(history).iloc[-1]
+    if result.iteration == 0:
+        return f"iteration 0: {len(result.model.shares)} averages of random particles"
+    return (
+        f"iteration {result.iteration}: resolution {row.resolution_angstrom:.1f} Å, "
+        f"{row.populated_classes:.0f} of {len(result.model.shares)} classes populated, "
+        f"{100 * row.changed_classes:.1f} % of the particles changed class, "
+        f"log-likelihood {row.log_likelihood:.2f}"
+    )
+
+
+def _finish(
+    files: IterationFiles,
+    result: IterationResult,
+    table: pd.DataFrame,
+    history: np.ndarray,
+    context: JobContext,
+) -> JobResult:
+    kinds = {"data": "class2d_data", "model": "class2d_model", "optimiser": "class2d_optimiser"}
+    paths = {kind: files.path(f"{kind}.star") for kind in kinds}
+    for kind, node in kinds.items():
+        context.add_output(paths[kind], node)
+    row = convergence_table(history).iloc[-1]
+    return JobResult(
+        files={**paths, "classes": files.path("classes.mrcs")},
+        tables={"particles": table, "convergence": convergence_table(history)},
+        values={
+            "iterations": result.iteration,
+            "populated_classes": int(row.populated_classes),
+            "resolution_angstrom": float(row.resolution_angstrom),
+        },
+        summary=(
+            f"{int((result.assignments.class_index >= 0).sum())} particles in {int(row.populated_classes)} "
+            f"classes, the best at {row.resolution_angstrom:.1f} Å, after {result.iteration} iterations"
+        ),
+    )
+
+
+JOB = Job(
+    name="class2d",
+    folder="Class2D",
+    options=Class2DOptions,
+    run=run,
+    process=8,
+    label="relion.class2d",
+    joboptions={
+        "fn_cont": "",
+        "do_em": "Yes",
+        "do_grad": "No",
+        "do_helix": "No",
+        "allow_coarser": "No",
+        "use_gpu": "No",
+        "gpu_ids": "",
+        "nr_pool": "3",
+        "do_parallel_discio": "Yes",
+        "do_preread_images": "No",
+        "scratch_dir": "",
+        "do_combine_thru_disc": "No",
+        "nr_mpi": "1",
+        "nr_threads": "1",
+    },
+)

@@ -1,0 +1,127 @@
+"""`run_itNNN_state.npz`: what the six digits of STAR files lose, so that going on is exact to the bit.
+
+The averages are not in it: `run_itNNN_classes.mrcs` has them in full.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boxwood.errors import FileFormatError
+from boxwood.io.atomic import atomic_write
+from boxwood.typing import AnyArray
+
+if TYPE_CHECKING:
+    from boxwood.class2d import Class2DParameters, IterationResult
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a classification is told besides its particles."""
+
+    parameters: Class2DParameters
+    ctf: bool = True
+    ctf_phase_flipped: bool = False
+    ctf_intact_first_peak: bool = False
+    noise_groups: str = "optics"
+
+
+@dataclass(frozen=True)
+class State:
+    """One iteration, its settings, and what it needs that is not in its STAR files.
+
+    Attributes
+    ----------
+    result : IterationResult
+    settings : Settings
+    root : Path
+        Folder that image names start from.
+    ctf_rows : (n, 9) float64 or None
+    history : (iterations, columns) float64
+        See `boxwood.jobs.class2d.convergence`.
+    """
+
+    result: IterationResult
+    settings: Settings
+    root: Path
+    ctf_rows: AnyArray | None
+    history: AnyArray
+
+
+def write_state(path: str | os.PathLike[str], state: State) -> None:
+    """Write `state` without its averages, whole or not at all."""
+    result = state.result
+    arrays: dict[str, Any] = {
+        "version": _VERSION,
+        "settings": json.dumps(asdict(state.settings)),
+        "root": str(state.root),
+        "history": state.history,
+        "sampling_psi": result.sampling.psi,
+        "sampling_offsets": result.sampling.offsets,
+        **_pack("model_", result.model, without={"references"}),
+        **_pack("assignments_", result.assignments),
+        **_pack("result_", result, without={"model", "assignments", "sampling"}),
+    }
+    if state.ctf_rows is not None:
+        arrays["ctf_rows"] = state.ctf_rows
+    with atomic_write(path) as file:
+        np.savez(file, **arrays)
+
+
+def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
+    """Read what `write_state` wrote; `averages` come from the iteration's stack.
+
+    Raises
+    ------
+    FileFormatError
+        The file is damaged or of another version.
+    """
+    from boxwood.class2d import Assignments, Class2DParameters, IterationResult, Model
+    from boxwood.class2d.sampling import Sampling
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        if arrays["version"] != _VERSION:
+            raise ValueError(f"it is version {arrays['version']}, expected {_VERSION}")
+        settings = json.loads(str(arrays["settings"]))
+        settings["parameters"] = Class2DParameters(**settings["parameters"])
+        result = IterationResult(
+            **_unpack("result_", IterationResult, arrays),
+            model=Model(references=averages, **_unpack("model_", Model, arrays)),
+            assignments=Assignments(**_unpack("assignments_", Assignments, arrays)),
+            sampling=Sampling(int(arrays["sampling_psi"]), arrays["sampling_offsets"]),
+        )
+        root, history = Path(str(arrays["root"])), arrays["history"]
+        return State(result, Settings(**settings), root, arrays.get("ctf_rows"), history)
+    except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
+        raise FileFormatError(
+            f"{path} cannot be read ({error}); remove it to go on from the STAR files, which have six digits."
+        ) from None
+
+
+def _pack(prefix: str, value: Any, without: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+    return {prefix + f.name: getattr(value, f.name) for f in fields(value) if f.name not in without}
+
+
+def _unpack(prefix: str, cls: type, arrays: Mapping[str, AnyArray]) -> dict[str, Any]:
+    """Fields of `cls` found in `arrays`; single numbers become Python's, lists tuples."""
+    found: dict[str, Any] = {}
+    for f in fields(cls):
+        if prefix + f.name not in arrays:
+            continue
+        value = arrays[prefix + f.name]
+        if value.ndim == 0:
+            found[f.name] = value.item()
+        else:
+            found[f.name] = tuple(value.tolist()) if f.default is not MISSING else value
+    return found
