@@ -93,5 +93,5 @@ def read_assignments(table: pd.DataFrame) -> SavedAssignments:
         norm=column("rlnNormCorrection", 1.0),
         log_likelihood=column("rlnLogLikeliContribution"),
         largest_probability=column("rlnMaxValueProbDistribution"),
-        significant=column("rlnNrOfSignificantSamples"),
+        significant=column("rlnNrOfSignificantSamples").astype(np.int64),
     )

@@ -37,6 +37,8 @@ class JobContext:
         True if the job goes on with its own earlier files.
     continue_from : Path or None
         The file that `--continue` named, if it named one.
+    given : frozenset of str
+        Options that were given now; the others have their defaults, or what the continued job had.
     bad_inputs : list of (name, reason)
     """
 
@@ -48,6 +50,7 @@ class JobContext:
         dialect: str = "3.1",
         continuing: bool = False,
         continue_from: Path | None = None,
+        given: frozenset[str] = frozenset(),
         reporter: Reporter | None = None,
     ) -> None:
         self.output = Path(output)
@@ -55,6 +58,7 @@ class JobContext:
         self.dialect = dialect
         self.continuing = continuing
         self.continue_from = continue_from
+        self.given = given
         self.reporter: Reporter = reporter or Silent()
         self.bad_inputs: list[tuple[str, str]] = []
         self.outputs: list[tuple[str, str]] = []

@@ -76,7 +76,7 @@ def run_job(
             place = PlainFolder(job, output or ".")
         else:
             place = ProjectJob(job, alias=alias, earlier=earlier)
-        result = _run_in(place, job, options, threads, reporter or Silent(), continue_from)
+        result = _run_in(place, job, options, threads, reporter or Silent(), continue_from, values)
     # The caller is in another folder than the job was.
     files = {name: Path(project) / path for name, path in result.files.items()}
     return replace(result, output=Path(project) / result.output, files=files)
@@ -89,6 +89,7 @@ def _run_in(
     threads: int | None,
     reporter: Reporter,
     continue_from: str | os.PathLike[str] | bool,
+    values: Mapping[str, Any],
 ) -> JobResult:
     from boxwood.backends import available_threads
 
@@ -101,6 +102,7 @@ def _run_in(
         dialect=place.dialect,
         continuing=continue_from is not False,
         continue_from=Path(str(continue_from)) if named else None,
+        given=frozenset(values),
         reporter=Tee(reporter, place.open_log()),
     )
     status = "Failed"

@@ -62,7 +62,7 @@ def saved_assignments(
     """What data.star says of the particles; those without weight have class 0."""
     psi, origin = to_relion_pose(assignments.psi_deg, assignments.offset_px, pixel_size_angstrom)
     return SavedAssignments(
-        class_number=assignments.class_index + 1,
+        class_number=assignments.class_index.astype(np.int64) + 1,
         psi_deg=psi,
         origin_angstrom=origin,
         norm=norm,
@@ -163,7 +163,7 @@ def result_of(
         offset_px=offset,
         largest=given.largest_probability,
         log_likelihood=given.log_likelihood,
-        significant=given.significant,
+        significant=given.significant.astype(np.float64),
     )
     return IterationResult(
         iteration=iteration,

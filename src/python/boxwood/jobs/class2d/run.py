@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from boxwood.jobs.context import JobContext
 
 
+# Iterations whose averages the tutorial looks at, beside the last.
+_PICTURED = (1, 3, 7)
+
+
 def run(options: Class2DOptions, context: JobContext) -> JobResult:
     """Classify, and write every iteration as RELION does."""
     from boxwood.class2d import classify2d
@@ -75,6 +79,8 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
         saved = State(result, settings, data.root, data.ctf_rows, history)
         table = write_iteration(files, saved, data, dialect=context.dialect, command=command)
         context.log(_line(result, history))
+        if result.iteration in (*_PICTURED, parameters.iterations):
+            _draw(result, history, context)
         context.check_abort()
     return _finish(files, result, table, history, context)
 
@@ -132,6 +138,18 @@ def _line(result: IterationResult, history: np.ndarray) -> str:
         f"{100 * row.changed_classes:.1f} % of the particles changed class, "
         f"log-likelihood {row.log_likelihood:.2f}"
     )
+
+
+def _draw(result: IterationResult, history: np.ndarray, context: JobContext) -> None:
+    name = f"class_averages_it{result.iteration:03d}.png"
+    with context.picture(name):
+        from boxwood.report.classification import draw_class_averages, draw_convergence
+
+        title = f"class averages after iteration {result.iteration}"
+        path = context.output / name
+        draw_class_averages(path, result.class_averages, result.model.shares, result.resolution_angstrom, title)
+        table = convergence_table(history)
+        draw_convergence(context.output / "convergence.png", table, len(result.model.shares))
 
 
 def _finish(

@@ -1,0 +1,292 @@
+"""The 2D classification as a job: its files, its sentences, and going on as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boxwood.errors import FileFormatError, InputError, JobAborted
+from boxwood.io.mrc import read_stack, write_stack
+from boxwood.io.particles import ParticleSet
+from boxwood.io.star import read_star
+from boxwood.jobs.class2d.files import IterationFiles, newest, read_iteration
+from boxwood.jobs.registry import load_job
+from boxwood.jobs.runner import run_job
+from boxwood.simulate.particles import simulate_particles
+
+JOB = load_job("class2d")
+COUNT, BOX, PIXEL = 90, 32, 7.0
+SETTINGS = {
+    "particles": "particles.star",
+    "classes": 3,
+    "iterations": 3,
+    "mask_diameter": 180.0,
+    "psi_step": 18.0,
+    "offset_range": 2.0,
+}
+KINDS = ["data.star", "model.star", "sampling.star", "optimiser.star", "classes.mrcs", "state.npz"]
+
+
+def make_particles(folder, count=COUNT):
+    """Stacks and particles.star of simulated particles on three micrographs, in no order."""
+    simulated = simulate_particles(count, BOX, PIXEL, classes=3, snr=0.5, max_offset_px=1.5, seed=2)
+    rng = np.random.default_rng(1)
+    micrograph = rng.integers(3, size=count)
+    names = np.empty(count, dtype=object)
+    for m in range(3):
+        rows = np.flatnonzero(micrograph == m)
+        stack = f"Extract/job007/m{m}.mrcs"
+        write_stack(folder / stack, simulated.images[rows], PIXEL)
+        names[rows] = [f"{i + 1:06d}@{stack}" for i in range(len(rows))]
+    ctf = simulated.ctf_rows
+    table = pd.DataFrame(
+        {
+            "rlnCoordinateX": rng.uniform(0, 4000, count),
+            "rlnImageName": names,
+            "rlnMicrographName": [f"MotionCorr/job002/m{m}.mrc" for m in micrograph],
+            "rlnOpticsGroup": 1,
+            "rlnDefocusU": ctf[:, 0],
+            "rlnDefocusV": ctf[:, 1],
+            "rlnDefocusAngle": ctf[:, 2],
+            "rlnCtfBfactor": ctf[:, 7],
+            "mine": np.arange(count),
+        }
+    )
+    optics = pd.DataFrame(
+        {
+            "rlnOpticsGroupName": ["opticsGroup1"],
+            "rlnOpticsGroup": [1],
+            "rlnVoltage": [200.0],
+            "rlnSphericalAberration": [1.4],
+            "rlnAmplitudeContrast": [0.1],
+            "rlnImagePixelSize": [PIXEL],
+            "rlnImageSize": [BOX],
+            "rlnImageDimensionality": [2],
+        }
+    )
+    # More digits than a STAR file of RELION's has.
+    ParticleSet(optics, table).write(folder / "particles.star")
+    return table
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project folder with a whole run of three iterations in `whole`."""
+    folder = tmp_path_factory.mktemp("project")
+    make_particles(folder)
+    return folder, run_job(JOB, SETTINGS, project=folder, output="whole", threads=2)
+
+
+def same_iteration(a, b):
+    """Whether two folders hold the same iteration, bit for bit but for the name of the folder."""
+    one, two = (read_iteration(IterationFiles(f"{folder}/run", 3))[0] for folder in (a, b))
+    pd.testing.assert_frame_equal(
+        ParticleSet.read(a / "run_it003_data.star").table, ParticleSet.read(b / "run_it003_data.star").table
+    )
+    np.testing.assert_array_equal(one.history, two.history)
+    for part in ("model", "assignments"):
+        for name, value in vars(getattr(one.result, part)).items():
+            np.testing.assert_array_equal(value, getattr(getattr(two.result, part), name), err_msg=name)
+    return True
+
+
+def test_every_iteration_has_relions_files(finished):
+    folder, result = finished
+    names = {path.name for path in (folder / "whole").glob("run_it*")}
+    expected = {f"run_it{i:03d}_{kind}" for i in range(4) for kind in KINDS} - {"run_it000_sampling.star"}
+    assert names == expected
+    assert result.values["iterations"] == 3 and not result.bad
+    assert result.files["model"] == folder / "whole" / "run_it003_model.star"
+    optimiser = read_star(folder / "whole" / "run_it002_optimiser.star")["optimiser_general"]
+    assert optimiser["rlnModelStarFile"] == "whole/run_it002_model.star"
+    pictures = {path.name for path in (folder / "whole").glob("*.png")}
+    assert pictures == {"class_averages_it001.png", "class_averages_it003.png", "convergence.png"}
+
+
+def test_particles_keep_their_columns_and_are_sorted(finished):
+    folder, result = finished
+    table = ParticleSet.read(folder / "whole" / "run_it003_data.star").table
+    given = ParticleSet.read(folder / "particles.star").table
+    assert table["rlnMicrographName"].is_monotonic_increasing
+    again = table.sort_values("mine", ignore_index=True)[list(given)]
+    pd.testing.assert_frame_equal(again, given)
+    assert table["rlnClassNumber"].between(1, 3).all()
+    counts = table["rlnMicrographName"].value_counts(sort=False)
+    groups = read_star(folder / "whole" / "run_it003_model.star")["model_groups"]
+    assert groups["rlnGroupNrParticles"].tolist() == counts.tolist()
+    assert groups["rlnGroupName"].tolist() == ["m0.mrc", "m1.mrc", "m2.mrc"]
+    pd.testing.assert_frame_equal(result.tables["particles"], table, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_going_on_is_the_same_as_not_having_stopped(finished, tmp_path, last):
+    folder, _ = finished
+    run_job(
+        JOB,
+        {},
+        project=folder,
+        output=tmp_path / "again",
+        threads=1,
+        continue_from=f"whole/run_it{last:03d}_optimiser.star",
+    )
+    assert same_iteration(folder / "whole", tmp_path / "again")
+
+
+def test_without_the_state_it_goes_on_from_the_star_files(finished, tmp_path):
+    folder, _ = finished
+    for path in (folder / "whole").glob("run_it002_*[!z]"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    out = tmp_path / "out"
+    values = {"recipe": "balanced"}
+    run_job(
+        JOB, values, project=folder, output=out, continue_from=tmp_path / "run_it002_optimiser.star", threads=2
+    )
+    ours, whole = (ParticleSet.read(f / "run_it003_data.star").table for f in (out, folder / "whole"))
+    # Six digits decide few of the assignments.
+    assert (ours["rlnClassNumber"] == whole["rlnClassNumber"]).mean() > 0.9
+    one, two = (read_stack(f / "run_it003_classes.mrcs")[:] for f in (out, folder / "whole"))
+    assert np.linalg.norm(one - two) < 0.1 * np.linalg.norm(two)
+
+
+def test_a_killed_run_goes_on(finished, tmp_path):
+    folder, _ = finished
+    out = tmp_path / "killed"
+    words = [sys.executable, "-m", "boxwood", "class2d", "--output", str(out), "--threads", "1"]
+    for name, value in SETTINGS.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while not (out / "run_it001_optimiser.star").exists() and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    last = newest(out)
+    assert last is not None and last.iteration < 3
+    after = subprocess.run([*words, "--continue"], cwd=folder, capture_output=True, text=True)
+    assert after.returncode == 0, after.stderr
+    assert f"going on after iteration {last.iteration}" in after.stdout
+    assert same_iteration(folder / "whole", out)
+
+
+class AbortAt:
+    """Makes the abort file when the progress reaches an iteration."""
+
+    def __init__(self, folder, text):
+        self.folder, self.text = folder, text
+
+    def event(self, kind, **data):
+        if kind == "progress" and self.text in data["text"]:
+            (self.folder / "RELION_JOB_ABORT_NOW").touch()
+
+
+def test_an_abort_file_stops_between_batches(finished, tmp_path):
+    folder, _ = finished
+    out = tmp_path / "aborted"
+    with pytest.raises(JobAborted, match="--continue"):
+        run_job(JOB, SETTINGS, project=folder, output=out, reporter=AbortAt(out, "iteration 2 of 3"), threads=2)
+    assert newest(out).iteration == 1
+    run_job(JOB, SETTINGS, project=folder, output=out, continue_from=True, threads=2)
+    assert same_iteration(folder / "whole", out)
+
+
+def test_bad_particles_are_named_and_get_no_class(tmp_path):
+    table = make_particles(tmp_path)
+    path = tmp_path / "Extract/job007/m1.mrcs"
+    images = read_stack(path)[:]
+    images[0, 5, 5], images[1] = np.nan, 3.0
+    write_stack(path, images, PIXEL)
+    particles = ParticleSet.read(tmp_path / "particles.star")
+    lost = "000009@Extract/job007/gone.mrcs"
+    row = int(np.flatnonzero(table["rlnMicrographName"] == "MotionCorr/job002/m2.mrc")[0])
+    particles.table.loc[row, "rlnImageName"] = lost
+    particles.write(tmp_path / "particles.star")
+    result = run_job(JOB, {**SETTINGS, "iterations": 1}, project=tmp_path, output="out", threads=2)
+    named = {name: reason for name, reason in result.bad}
+    assert set(named) == {
+        "000001@Extract/job007/m1.mrcs",
+        "000002@Extract/job007/m1.mrcs",
+        "Extract/job007/gone.mrcs",
+    }
+    out = ParticleSet.read(tmp_path / "out/run_it001_data.star").table
+    unused = out.loc[out["rlnClassNumber"] == 0, "rlnImageName"]
+    assert sorted(unused) == ["000001@Extract/job007/m1.mrcs", "000002@Extract/job007/m1.mrcs", lost]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"particles": None}, "please give particles"),
+        ({"mask_diameter": None}, "please give mask_diameter"),
+        ({"classes": 91}, "90 usable particles are too few for 91 classes"),
+        ({"fast_subsets": True}, "fast_subsets needs at least 20 iterations"),
+        ({"grad": True}, "by expectation-maximisation, not by gradients"),
+        ({"helix": True}, "helical segments"),
+        ({"psi_step": 40}, "at most 36"),
+    ],
+)
+def test_refusals(finished, tmp_path, change, sentence):
+    folder, _ = finished
+    with pytest.raises(InputError, match=sentence):
+        run_job(JOB, {**SETTINGS, **change}, project=folder, output=tmp_path)
+
+
+def test_refusals_of_what_is_continued(finished, tmp_path):
+    folder, _ = finished
+    last = "whole/run_it003_optimiser.star"
+    with pytest.raises(InputError, match="is the last of 3 iterations"):
+        run_job(JOB, {}, project=folder, output=tmp_path, continue_from=last)
+    with pytest.raises(InputError, match="has 3 classes and cannot go on with 5"):
+        run_job(JOB, {"classes": 5}, project=folder, output=tmp_path, continue_from=last)
+    with pytest.raises(InputError, match="is not the file of an iteration"):
+        run_job(JOB, {}, project=folder, output=tmp_path, continue_from="particles.star")
+    with pytest.raises(FileFormatError, match=r"run_it009_optimiser\.star is missing"):
+        read_iteration(IterationFiles(str(folder / "whole/run"), 9))
+
+
+def test_optics_groups_must_fit_together(finished, tmp_path):
+    folder, _ = finished
+    particles = ParticleSet.read(folder / "particles.star")
+    second = particles.optics.assign(rlnOpticsGroup=2, rlnOpticsGroupName="two", rlnImagePixelSize=5.0)
+    table = particles.table.assign(rlnOpticsGroup=np.arange(COUNT) % 2 + 1)
+    mixed = replace(particles, optics=pd.concat([particles.optics, second]), table=table)
+    mixed.write(tmp_path / "mixed.star")
+    values = {**SETTINGS, "particles": tmp_path / "mixed.star"}
+    with pytest.raises(InputError, match="optics groups of different pixel sizes"):
+        run_job(JOB, values, project=folder, output=tmp_path / "out")
+
+
+@pytest.mark.parametrize("dialect", ["3.1", "5"])
+@pytest.mark.parametrize("noise_groups", ["optics", "micrograph"])
+def test_noise_goes_through_both_dialects(finished, tmp_path, noise_groups, dialect):
+    """Spectra come back as they were where the dialect has room for them, else as averages."""
+    from boxwood.jobs.class2d.relion import model_of, saved_assignments, saved_model
+
+    folder, _ = finished
+    with_cwd = os.getcwd()
+    os.chdir(folder)
+    try:
+        state, data = read_iteration(IterationFiles("whole/run", 3))
+    finally:
+        os.chdir(with_cwd)
+    group = data.scale_group if noise_groups == "micrograph" else data.optics_group
+    data = replace(data, noise_group=group)
+    rings = state.result.model.sigma2.shape[1]
+    sigma2 = np.random.default_rng(0).uniform(1, 2, (int(group.max()) + 1, rings))
+    model = replace(state.result.model, sigma2=sigma2)
+    result = replace(state.result, model=model)
+    saved = saved_model(result, data, 2.0, dialect)
+    assert len(saved.noise) == (3 if dialect == "3.1" else 1)
+    assigned = saved_assignments(result.assignments, model.norm, PIXEL)
+    again = model_of(saved, assigned, data)
+    if noise_groups == "micrograph" and dialect == "5":
+        sigma2 = np.tile(np.average(sigma2, axis=0, weights=data.counts), (3, 1))
+    np.testing.assert_allclose(again.sigma2, sigma2, rtol=8 * np.finfo(float).eps)
+    for name in ("ssnr", "tau2", "norm", "scale", "shares", "sigma_offset_px"):
+        np.testing.assert_allclose(
+            getattr(again, name), getattr(model, name), rtol=8 * np.finfo(float).eps, err_msg=name
+        )
