@@ -1,9 +1,15 @@
-"""Fixtures for every test: where the real data are."""
+"""Fixtures for every test: where the real data are, and simulated particles."""
 
 import os
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from boxwood.io.mrc import write_stack
+from boxwood.io.particles import ParticleSet
+from boxwood.simulate.particles import simulate_particles
 
 DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -14,3 +20,52 @@ def shared_data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real data at {DATA} (set BOXWOOD_DATA)")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def make_particles():
+    """A function that writes simulated particles of three views on three micrographs, in no order.
+
+    It makes stacks and particles.star in a project folder and returns the table of the particles.
+    """
+
+    def write(folder, count, box, pixel_size):
+        simulated = simulate_particles(count, box, pixel_size, classes=3, snr=0.5, max_offset_px=1.5, seed=2)
+        rng = np.random.default_rng(1)
+        micrograph = rng.integers(3, size=count)
+        names = np.empty(count, dtype=object)
+        for m in range(3):
+            rows = np.flatnonzero(micrograph == m)
+            stack = f"Extract/job007/m{m}.mrcs"
+            write_stack(folder / stack, simulated.images[rows], pixel_size)
+            names[rows] = [f"{i + 1:06d}@{stack}" for i in range(len(rows))]
+        ctf = simulated.ctf_rows
+        table = pd.DataFrame(
+            {
+                "rlnCoordinateX": rng.uniform(0, 4000, count),
+                "rlnImageName": names,
+                "rlnMicrographName": [f"MotionCorr/job002/m{m}.mrc" for m in micrograph],
+                "rlnOpticsGroup": 1,
+                "rlnDefocusU": ctf[:, 0],
+                "rlnDefocusV": ctf[:, 1],
+                "rlnDefocusAngle": ctf[:, 2],
+                "rlnCtfBfactor": ctf[:, 7],
+                "mine": np.arange(count),
+            }
+        )
+        optics = pd.DataFrame(
+            {
+                "rlnOpticsGroupName": ["opticsGroup1"],
+                "rlnOpticsGroup": [1],
+                "rlnVoltage": [200.0],
+                "rlnSphericalAberration": [1.4],
+                "rlnAmplitudeContrast": [0.1],
+                "rlnImagePixelSize": [pixel_size],
+                "rlnImageSize": [box],
+                "rlnImageDimensionality": [2],
+            }
+        )
+        ParticleSet(optics, table).write(folder / "particles.star")
+        return table
+
+    return write

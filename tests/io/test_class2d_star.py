@@ -97,7 +97,11 @@ def test_what_relion_writes_of_empty_classes_is_read(tmp_path):
 def test_particles_are_sorted_and_keep_their_columns():
     table = pd.DataFrame(
         {
-            "rlnMicrographName": ["MotionCorr/job002/b.mrc", "MotionCorr/job002/a.mrc", "MotionCorr/job002/b.mrc"],
+            "rlnMicrographName": [
+                "MotionCorr/job002/b.mrc",
+                "MotionCorr/job002/a.mrc",
+                "MotionCorr/job002/b.mrc",
+            ],
             "rlnAnglePsi": [0.0, 0.0, 0.0],
             "mine": [1, 2, 3],
         }
@@ -133,7 +137,9 @@ def test_particles_are_sorted_and_keep_their_columns():
     ]
     again = read_assignments(out)
     for field in fields(SavedAssignments):
-        np.testing.assert_array_equal(getattr(again, field.name), getattr(given, field.name), err_msg=field.name)
+        np.testing.assert_array_equal(
+            getattr(again, field.name), getattr(given, field.name), err_msg=field.name
+        )
     fresh = read_assignments(table)
     assert fresh.norm.tolist() == [1, 1, 1] and not fresh.class_number.any()
 

@@ -18,7 +18,6 @@ from boxwood.io.star import read_star
 from boxwood.jobs.class2d.files import IterationFiles, newest, read_iteration
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
-from boxwood.simulate.particles import simulate_particles
 
 JOB = load_job("class2d")
 COUNT, BOX, PIXEL = 90, 32, 7.0
@@ -33,53 +32,11 @@ SETTINGS = {
 KINDS = ["data.star", "model.star", "sampling.star", "optimiser.star", "classes.mrcs", "state.npz"]
 
 
-def make_particles(folder, count=COUNT):
-    """Stacks and particles.star of simulated particles on three micrographs, in no order."""
-    simulated = simulate_particles(count, BOX, PIXEL, classes=3, snr=0.5, max_offset_px=1.5, seed=2)
-    rng = np.random.default_rng(1)
-    micrograph = rng.integers(3, size=count)
-    names = np.empty(count, dtype=object)
-    for m in range(3):
-        rows = np.flatnonzero(micrograph == m)
-        stack = f"Extract/job007/m{m}.mrcs"
-        write_stack(folder / stack, simulated.images[rows], PIXEL)
-        names[rows] = [f"{i + 1:06d}@{stack}" for i in range(len(rows))]
-    ctf = simulated.ctf_rows
-    table = pd.DataFrame(
-        {
-            "rlnCoordinateX": rng.uniform(0, 4000, count),
-            "rlnImageName": names,
-            "rlnMicrographName": [f"MotionCorr/job002/m{m}.mrc" for m in micrograph],
-            "rlnOpticsGroup": 1,
-            "rlnDefocusU": ctf[:, 0],
-            "rlnDefocusV": ctf[:, 1],
-            "rlnDefocusAngle": ctf[:, 2],
-            "rlnCtfBfactor": ctf[:, 7],
-            "mine": np.arange(count),
-        }
-    )
-    optics = pd.DataFrame(
-        {
-            "rlnOpticsGroupName": ["opticsGroup1"],
-            "rlnOpticsGroup": [1],
-            "rlnVoltage": [200.0],
-            "rlnSphericalAberration": [1.4],
-            "rlnAmplitudeContrast": [0.1],
-            "rlnImagePixelSize": [PIXEL],
-            "rlnImageSize": [BOX],
-            "rlnImageDimensionality": [2],
-        }
-    )
-    # More digits than a STAR file of RELION's has.
-    ParticleSet(optics, table).write(folder / "particles.star")
-    return table
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, make_particles):
     """A project folder with a whole run of three iterations in `whole`."""
     folder = tmp_path_factory.mktemp("project")
-    make_particles(folder)
+    make_particles(folder, COUNT, BOX, PIXEL)
     return folder, run_job(JOB, SETTINGS, project=folder, output="whole", threads=2)
 
 
@@ -145,7 +102,12 @@ def test_without_the_state_it_goes_on_from_the_star_files(finished, tmp_path):
     out = tmp_path / "out"
     values = {"recipe": "balanced"}
     run_job(
-        JOB, values, project=folder, output=out, continue_from=tmp_path / "run_it002_optimiser.star", threads=2
+        JOB,
+        values,
+        project=folder,
+        output=out,
+        continue_from=tmp_path / "run_it002_optimiser.star",
+        threads=2,
     )
     ours, whole = (ParticleSet.read(f / "run_it003_data.star").table for f in (out, folder / "whole"))
     # Six digits decide few of the assignments.
@@ -188,14 +150,16 @@ def test_an_abort_file_stops_between_batches(finished, tmp_path):
     folder, _ = finished
     out = tmp_path / "aborted"
     with pytest.raises(JobAborted, match="--continue"):
-        run_job(JOB, SETTINGS, project=folder, output=out, reporter=AbortAt(out, "iteration 2 of 3"), threads=2)
+        run_job(
+            JOB, SETTINGS, project=folder, output=out, reporter=AbortAt(out, "iteration 2 of 3"), threads=2
+        )
     assert newest(out).iteration == 1
     run_job(JOB, SETTINGS, project=folder, output=out, continue_from=True, threads=2)
     assert same_iteration(folder / "whole", out)
 
 
-def test_bad_particles_are_named_and_get_no_class(tmp_path):
-    table = make_particles(tmp_path)
+def test_bad_particles_are_named_and_get_no_class(tmp_path, make_particles):
+    table = make_particles(tmp_path, COUNT, BOX, PIXEL)
     path = tmp_path / "Extract/job007/m1.mrcs"
     images = read_stack(path)[:]
     images[0, 5, 5], images[1] = np.nan, 3.0
@@ -206,7 +170,7 @@ def test_bad_particles_are_named_and_get_no_class(tmp_path):
     particles.table.loc[row, "rlnImageName"] = lost
     particles.write(tmp_path / "particles.star")
     result = run_job(JOB, {**SETTINGS, "iterations": 1}, project=tmp_path, output="out", threads=2)
-    named = {name: reason for name, reason in result.bad}
+    named = dict(result.bad)
     assert set(named) == {
         "000001@Extract/job007/m1.mrcs",
         "000002@Extract/job007/m1.mrcs",
@@ -242,7 +206,7 @@ def test_refusals_of_what_is_continued(finished, tmp_path):
         run_job(JOB, {}, project=folder, output=tmp_path, continue_from=last)
     with pytest.raises(InputError, match="has 3 classes and cannot go on with 5"):
         run_job(JOB, {"classes": 5}, project=folder, output=tmp_path, continue_from=last)
-    with pytest.raises(InputError, match="is not the file of an iteration"):
+    with pytest.raises(InputError, match="is no file of an iteration"):
         run_job(JOB, {}, project=folder, output=tmp_path, continue_from="particles.star")
     with pytest.raises(FileFormatError, match=r"run_it009_optimiser\.star is missing"):
         read_iteration(IterationFiles(str(folder / "whole/run"), 9))

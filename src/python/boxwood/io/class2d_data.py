@@ -17,7 +17,7 @@ class SavedAssignments:
     Attributes
     ----------
     class_number : (n,) int
-        From 1; 0 for particles that were not used: no RELION class has that number, so no selection takes them.
+        From 1. Particles that were not used have 0, the number of no class, so that no selection takes them.
     psi_deg : (n,) float64
         rlnAnglePsi, -180 to 180.
     origin_angstrom : (n, 2) float64
@@ -58,7 +58,9 @@ def scale_groups(table: pd.DataFrame) -> tuple[AnyArray, AnyArray]:
     return np.asarray(unique, dtype=object), codes.astype(np.int64)
 
 
-def assigned_table(table: pd.DataFrame, group: AnyArray, given: SavedAssignments, iteration: int) -> pd.DataFrame:
+def assigned_table(
+    table: pd.DataFrame, group: AnyArray, given: SavedAssignments, iteration: int
+) -> pd.DataFrame:
     """The particles with RELION's columns filled in; all other columns and their order are kept."""
     n = len(table)
     columns = {

@@ -250,8 +250,7 @@ def _stack(tables: list[Table], column: str) -> AnyArray:
 
 
 def _read_averages(model: Path, names: list[str]) -> AnyArray:
-    index, file = split_image_name(names[0])
-    stack = read_stack(beside(model, file))
+    stack = read_stack(beside(model, split_image_name(names[0])[1]))
     indices = [split_image_name(name)[0] or 0 for name in names]
     if max(indices) >= len(stack):
         raise FileFormatError(f"{stack.path} holds {len(stack)} images, but {model} names {names[-1]}.")

@@ -56,7 +56,7 @@ class IterationFiles:
         """
         match = _NAME.match(path.as_posix())
         if match is None:
-            raise InputError(f"{path} is not the file of an iteration; give one like run_it003_optimiser.star")
+            raise InputError(f"{path} is no file of an iteration; give one like run_it003_optimiser.star")
         return cls(match[1], int(match[2]))
 
 
@@ -84,7 +84,7 @@ def write_iteration(
     replace(data.particles, table=table).write(files.path("data.star"), dialect=dialect)
     if result.iteration:
         sampling = sampling_table(
-            result.sampling.psi_step_deg,
+            result.sampling.psi_step_deg if parameters.align else parameters.psi_step_deg,
             parameters.offset_range_px * pixel,
             parameters.offset_step_px * pixel,
         )
@@ -156,7 +156,8 @@ def read_iteration(files: IterationFiles) -> tuple[State, ParticleData]:
     state = read_state(files.path("state.npz"), read_stack(files.path("classes.mrcs"))[:])
     if len(state.result.assignments.psi_deg) != len(particles) or state.result.iteration != files.iteration:
         raise FileFormatError(
-            f"{files.path('state.npz')} does not belong to {particles.source}; remove it to go on from the STAR files."
+            f"{files.path('state.npz')} does not belong to {particles.source}; remove it to go on from the "
+            "STAR files, which have six digits."
         )
     data = _prepare(particles, state.settings, state.root)
     pixel = state.result.pixel_size_angstrom

@@ -121,7 +121,9 @@ class Class2DOptions(Options):
     scale_correction: bool = option(
         "estimate the contrast of every micrograph", True, group="Optimisation", flag="--scale"
     )
-    seed: int = option("seed of all random numbers", 1, at_least=0, group="Optimisation", flag="--random_seed")
+    seed: int = option(
+        "seed of all random numbers", 1, at_least=0, group="Optimisation", flag="--random_seed"
+    )
 
     align: bool = option(
         "search angles and offsets; otherwise particles keep those of the STAR file",
@@ -176,7 +178,9 @@ class Class2DOptions(Options):
         "", refused="all angles and offsets are searched at full density", flag="--allow_coarser_sampling"
     )
     grad: bool | None = option(
-        "", refused="the classification is by expectation-maximisation, not by gradients (VDAM)", flag="--grad"
+        "",
+        refused="the classification is by expectation-maximisation, not by gradients (VDAM)",
+        flag="--grad",
     )
     helix: bool | None = option("", refused=_HELIX, flag="--helix")
     helical_outer_diameter: float | None = option("", refused=_HELIX, flag="--helical_outer_diameter")
@@ -184,7 +188,9 @@ class Class2DOptions(Options):
     pool: int | None = option("", refused="batches are sized automatically", flag="--pool")
     preread_images: bool | None = option("", refused="set --memory-gib instead", flag="--preread_images")
     scratch_dir: str | None = option(
-        "", refused="particles are read where they are, and kept in memory with --memory-gib", flag="--scratch_dir"
+        "",
+        refused="particles are read where they are, and kept in memory with --memory-gib",
+        flag="--scratch_dir",
     )
 
     def validate(self) -> None:

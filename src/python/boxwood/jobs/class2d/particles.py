@@ -132,18 +132,18 @@ def _check_optics(particles: ParticleSet, ctf: bool) -> None:
     if max(sizes.values()) - min(sizes.values()) > 1e-4 * max(sizes.values()):
         listed = ", ".join(f"{size:g} Å/px in group {group}" for group, size in sizes.items())
         raise InputError(
-            f"{particles.source} has optics groups of different pixel sizes ({listed}), which cannot be classified "
-            "together yet; extract all particles with one pixel size"
+            f"{particles.source} has optics groups of different pixel sizes ({listed}), which cannot be "
+            "classified together yet; extract all particles with one pixel size"
         )
     optics = particles.optics
     used = optics["rlnOpticsGroup"].isin(particles.table["rlnOpticsGroup"].unique())
     if "rlnImageSize" in optics and optics.loc[used, "rlnImageSize"].nunique() > 1:
         raise InputError(
-            f"{particles.source} has optics groups of different box sizes, which cannot be classified together yet; "
-            "extract all particles with one box size"
+            f"{particles.source} has optics groups of different box sizes, which cannot be classified "
+            "together yet; extract all particles with one box size"
         )
     if ctf and "rlnCtfDataAreCtfPremultiplied" in optics and optics["rlnCtfDataAreCtfPremultiplied"].any():
         raise InputError(
-            f"{particles.source} has images that are multiplied by their CTF already, which cannot be classified yet; "
-            "extract them without that"
+            f"{particles.source} has images that are multiplied by their CTF already, which cannot be "
+            "classified yet; extract them without that"
         )

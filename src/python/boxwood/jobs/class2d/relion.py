@@ -40,7 +40,9 @@ def to_shells(rings: AnyArray, box: int, *, beyond: bool) -> AnyArray:
     return shells
 
 
-def to_relion_pose(psi_deg: AnyArray, offset_px: AnyArray, pixel_size_angstrom: float) -> tuple[AnyArray, AnyArray]:
+def to_relion_pose(
+    psi_deg: AnyArray, offset_px: AnyArray, pixel_size_angstrom: float
+) -> tuple[AnyArray, AnyArray]:
     """rlnAnglePsi (n,) and rlnOriginX/YAngst (n, 2) of our angles and offsets.
 
     Signs agree: the origin is the shift that centres the particle, as is our offset, and positive angles turn

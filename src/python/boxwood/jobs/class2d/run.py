@@ -54,7 +54,9 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
 
     def progress(iteration: int, done: int, total: int) -> None:
         text = f"particles, iteration {iteration} of {parameters.iterations}"
-        context.progress((iteration - first - 1) * total + done, (parameters.iterations - first) * total, text)
+        context.progress(
+            (iteration - first - 1) * total + done, (parameters.iterations - first) * total, text
+        )
 
     results = classify2d(
         source,
@@ -99,13 +101,15 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
         parameters = options.changes(state.settings.parameters, context.given)
         if state.result.iteration >= parameters.iterations:
             raise InputError(
-                f"{earlier.path('optimiser.star')} is the last of {parameters.iterations} iterations; to go on, "
-                "give a larger number with --iterations"
+                f"{earlier.path('optimiser.star')} is the last of {parameters.iterations} iterations; to go "
+                "on, give a larger number with --iterations"
             )
         context.log(f"going on after iteration {state.result.iteration} of {earlier.name('optimiser.star')}")
         return state, data, replace(state.settings, parameters=parameters)
     if options.particles is None:
-        raise InputError("please give particles (the STAR file of the particles), or an iteration with --continue")
+        raise InputError(
+            "please give particles (the STAR file of the particles), or an iteration with --continue"
+        )
     settings = Settings(
         options.parameters(),
         ctf=options.ctf,
@@ -147,7 +151,9 @@ def _draw(result: IterationResult, history: np.ndarray, context: JobContext) -> 
 
         title = f"class averages after iteration {result.iteration}"
         path = context.output / name
-        draw_class_averages(path, result.class_averages, result.model.shares, result.resolution_angstrom, title)
+        draw_class_averages(
+            path, result.class_averages, result.model.shares, result.resolution_angstrom, title
+        )
         table = convergence_table(history)
         draw_convergence(context.output / "convergence.png", table, len(result.model.shares))
 
