@@ -1,93 +1,119 @@
-"""Pictures of picks: circles on a micrograph, and what the figures of merit and the counts look like."""
+"""Pictures of picked particles."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.collections import EllipseCollection
-from matplotlib.figure import Figure
 
+from boxwood.imaging.fourier import forward, frequency_grid, inverse, window_spectrum
 from boxwood.imaging.montage import grey_levels
-from boxwood.typing import AnyArray, FloatArray
+from boxwood.report.figures import ACCENT, FOM_COLOURS, SECOND, new_figure, plain_axes, save_figure
+from boxwood.typing import AnyArray
 
-PREVIEW_PX = 900
-CIRCLE = "#33dd55"
-
-
-def preview(micrograph: AnyArray, longest_px: int = PREVIEW_PX) -> tuple[FloatArray, int]:
-    """Average blocks of pixels until a micrograph is small enough to be looked at.
-
-    Returns
-    -------
-    image : (ny // factor, nx // factor) float32
-    factor : int
-    """
-    factor = max(1, -(-max(micrograph.shape) // longest_px))
-    ny, nx = (n // factor for n in micrograph.shape)
-    if not ny or not nx:
-        return np.asarray(micrograph, np.float32), 1
-    blocks = micrograph[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor)
-    return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), factor
+_LONGEST_SIDE = 1000  # pixels of the picture of a micrograph
 
 
 def draw_picks(
-    path: Path,
-    image: AnyArray,
-    factor: int,
+    path: str | os.PathLike[str],
+    micrograph: AnyArray,
+    pixel_size_angstrom: float,
     x: npt.ArrayLike,
     y: npt.ArrayLike,
-    diameter_px: npt.ArrayLike,
-    title: str,
-) -> None:
-    """Draw circles around the picks of one micrograph; write a PNG.
+    *,
+    fom: npt.ArrayLike | None = None,
+    diameter_angstrom: npt.ArrayLike = 150.0,
+    low_pass_angstrom: float = 20.0,
+    truth: AnyArray | None = None,
+    title: str = "",
+) -> Path:
+    """Draw circles around picks on a low-passed micrograph, in colours of the figure of merit; write a PNG.
 
     Parameters
     ----------
-    path : Path
-    image : (ny, nx), factor : int
-        From `preview`.
-    x, y, diameter_px : (n,)
-        Pixels of the whole micrograph.
+    path : path
+    micrograph : (ny, nx)
+    pixel_size_angstrom : float
+    x, y : (n,)
+        Centres in pixels of the micrograph.
+    fom : (n,), optional
+    diameter_angstrom : float or (n,)
+    low_pass_angstrom : float
+        Resolution at which the power is halved; 0 for none.
+    truth : (m, 2), optional
+        Known centres, x and y, to mark with crosses.
     title : str
     """
-    ny, nx = image.shape
-    figure = Figure(figsize=(nx / 100, ny / 100 + 0.3), dpi=100)
-    axis = figure.add_axes((0, 0, 1, ny / (ny + 30)))
-    axis.imshow(grey_levels(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    centres = (np.column_stack([x, y]) + 0.5) / factor - 0.5
-    width = np.asarray(diameter_px, np.float64) / factor
-    axis.add_collection(
-        EllipseCollection(
-            width,
-            width,
-            np.zeros_like(width),
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    small = shrink(micrograph, pixel_size_angstrom, low_pass_angstrom)
+    ny, nx = micrograph.shape
+    figure = new_figure(8.3, 7.5 * ny / nx + 0.3, layout="compressed")
+    axes = figure.add_subplot()
+    # the first pixel's centre is coordinate 0
+    axes.imshow(grey_levels(small), cmap="gray", vmin=0, vmax=1, extent=(-0.5, nx - 0.5, ny - 0.5, -0.5))
+    if truth is not None and len(truth):
+        axes.plot(*np.asarray(truth).T, "+", color="#7fd4ff", markersize=5, markeredgewidth=0.8)
+    if len(x):
+        size = np.broadcast_to(np.asarray(diameter_angstrom, float) / pixel_size_angstrom, x.shape)
+        circles = EllipseCollection(
+            size,
+            size,
+            np.zeros_like(x),
             units="xy",
-            offsets=centres,
-            offset_transform=axis.transData,
+            offsets=np.stack([x, y], axis=1),
+            offset_transform=axes.transData,
             facecolors="none",
-            edgecolors=CIRCLE,
             linewidths=1.2,
+            **({"edgecolors": SECOND} if fom is None else {"array": np.asarray(fom, float)}),
+            cmap=FOM_COLOURS,
         )
-    )
-    axis.set_axis_off()
-    figure.text(0.5, 0.995, title, fontsize=9, ha="center", va="top")
-    figure.savefig(path)
+        axes.add_collection(circles)
+        if fom is not None:
+            bar = figure.colorbar(circles, ax=axes, shrink=0.6, pad=0.01)
+            bar.set_label("figure of merit", fontsize=8)
+            bar.ax.tick_params(labelsize=7)
+    axes.set(xlim=(-0.5, nx - 0.5), ylim=(ny - 0.5, -0.5))
+    axes.tick_params(labelsize=7)
+    axes.set_title(title or f"{len(x)} picks", fontsize=9)
+    return save_figure(figure, path)
 
 
-def draw_pick_statistics(path: Path, fom: npt.ArrayLike, counts: npt.ArrayLike) -> None:
-    """Draw the histogram of all figures of merit, and the number of picks of each micrograph; write a PNG.
+def draw_fom_histogram(
+    path: str | os.PathLike[str], fom: npt.ArrayLike, *, threshold: float | None = None, title: str = ""
+) -> Path:
+    """Draw how many picks have which figure of merit, and the threshold if there is one; write a PNG."""
+    values = np.asarray(fom, float)
+    values = values[np.isfinite(values)]
+    figure = new_figure(5.5, 3)
+    axes = plain_axes(figure.add_subplot())
+    if len(values):
+        axes.hist(values, bins=min(60, max(5, int(np.sqrt(len(values)) * 1.5))), color=ACCENT)
+    else:
+        axes.text(0.5, 0.5, "no picks", ha="center", va="center", transform=axes.transAxes)
+    if threshold is not None and np.isfinite(threshold):
+        axes.axvline(threshold, color=SECOND, label=f"threshold {threshold:.3g}")
+        axes.legend(fontsize=8, frameon=False)
+    axes.set_xlabel("figure of merit", fontsize=8)
+    axes.set_ylabel("picks", fontsize=8)
+    axes.set_title(title or f"{len(values)} picks", fontsize=9)
+    return save_figure(figure, path)
 
-    Parameters
-    ----------
-    path : Path
-    fom : (picks,)
-    counts : (micrographs,)
+
+def shrink(image: AnyArray, pixel_size_angstrom: float, low_pass_angstrom: float) -> AnyArray:
+    """Low-passed image, at most 1000 pixels along its longer side.
+
+    The low-pass is a Gaussian that halves the power at the resolution asked for; 0 is none.
     """
-    fom, counts = np.asarray(fom), np.asarray(counts)
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.hist(fom, bins=min(60, max(10, len(fom) // 20)), color="#4477aa")
-    left.set(xlabel="figure of merit", ylabel="picks", title=f"{len(fom)} picks")
-    right.plot(np.arange(1, len(counts) + 1), counts, "o", color="#4477aa", markersize=3)
-    right.set(xlabel="micrograph", ylabel="picks", title=f"{len(counts)} micrographs", ylim=(0, None))
-    figure.savefig(path, dpi=110)
+    finite = np.isfinite(image)
+    image = np.where(finite, image, image[finite].mean() if finite.any() else 0).astype(np.float32)
+    factor = min(1.0, _LONGEST_SIDE / max(image.shape))
+    shape = (max(1, round(factor * image.shape[0])), max(1, round(factor * image.shape[1])))
+    spectrum = window_spectrum(forward(image), image.shape, shape)
+    if low_pass_angstrom > 0:
+        # frequencies stay those of the full image: cropping keeps the area
+        full = frequency_grid(shape, pixel_size_angstrom) * np.array(
+            [shape[1] / image.shape[1], shape[0] / image.shape[0]], np.float32
+        )
+        spectrum *= np.exp(np.float32(-0.5 * np.log(2) * low_pass_angstrom**2) * (full**2).sum(axis=-1))
+    return inverse(spectrum, shape)

@@ -1,0 +1,54 @@
+"""Figures without global state: every one is its own object, drawn by Agg and written whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DPI = 110
+ACCENT = "#1f6f8b"
+SECOND = "#c8553d"
+GREY = "#6b7280"
+# Colours of figures of merit, from weak (red) to strong (green), both of which stand out on grey.
+FOM_COLOURS = matplotlib.colormaps["RdYlGn"]
+
+
+def new_figure(
+    width_inches: float, height_inches: float, layout: Literal["constrained", "compressed"] = "constrained"
+) -> Figure:
+    """Return a figure whose axes are laid out without overlap; "compressed" suits one image."""
+    return Figure(figsize=(width_inches, height_inches), layout=layout)
+
+
+def plain_axes(axes: Axes) -> Axes:
+    """Give axes of a curve the look of this report: no box, a faint grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.tick_params(labelsize=8)
+    return axes
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a PNG; folders are made."""
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png")
+    return Path(path)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary name beside `path`, which is renamed to it if nothing goes wrong."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
