@@ -74,6 +74,16 @@ def test_jobs_are_numbered_on_and_linked_by_their_files(project, toy):
     ]
 
 
+def test_a_job_as_input_is_recorded_as_its_file(project, toy):
+    picks = run_job(toy, OPTIONS)
+    second = run_job(toy, {**OPTIONS, "coordinates": picks.output})
+    file = "AutoPick/job001/coords_suffix_autopick.star"
+    values = read_star(second.output / "job.star")["joboptions_values"]
+    assert file in values["rlnJobOptionValue"].tolist()
+    edges = Pipeline.read("default_pipeline.star").tables["pipeline_input_edges"]
+    assert edges.values.tolist()[-1] == [file, "AutoPick/job002/"]
+
+
 def test_output_gets_just_the_files(project, toy):
     result = run_job(toy, OPTIONS, output="some where")
     assert {p.name for p in result.output.iterdir()} == {"Micrographs", "coords_suffix_autopick.star"}

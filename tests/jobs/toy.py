@@ -23,6 +23,9 @@ class ToyOptions(Options):
     micrographs: Path = option(
         "micrographs STAR file", group="I/O", input="micrographs", joboption="fn_input_autopick", flag="--i"
     )
+    coordinates: Path | None = option(
+        "earlier picks", None, group="I/O", input="coordinates", joboption="fn_picks"
+    )
     resolution: float = option("finest detail", 20.0, unit="Å", above=0, joboption="log_maxres")
     seconds: float = option("time a micrograph takes", 0.0, at_least=0)
     fail: bool = option("fail after the first micrograph", False)

@@ -92,14 +92,13 @@ def test_the_columns_of_the_job_files_are_relions(old_project):
     assert {t: list(c) for t, c in mine.items()} == {t: list(whole[t]) for t in mine}
 
 
-def test_a_job_as_input_stands_for_the_files_it_made(tmp_path):
+def test_a_job_stands_for_the_files_it_made(tmp_path):
     project = ProjectFolder(tmp_path)
-    picks = run_a_job(project)
-    name = project.start_job(
-        JobType("Extract", 5, "relion.extract"), joboptions={}, inputs=[(picks.rstrip("/"), "coordinates")]
-    )
-    edges = project.pipeline().tables["pipeline_input_edges"]
-    assert edges.values.tolist()[-1] == [picks + "coords_suffix_autopick.star", name]
+    picks = run_a_job(project, alias="mine")
+    for named in (picks, picks.rstrip("/"), "AutoPick/mine"):
+        assert project.file_of(named, "coordinates") == picks + "coords_suffix_autopick.star"
+        assert project.file_of(named, "particles") == named
+    assert project.file_of("micrographs.star", "coordinates") == "micrographs.star"
 
 
 @relion

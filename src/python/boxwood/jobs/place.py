@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -94,20 +95,30 @@ class ProjectJob:
         assert self.job.process is not None
         kind = JobType(self.job.folder, self.job.process, self.job.type_label(options))
         generation = self.project.pipeline().generation
-        fields = {**_RUNNING, **self.job.joboptions, **joboptions(options, generation)}
+        recorded = self._with_files(options)
+        fields = {**_RUNNING, **self.job.joboptions, **joboptions(recorded, generation)}
         if "nr_threads" in fields:
             fields["nr_threads"] = str(threads)
         if self.continuing:
-            self.project.restart_job(self.name, kind, joboptions=fields, inputs=_inputs(options))
+            self.project.restart_job(self.name, kind, joboptions=fields, inputs=_inputs(recorded))
         else:
             self.name = self.project.start_job(
-                kind, joboptions=fields, inputs=_inputs(options), alias=self.alias
+                kind, joboptions=fields, inputs=_inputs(recorded), alias=self.alias
             )
         command = ["boxwood", self.job.name, *as_command(options)]
         if self.continuing:
             command += ["--continue", self.name]
         job_files.append_note(self.folder, [shlex.join(command)])
         job_files.write_settings(self.folder, self.job.name, options.as_dict())
+
+    def _with_files(self, options: Options) -> Options:
+        """Replace job folders among the inputs by the files they stand for, as RELION's forms have them."""
+        files = {
+            declared.name: self.project.file_of(getattr(options, declared.name), declared.input)
+            for declared in options.declared()
+            if declared.input and isinstance(getattr(options, declared.name), Path)
+        }
+        return replace(options, **files)  # type: ignore[type-var]
 
     def open_log(self) -> Reporter:
         out = self.files.enter_context((self.folder / "run.out").open("a", encoding="utf-8"))

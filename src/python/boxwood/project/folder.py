@@ -51,6 +51,13 @@ class ProjectFolder:
         """Read the pipeline; a new project speaks RELION 3.1."""
         return Pipeline.read(self.root / PIPELINE) if self.exists else Pipeline()
 
+    def file_of(self, path: str | os.PathLike[str], kind: str) -> str:
+        """Return the file of one kind that a job folder stands for; any other path unchanged."""
+        made: list[str] = []
+        if self.exists and (self.root / path).is_dir():
+            made = self.pipeline().outputs_of(job_folder(path, self.root) or "", kind)
+        return made[0] if made else str(path)
+
     def start_job(
         self,
         kind: JobType,
@@ -130,11 +137,7 @@ class ProjectFolder:
 
     def _add_inputs(self, pipeline: Pipeline, name: str, inputs: Iterable[tuple[str, str]]) -> None:
         for path, kind in inputs:
-            nodes = [canonical(path, self.root)]
-            if (self.root / path).is_dir():  # a job stands for the files of this kind that it made
-                nodes = pipeline.outputs_of(job_folder(path, self.root) or "", kind)
-            for node in nodes:
-                pipeline.add_input(name, node, kind)
+            pipeline.add_input(name, canonical(path, self.root), kind)
 
     def _touch_node(self, node: str, node_type: Any, alias: str) -> None:
         """Leave the empty file by which RELION's file browser finds nodes of one type."""
