@@ -189,8 +189,10 @@ class _Context:
         self.phases = search.sampling.phases(grid, rings)
         with np.errstate(divide="ignore"):
             self.log_shares = np.maximum(np.log(model.shares), -1e4).astype(np.float32)
-        # Every ring adds log(pi sigma2) per independent coefficient to minus the log-likelihood.
-        self.log_noise = 0.5 * (self.area * np.log(np.pi * model.sigma2[:, :rings])).sum(axis=1)
+        # All rings count in the likelihood, those beyond the limit as noise, so that its values can be
+        # compared whatever the limit.
+        self.all_area = 2 * np.pi * np.arange(1, grid.rings + 1)
+        self.log_noise = 0.5 * (self.all_area * np.log(np.pi * model.sigma2)).sum(axis=1)
 
     def run(self, part: AnyArray, assignments: Assignments, new_norm: AnyArray) -> Statistics:
         model, search, rings = self.model, self.search, self.rings
@@ -227,8 +229,9 @@ class _Context:
         image_power = batch.ring_power * scale[:, :1].astype(np.float64) ** 2
         residual = image_power.copy()
         residual[:, :rings] -= explained
-        data_term = 0.5 * (self.area / model.sigma2[noise_group, :rings] * image_power[:, :rings]).sum(axis=1)
-        log_likelihood = log_sum - data_term - self.log_noise[noise_group]
+        noise_term = 0.5 * (self.all_area / model.sigma2[noise_group] * image_power).sum(axis=1)
+        gain = (result["cross"] - 0.5 * result["model"]).sum(axis=1) if search.hard else log_sum
+        log_likelihood = gain - noise_term - self.log_noise[noise_group]
         self._norms(part, batch.total_power, scale[:, 0], explained, new_norm)
 
         assignments.class_index[part] = best[:, 0]
