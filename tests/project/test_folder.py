@@ -164,9 +164,21 @@ def test_the_lock_is_waited_for(tmp_path):
 
 def test_a_lock_that_stays_is_named_and_left(tmp_path):
     (tmp_path / ".relion_lock").mkdir()
-    with pytest.raises(JobError, match=r"locked by another program.*or remove .*\.relion_lock"):
+    with pytest.raises(JobError, match=r"locked by another program.*remove .*\.relion_lock"):
         run_a_job(ProjectFolder(tmp_path, lock_patience_seconds=0.05))
     assert os.listdir(tmp_path) == [".relion_lock"]
+
+
+def test_who_waits_for_a_lock_is_told_why(tmp_path):
+    (tmp_path / ".relion_lock").mkdir()
+    said = []
+
+    def hear(text):
+        said.append(text)
+        (tmp_path / ".relion_lock").rmdir()
+
+    run_a_job(ProjectFolder(tmp_path, say=hear))
+    assert len(said) == 1 and "waiting up to 120 seconds, because the project has been locked" in said[0]
 
 
 def test_the_lock_is_given_back_after_an_error(tmp_path):

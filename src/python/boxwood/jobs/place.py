@@ -77,12 +77,14 @@ class PlainFolder:
 class ProjectJob:
     """The next "Type/jobNNN/" of the RELION project in the current folder, or an earlier one continued."""
 
-    def __init__(self, job: Job, *, alias: str | None = None, earlier: str | None = None) -> None:
+    def __init__(
+        self, job: Job, reporter: Reporter, *, alias: str | None = None, earlier: str | None = None
+    ) -> None:
         self.job = job
         self.alias = alias
         self.name = earlier or ""
         self.continuing = earlier is not None
-        self.project = ProjectFolder()
+        self.project = ProjectFolder(say=lambda text: reporter.event("warning", text=text))
         self.dialect = self.project.pipeline().dialect
         self.files = ExitStack()
         self.log: Reporter = Silent()

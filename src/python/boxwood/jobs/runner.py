@@ -62,6 +62,7 @@ def run_job(
         On Ctrl-C or RELION_JOB_ABORT_NOW; the text says how to go on.
     JobError
     """
+    reporter = reporter or Silent()
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; it must be at least 1")
     with _in_folder(Path(project)):
@@ -75,7 +76,7 @@ def run_job(
                 raise InputError("an alias belongs to a job of a project; leave out --output or --alias")
             place = PlainFolder(job, output or ".")
         else:
-            place = ProjectJob(job, alias=alias, earlier=earlier)
+            place = ProjectJob(job, reporter, alias=alias, earlier=earlier)
         result = _run_in(place, job, options, threads, reporter or Silent(), continue_from, values)
     # The caller is in another folder than the job was.
     files = {name: Path(project) / path for name, path in result.files.items()}

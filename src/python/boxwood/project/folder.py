@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +33,18 @@ class ProjectFolder:
     """Keeps the books of a RELION project; the jobs themselves are run elsewhere.
 
     The pipeline file is read again for every change, with RELION's lock held, so that RELION and
-    boxwood may both work in a project.
+    boxwood may both work in a project; `say` is told when that takes long.
     """
 
-    def __init__(self, root: str | os.PathLike[str] = ".", lock_patience_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str] = ".",
+        lock_patience_seconds: float = 120.0,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self.root = Path(root)
         self.patience = lock_patience_seconds
+        self.say = say
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"{self.root} is a file, not a project folder")
 
@@ -151,7 +157,7 @@ class ProjectFolder:
     @contextmanager
     def _edit(self) -> Iterator[Pipeline]:
         """Read, change and write the pipeline with RELION's lock held; nothing is written on an error."""
-        with pipeline_lock(self.root, self.patience):
+        with pipeline_lock(self.root, self.patience, self.say):
             pipeline = self.pipeline()
             for name in pipeline.running():  # as RELION does: jobs say by a marker that they have ended
                 status = job_files.exit_status(self.root / name)

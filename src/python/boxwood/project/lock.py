@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,12 @@ LOCK_FILE = "lock_default_pipeline.star"
 
 
 @contextmanager
-def pipeline_lock(root: Path, patience_seconds: float = 120.0) -> Iterator[None]:
+def pipeline_lock(
+    root: Path, patience_seconds: float = 120.0, say: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold the project's lock; RELION 3.1 also waits two minutes for it.
+
+    Whoever waits for more than two seconds is told by `say`: a RELION that crashed leaves its lock behind.
 
     Raises
     ------
@@ -22,14 +26,18 @@ def pipeline_lock(root: Path, patience_seconds: float = 120.0) -> Iterator[None]
         If another program keeps the lock for longer, or the folder cannot be written to.
     """
     folder = root / LOCK_FOLDER
-    deadline = time.monotonic() + patience_seconds
+    begun = time.monotonic()
     while True:
         try:
             os.mkdir(folder)
             break
         except FileExistsError:
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            if waited > patience_seconds:
                 raise JobError(_held(folder)) from None
+            if say and waited > 2:
+                say(f"waiting up to {patience_seconds:g} seconds, because {_held(folder)}")
+                say = None
             time.sleep(0.05)
         except OSError as error:
             raise JobError(
@@ -50,6 +58,6 @@ def _held(folder: Path) -> str:
     except OSError:
         since = ""
     return (
-        f"the project has been locked by another program{since}; wait for it, "
-        f"or remove {folder.resolve()} if no RELION or boxwood is at work here"
+        f"the project has been locked by another program{since}; "
+        f"if no RELION or boxwood is at work here, remove {folder.resolve()}"
     )
