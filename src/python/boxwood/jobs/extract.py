@@ -103,14 +103,16 @@ class Extractor:
         return [name for name in self.rows if name in self.files or name in self.refined]
 
     def image_pixel_sizes(self, table: pd.DataFrame) -> dict[int, float]:
-        """Pixel size of the images by optics group."""
+        """Pixel size of the images by optics group; RELION 3.1 lists groups without particles, too."""
         first = table.drop_duplicates("rlnOpticsGroup")
+        names = dict(zip(first["rlnOpticsGroup"], first["rlnMicrographName"], strict=True))
+        sizes = {int(group): self.pixel_size[name] for group, name in names.items()}
+        label = next((label for label in self.micrographs.pixel_labels if label in self.optics), None)
+        if self.context.dialect == "3.1" and label:
+            listed = zip(self.optics["rlnOpticsGroup"], self.optics[label], strict=True)
+            sizes = {int(group): float(size) for group, size in listed} | sizes
         factor = self.options.box_size / self.options.rescaled
-        names = first["rlnMicrographName"]
-        return {
-            int(group): self.pixel_size[name] * factor
-            for group, name in zip(first["rlnOpticsGroup"], names, strict=True)
-        }
+        return {group: size * factor for group, size in sizes.items()}
 
     def _find_coordinates(self) -> None:
         from boxwood.io.coordinates import coordinate_files
