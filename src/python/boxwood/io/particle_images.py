@@ -38,7 +38,7 @@ class ParticleImages:
         self._names = names
         self.bad: dict[str, str] = {}
         self._stacks = [self._open(Path(root) / file, str(file)) for file in files]
-        self._check()
+        self._check([str(file) for file in files])
 
     def __len__(self) -> int:
         return len(self._index)
@@ -50,7 +50,7 @@ class ParticleImages:
             self.bad[name] = str(error)
             return None
 
-    def _check(self) -> None:
+    def _check(self, files: list[str]) -> None:
         counts = np.array([0 if stack is None else len(stack) for stack in self._stacks], dtype=np.int64)
         boxes = np.array(
             [
@@ -67,10 +67,10 @@ class ParticleImages:
         for row in np.flatnonzero(opened & ~exists):
             count = counts[self._file[row]]
             self.bad[str(self._names.iloc[row])] = f"the stack has {count} images, numbered from 1"
-        for stack, box in zip(self._stacks, boxes, strict=True):
-            if stack is not None and box != self.box:
+        for stack, file, box in zip(self._stacks, files, boxes, strict=True):
+            if stack is not None and (box != self.box or not box):
                 shape = " x ".join(map(str, stack.shape[:0:-1]))
-                self.bad[str(stack.path)] = f"images are {shape} pixels, expected {self.box} x {self.box}"
+                self.bad[file] = f"images are {shape} pixels, expected {self.box} x {self.box}"
 
     def read(self, rows: AnyArray | slice | list[int]) -> FloatArray:
         """Read the images of some rows.

@@ -98,9 +98,14 @@ def _floats(values: np.ndarray[Any, Any]) -> tuple[list[Any], str]:
         return np.repeat(runs, np.diff(starts, append=len(values))).tolist(), "%s"
     size = np.abs(values)
     code = (values < 0) + 2 * ((size > 1e5) | ((size < 1e-3) & (size > 0)))
-    if code[0] < 2 and (code == code[0]).all() and size.max() < 99999:
+    long = np.flatnonzero((code < 2) & (size > 99999))  # may take more than 12 characters
+    if not len(long) and (code == code[0]).all():
         return values.tolist(), _FORMATS[code[0]]
-    return [_float(value) for value in values.tolist()], "%s"
+    formats = map(_FORMATS.__getitem__, code.tolist())
+    text = [form % value for form, value in zip(formats, values.tolist(), strict=True)]
+    for i in long:
+        text[i] = text[i][:12]
+    return text, "%s"
 
 
 def _float(value: float) -> str:
