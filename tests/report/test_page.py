@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from boxwood.report import JobEntry, Picture, Section, draw_particles, write_report
+from boxwood.report import JobEntry, Picture, Section, draw_sheet, write_report
 
 VOID = {"meta", "img", "link", "br"}
 
@@ -34,12 +34,12 @@ class Page(HTMLParser):
 @pytest.fixture
 def picture(tmp_path):
     images = np.random.default_rng(0).standard_normal((4, 16, 16))
-    return draw_particles(tmp_path / "Extract" / "job002" / "gallery.png", images)
+    return draw_sheet(tmp_path / "Extract" / "job002" / "gallery.png", images)
 
 
 def test_pictures_lie_beside_the_page(tmp_path, picture):
     folder = tmp_path / "report"
-    inside = draw_particles(folder / "inside.png", np.eye(16)[None])
+    inside = draw_sheet(folder / "inside.png", np.eye(16)[None])
     sections = [Section("Particles", "text", [Picture(picture, "outside"), Picture(inside, "inside")])]
     page = Page(write_report(folder, sections).read_text())
     assert page.sources == ["job002_gallery.png", "inside.png"]

@@ -122,7 +122,7 @@ class Picker:
         )
         if picks.fom_maps is not None:
             self._write_maps(name, picks.fom_maps)
-        return picks, preview(image) if name in self.drawn else None
+        return picks, preview(image, self.pixel_size[name]) if name in self.drawn else None
 
     def _map_paths(self, name: str) -> tuple[Path, Path]:
         return (
@@ -231,6 +231,7 @@ def _draw(context: JobContext, name: str, result: Picked) -> None:
             result.table[_Y],
             result.diameter_px,
             f"{Path(name).name}: {len(result.table)} picks",
+            fom=result.table[_FOM],
         )
 
 

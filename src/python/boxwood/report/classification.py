@@ -2,89 +2,103 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from boxwood.imaging.montage import grey_levels, montage
+from boxwood.report.figures import ACCENT, GREY, SECOND, new_figure, plain_axes, save_figure
+from boxwood.report.sheet import draw_sheet
 from boxwood.typing import AnyArray
-
-CELL_INCHES = 1.2
 
 
 def draw_class_averages(
-    path: Path,
+    path: str | os.PathLike[str],
     averages: AnyArray,
     share: npt.ArrayLike,
     resolution_angstrom: npt.ArrayLike,
     title: str,
     columns: int = 10,
-) -> None:
+) -> Path:
     """Draw all class averages, the largest class first, with number, share and resolution; write a PNG.
 
     Parameters
     ----------
-    path : Path
+    path : path
     averages : (K, box, box)
     share, resolution_angstrom : (K,)
-        The resolution may be infinite.
+        A resolution that is not finite is left out.
     title : str
     columns : int
     """
-    share, resolution = np.asarray(share), np.asarray(resolution_angstrom)
+    share, resolution = np.asarray(share, float), np.asarray(resolution_angstrom, float)
     order = np.argsort(-share, kind="stable")
-    columns, box = min(columns, len(order)), averages.shape[-1]
-    gap = max(4, box // 5)  # room for the line of text above each image
-    sheet = montage(np.array([grey_levels(averages[k]) for k in order]), columns, gap)
-    sheet = np.pad(sheet, ((gap, 2), (2, 2)), constant_values=1.0)
-    inches = np.array(sheet.shape[::-1]) * CELL_INCHES / (box + gap)
-    figure = Figure(figsize=(inches[0], inches[1] + 0.4), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_axis_off()
-    axes.set_title(title, fontsize=9)
-    for place, k in enumerate(order):
-        y, x = gap + (place // columns) * (box + gap), 2 + (place % columns) * (box + gap)
-        detail = f"{resolution[k]:.0f} Å" if np.isfinite(resolution[k]) else "–"
-        label = f"{k + 1}: {100 * share[k]:.1f} %, {detail}"
-        axes.text(x + box / 2, y - gap / 8, label, fontsize=6, ha="center", va="bottom")
-    figure.savefig(path, dpi=150)
+    labels = [
+        f"{k + 1}: {100 * share[k]:.1f} %"
+        + (f", {resolution[k]:.0f} Å" if np.isfinite(resolution[k]) else "")
+        for k in order
+    ]
+    return draw_sheet(path, averages[order], labels=labels, heading=title, columns=columns, sigma=4.0)
 
 
-def draw_convergence(path: Path, history: pd.DataFrame, classes: int) -> None:
+def draw_convergence(path: str | os.PathLike[str], history: pd.DataFrame, classes: int) -> Path:
     """Draw log-likelihood, resolution, class sizes and changed assignments over iterations; write a PNG.
 
     Parameters
     ----------
-    path : Path
+    path : path
     history : DataFrame
         One row an iteration: iteration, log_likelihood, resolution_angstrom, effective_classes,
-        populated_classes, largest_class, changed_classes, largest_probability.
+        populated_classes, largest_class, changed_classes, largest_probability. Iteration 0, the initial
+        model, has been compared with nothing and is left out.
     classes : int
     """
     history = history[history["iteration"] > 0]
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    likelihood, resolution, sizes, changes = figure.subplots(2, 2, sharex=True).ravel()
-    iteration = history["iteration"]
-    likelihood.plot(iteration, history["log_likelihood"], ".-")
-    likelihood.set_ylabel("log-likelihood per particle")
-    finite = history[np.isfinite(history["resolution_angstrom"])]
-    resolution.plot(finite["iteration"], finite["resolution_angstrom"], ".-")
-    resolution.invert_yaxis()
-    resolution.set_ylabel("resolution of the best class (Å)")
-    sizes.plot(iteration, history["populated_classes"], ".-", label="populated")
-    sizes.plot(iteration, history["effective_classes"], ".-", label="exp(entropy of shares)")
-    sizes.set_ylim(0, 1.05 * classes)
-    sizes.set_ylabel(f"classes, of {classes}")
-    sizes.legend(fontsize=8)
-    changes.plot(iteration, 100 * history["changed_classes"], ".-", label="changed class")
-    changes.plot(iteration, 100 * history["largest_probability"], ".-", label="largest probability, mean")
-    changes.set_ylim(0, 105)
-    changes.set_ylabel("%")
-    changes.legend(fontsize=8)
+    iteration = history["iteration"].to_numpy()
+    figure = new_figure(9, 5.4)
+    (likelihood, resolution), (sizes, changes) = figure.subplots(2, 2)
+
+    _curves(likelihood, iteration, "log-likelihood per particle", {"": history["log_likelihood"]})
+    best = history["resolution_angstrom"].to_numpy(float)
+    frequency = np.where(np.isfinite(best) & (best > 0), 1 / np.where(best > 0, best, 1), np.nan)
+    _curves(resolution, iteration, "resolution of the best class, Å", {"": frequency})
+    # even in spatial frequency, labelled in Angstrom
+    resolution.yaxis.set_major_formatter(lambda value, _: f"{1 / value:.1f}" if value > 1e-6 else "∞")
+    _curves(
+        sizes,
+        iteration,
+        f"classes, of {classes}",
+        {
+            "effective number": history["effective_classes"],
+            "populated": history["populated_classes"],
+            "largest class, % of particles": 100 * history["largest_class"],
+        },
+    )
+    _curves(
+        changes,
+        iteration,
+        "particles, %",
+        {
+            "changed class": 100 * history["changed_classes"],
+            "largest probability, mean": 100 * history["largest_probability"],
+        },
+    )
+    for axes in (resolution, sizes, changes):
+        axes.set_ylim(bottom=0)
     for axes in (sizes, changes):
-        axes.set_xlabel("iteration")
-    figure.savefig(path, dpi=120)
+        axes.set_xlabel("iteration", fontsize=8)
+    return save_figure(figure, path)
+
+
+def _curves(axes: Axes, x: AnyArray, title: str, curves: dict[str, npt.ArrayLike]) -> None:
+    plain_axes(axes)
+    for (label, y), colour in zip(curves.items(), (ACCENT, SECOND, GREY), strict=False):
+        axes.plot(x, np.asarray(y, float), ".-", color=colour, markersize=4, label=label)
+    if len(curves) > 1:
+        axes.legend(fontsize=7, frameon=False)
+    axes.set_title(title, fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

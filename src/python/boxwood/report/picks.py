@@ -1,4 +1,4 @@
-"""Pictures of picked particles."""
+"""Pictures of picks: circles on a micrograph, and what the figures of merit and the counts look like."""
 
 import os
 from pathlib import Path
@@ -6,56 +6,86 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.collections import EllipseCollection
+from matplotlib.ticker import MaxNLocator
 
-from boxwood.imaging.fourier import forward, frequency_grid, inverse, window_spectrum
+from boxwood.imaging.fourier import forward, frequency_grid, inverse
 from boxwood.imaging.montage import grey_levels
 from boxwood.report.figures import ACCENT, FOM_COLOURS, SECOND, new_figure, plain_axes, save_figure
-from boxwood.typing import AnyArray
+from boxwood.typing import AnyArray, FloatArray
 
 _LONGEST_SIDE = 1000  # pixels of the picture of a micrograph
 
 
+def preview(
+    micrograph: AnyArray, pixel_size_angstrom: float, low_pass_angstrom: float = 20.0
+) -> tuple[FloatArray, int]:
+    """Make a micrograph small and smooth enough to be looked at, by averaging blocks of pixels.
+
+    Parameters
+    ----------
+    micrograph : (ny, nx)
+        Pixels that are not finite are taken for the mean.
+    pixel_size_angstrom : float
+    low_pass_angstrom : float
+        Resolution at which a Gaussian halves the power; 0 for none.
+
+    Returns
+    -------
+    image : (ny // factor, nx // factor) float32
+    factor : int
+    """
+    finite = np.isfinite(micrograph)
+    if not finite.all():
+        mean = micrograph[finite].mean() if finite.any() else 0.0
+        micrograph = np.where(finite, micrograph, mean)
+    factor = min(max(1, -(-max(micrograph.shape) // _LONGEST_SIDE)), *micrograph.shape)
+    ny, nx = (n // factor for n in micrograph.shape)
+    blocks = micrograph[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor)
+    image = blocks.mean(axis=(1, 3), dtype=np.float64)
+    square = (frequency_grid((ny, nx), factor * pixel_size_angstrom).astype(np.float64) ** 2).sum(axis=-1)
+    smooth = forward(image) * np.exp(-0.5 * np.log(2) * low_pass_angstrom**2 * square)
+    return inverse(smooth, (ny, nx)).astype(np.float32), factor
+
+
 def draw_picks(
     path: str | os.PathLike[str],
-    micrograph: AnyArray,
-    pixel_size_angstrom: float,
+    image: AnyArray,
+    factor: int,
     x: npt.ArrayLike,
     y: npt.ArrayLike,
+    diameter_px: npt.ArrayLike,
+    title: str,
     *,
     fom: npt.ArrayLike | None = None,
-    diameter_angstrom: npt.ArrayLike = 150.0,
-    low_pass_angstrom: float = 20.0,
     truth: AnyArray | None = None,
-    title: str = "",
 ) -> Path:
-    """Draw circles around picks on a low-passed micrograph, in colours of the figure of merit; write a PNG.
+    """Draw circles around the picks of one micrograph, in colours of the figure of merit; write a PNG.
 
     Parameters
     ----------
     path : path
-    micrograph : (ny, nx)
-    pixel_size_angstrom : float
+    image : (ny, nx), factor : int
+        From `preview`.
     x, y : (n,)
-        Centres in pixels of the micrograph.
+        Centres in pixels of the whole micrograph.
+    diameter_px : float or (n,)
+        Pixels of the whole micrograph.
+    title : str
     fom : (n,), optional
-    diameter_angstrom : float or (n,)
-    low_pass_angstrom : float
-        Resolution at which the power is halved; 0 for none.
     truth : (m, 2), optional
         Known centres, x and y, to mark with crosses.
-    title : str
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
-    small = shrink(micrograph, pixel_size_angstrom, low_pass_angstrom)
-    ny, nx = micrograph.shape
+    ny, nx = factor * np.array(image.shape)
     figure = new_figure(8.3, 7.5 * ny / nx + 0.3, layout="compressed")
     axes = figure.add_subplot()
-    # the first pixel's centre is coordinate 0
-    axes.imshow(grey_levels(small), cmap="gray", vmin=0, vmax=1, extent=(-0.5, nx - 0.5, ny - 0.5, -0.5))
+    # the centre of the first pixel of the whole micrograph has coordinate 0
+    extent = (-0.5, nx - 0.5, ny - 0.5, -0.5)
+    axes.imshow(grey_levels(image), cmap="gray", vmin=0, vmax=1, extent=extent)
     if truth is not None and len(truth):
         axes.plot(*np.asarray(truth).T, "+", color="#7fd4ff", markersize=5, markeredgewidth=0.8)
     if len(x):
-        size = np.broadcast_to(np.asarray(diameter_angstrom, float) / pixel_size_angstrom, x.shape)
+        size = np.broadcast_to(np.asarray(diameter_px, float), x.shape)
         circles = EllipseCollection(
             size,
             size,
@@ -73,47 +103,34 @@ def draw_picks(
             bar = figure.colorbar(circles, ax=axes, shrink=0.6, pad=0.01)
             bar.set_label("figure of merit", fontsize=8)
             bar.ax.tick_params(labelsize=7)
-    axes.set(xlim=(-0.5, nx - 0.5), ylim=(ny - 0.5, -0.5))
+    axes.set(xlim=extent[:2], ylim=extent[2:])
     axes.tick_params(labelsize=7)
-    axes.set_title(title or f"{len(x)} picks", fontsize=9)
+    axes.set_title(title, fontsize=9)
     return save_figure(figure, path)
 
 
-def draw_fom_histogram(
-    path: str | os.PathLike[str], fom: npt.ArrayLike, *, threshold: float | None = None, title: str = ""
+def draw_pick_statistics(
+    path: str | os.PathLike[str],
+    fom: npt.ArrayLike,
+    counts: npt.ArrayLike,
 ) -> Path:
-    """Draw how many picks have which figure of merit, and the threshold if there is one; write a PNG."""
-    values = np.asarray(fom, float)
-    values = values[np.isfinite(values)]
-    figure = new_figure(5.5, 3)
-    axes = plain_axes(figure.add_subplot())
-    if len(values):
-        axes.hist(values, bins=min(60, max(5, int(np.sqrt(len(values)) * 1.5))), color=ACCENT)
-    else:
-        axes.text(0.5, 0.5, "no picks", ha="center", va="center", transform=axes.transAxes)
-    if threshold is not None and np.isfinite(threshold):
-        axes.axvline(threshold, color=SECOND, label=f"threshold {threshold:.3g}")
-        axes.legend(fontsize=8, frameon=False)
-    axes.set_xlabel("figure of merit", fontsize=8)
-    axes.set_ylabel("picks", fontsize=8)
-    axes.set_title(title or f"{len(values)} picks", fontsize=9)
-    return save_figure(figure, path)
+    """Draw the histogram of all figures of merit, and the number of picks of each micrograph; write a PNG.
 
-
-def shrink(image: AnyArray, pixel_size_angstrom: float, low_pass_angstrom: float) -> AnyArray:
-    """Low-passed image, at most 1000 pixels along its longer side.
-
-    The low-pass is a Gaussian that halves the power at the resolution asked for; 0 is none.
+    Parameters
+    ----------
+    path : path
+    fom : (picks,)
+    counts : (micrographs,)
     """
-    finite = np.isfinite(image)
-    image = np.where(finite, image, image[finite].mean() if finite.any() else 0).astype(np.float32)
-    factor = min(1.0, _LONGEST_SIDE / max(image.shape))
-    shape = (max(1, round(factor * image.shape[0])), max(1, round(factor * image.shape[1])))
-    spectrum = window_spectrum(forward(image), image.shape, shape)
-    if low_pass_angstrom > 0:
-        # frequencies stay those of the full image: cropping keeps the area
-        full = frequency_grid(shape, pixel_size_angstrom) * np.array(
-            [shape[1] / image.shape[1], shape[0] / image.shape[0]], np.float32
-        )
-        spectrum *= np.exp(np.float32(-0.5 * np.log(2) * low_pass_angstrom**2) * (full**2).sum(axis=-1))
-    return inverse(spectrum, shape)
+    values, counts = np.asarray(fom, float), np.asarray(counts)
+    values = values[np.isfinite(values)]
+    figure = new_figure(9, 3.2)
+    left, right = (plain_axes(axes) for axes in figure.subplots(1, 2))
+    left.hist(values, bins=min(60, max(10, len(values) // 20)), color=ACCENT)
+    left.set(xlabel="figure of merit", ylabel="picks", title=f"{len(values)} picks")
+    right.plot(np.arange(1, len(counts) + 1), counts, "o", color=ACCENT, markersize=3)
+    right.set(xlabel="micrograph", ylabel="picks", title=f"{len(counts)} micrographs", ylim=(0, None))
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (left, right):
+        axes.title.set_fontsize(9)
+    return save_figure(figure, path)
