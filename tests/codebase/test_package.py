@@ -29,6 +29,13 @@ def test_the_changelog_begins_with_this_version():
     assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == stated_version()
 
 
+def test_links_between_documents_lead_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    targets = [(p, link) for p in pages for link in re.findall(r"\]\((?!http)([^)#]+)", p.read_text())]
+    assert len(targets) > 5
+    assert [(p.name, link) for p, link in targets if not (p.parent / link).exists()] == []
+
+
 def test_the_layers_import_downwards_only():
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
