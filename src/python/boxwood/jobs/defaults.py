@@ -36,15 +36,15 @@ class Sizes:
     mask_angstrom: float
 
 
-def sizes_for(diameter_angstrom: float, pixel_size_angstrom: float) -> Sizes:
-    """Derive box, rescaled box, background circle and mask from the largest diameter of the particle."""
-    box = fast_even_size(BOX_PER_DIAMETER * diameter_angstrom / pixel_size_angstrom)
+def sizes_for(diameter_angstrom: float, pixel_size_angstrom: float, box_px: int | None = None) -> Sizes:
+    """Derive box (unless given), rescaled box, background circle and mask from the particle's diameter."""
+    box = box_px or fast_even_size(BOX_PER_DIAMETER * diameter_angstrom / pixel_size_angstrom)
     rescaled = fast_even_size(box * pixel_size_angstrom / COARSEST_PIXEL_ANGSTROM)
     mask = 10 * round(MASK_PER_DIAMETER * diameter_angstrom / 10)
     return Sizes(
         box_px=box,
         rescaled_px=rescaled if rescaled < box else None,
-        background_px=round(diameter_angstrom / pixel_size_angstrom),
+        background_px=min(box, round(diameter_angstrom / pixel_size_angstrom)),
         mask_angstrom=float(max(mask, math.ceil(diameter_angstrom))),
     )
 

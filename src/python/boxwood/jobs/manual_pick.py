@@ -55,7 +55,6 @@ def run(options: ManualPickOptions, context: JobContext) -> JobResult:
 
     picked = {}
     for done in context.map(bring, list(sources), what="micrograph"):
-        assert isinstance(done.result, tuple)  # map leaves failures out
         picked[done.item] = done.result
     files = {
         "micrographs": context.output / "micrographs_selected.star",

@@ -47,7 +47,7 @@ class SelectClassesOptions(Options):
     )
     min_score: float = option(
         "smallest score that --auto keeps",
-        0.7,
+        0.75,
         group="Class options",
         at_least=0,
         at_most=1,

@@ -1,0 +1,136 @@
+"""The main job: pick, extract, classify and select, with everything derived from the particle's diameter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from boxwood.errors import InputError
+from boxwood.jobs.context import JobContext
+from boxwood.jobs.defaults import Sizes, classes_for, sizes_for
+from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.steps import Steps, write_overview
+from boxwood.options import Options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Options):
+    micrographs: Path = option("micrographs STAR file, with CTF", group="I/O", input="micrographs")
+    min_diameter: float = option("smallest diameter of the particle", group="Particle", unit="Å", above=0)
+    max_diameter: float = option("largest diameter of the particle", group="Particle", unit="Å", above=0)
+    white_particles: bool = option("the particles are white in the micrographs", False, group="Particle")
+    threshold_offset: float = option(
+        "raise or lower the picking threshold", 0.0, unit="stddev", group="Picking"
+    )
+    max_resolution: float = option(
+        "resolution to which micrographs are used in picking", 20.0, unit="Å", above=0, group="Picking"
+    )
+    box_size: int | None = option(
+        "box cut out of the micrographs; 1.25 diameters if not given",
+        None,
+        unit="px",
+        at_least=2,
+        group="Extraction",
+    )
+    rescale: int | None = option(
+        "box after rescaling; such that a pixel is at most 3.6 Å if not given",
+        None,
+        unit="px",
+        at_least=2,
+        group="Extraction",
+    )
+    background_diameter: int | None = option(
+        "diameter of the circle outside which a box is background; one diameter if not given",
+        None,
+        unit="px",
+        at_least=1,
+        group="Extraction",
+    )
+    classes: int | None = option(
+        "number of classes; one for every 40 particles, and at most 50, if not given",
+        None,
+        at_least=1,
+        group="Classification",
+    )
+    iterations: int = option("iterations of the classification", 25, at_least=1, group="Classification")
+    mask_diameter: float | None = option(
+        "mask of the classification; 1.1 diameters if not given",
+        None,
+        unit="Å",
+        above=0,
+        group="Classification",
+    )
+    seed: int = option("seed of the random numbers", 1, at_least=0, group="Classification")
+    min_score: float = option(
+        "smallest score of a class that is selected", 0.75, at_least=0, at_most=1, group="Selection"
+    )
+
+    def validate(self) -> None:
+        if self.max_diameter < self.min_diameter:
+            raise InputError(
+                f"max_diameter is {self.max_diameter:g} Å, below the min_diameter of "
+                f"{self.min_diameter:g} Å; exchange them."
+            )
+
+
+def run(options: RunOptions, context: JobContext) -> JobResult:
+    """Run the four jobs one after the other, and write a report of all of them."""
+    sizes = _sizes(options)
+    steps = Steps(context)
+    same = ("micrographs", "min_diameter", "max_diameter", "max_resolution", "threshold_offset")
+    picked = steps.run(
+        "autopick",
+        white_particles=options.white_particles,
+        **{name: getattr(options, name) for name in same},
+    )
+    extracted = steps.run(
+        "extract",
+        micrographs=options.micrographs,
+        coordinates=picked.output,
+        box_size=sizes.box_px,
+        rescale=sizes.rescaled_px,
+        background_diameter=sizes.background_px,
+        invert_contrast=not options.white_particles,
+    )
+    classified = steps.run(
+        "class2d",
+        particles=extracted.files["particles"],
+        classes=options.classes or classes_for(len(extracted.tables["particles"])),
+        iterations=options.iterations,
+        mask_diameter=sizes.mask_angstrom,
+        seed=options.seed,
+    )
+    _select(classified.files["model"], options, steps)
+    files = steps.files()
+    with context.picture("report"):
+        files["report"] = write_overview(context.output / "report", steps.done)
+        context.log(f"report: {files['report']}")
+    return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())
+
+
+def _sizes(options: RunOptions) -> Sizes:
+    """What the user gave, and for the rest what follows from the diameter."""
+    from boxwood.io.particles import MicrographSet
+
+    # Where micrographs differ, the finest pixels decide: the box in pixels is the same for all.
+    pixel_size = float(min(MicrographSet.read(options.micrographs).pixel_size_of_groups().values()))
+    sizes = sizes_for(options.max_diameter, pixel_size, options.box_size)
+    return Sizes(
+        box_px=sizes.box_px,
+        rescaled_px=options.rescale or sizes.rescaled_px,
+        background_px=options.background_diameter or sizes.background_px,
+        mask_angstrom=options.mask_diameter or sizes.mask_angstrom,
+    )
+
+
+def _select(model: Path, options: RunOptions, steps: Steps) -> None:
+    """Select by score; when no class is good enough say how to choose by eye, and go on to the report."""
+    try:
+        steps.run("select-classes", model=model, auto=True, min_score=options.min_score, recenter=True)
+    except InputError as refusal:
+        steps.context.warn(
+            f"{refusal} To choose by eye: boxwood select-classes --model {model} --classes 1,2"
+        )
+
+
+JOB = Job(name="run", options=RunOptions, run=run)

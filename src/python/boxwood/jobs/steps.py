@@ -1,0 +1,108 @@
+"""Jobs that run one after the other, and the report that shows all of them."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boxwood.jobs.context import JobContext
+from boxwood.jobs.job import JobResult
+from boxwood.jobs.registry import JOBS, load_job
+from boxwood.options.arguments import as_command
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boxwood.report import JobEntry, Section
+
+TITLES = {
+    "autopick": "Picks",
+    "extract": "Particles",
+    "class2d": "Classes",
+    "select-classes": "Selected classes",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A job that was run, with its options and how long it took."""
+
+    name: str
+    values: Mapping[str, Any]
+    result: JobResult
+    seconds: float
+
+    @property
+    def command(self) -> str:
+        """What a user types for it."""
+        options = load_job(self.name).options.make(self.values)
+        return shlex.join(["boxwood", self.name, *as_command(options)])
+
+
+class Steps:
+    """Runs jobs and remembers them."""
+
+    def __init__(self, context: JobContext) -> None:
+        self.context = context
+        self.done: list[Step] = []
+
+    def run(self, name: str, **values: Any) -> JobResult:
+        """Run the job called `name`; see `JobContext.run`."""
+        began = time.perf_counter()
+        result = self.context.run(name, **values)
+        self.done.append(Step(name, values, result, time.perf_counter() - began))
+        return result
+
+    def files(self) -> dict[str, Path]:
+        """All files, by job and name: "extract particles"."""
+        return {f"{step.name} {name}": path for step in self.done for name, path in step.result.files.items()}
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables, named like the files."""
+        return {f"{step.name} {name}": t for step in self.done for name, t in step.result.tables.items()}
+
+    def values(self) -> dict[str, Any]:
+        """All values, named like the files."""
+        return {f"{step.name} {name}": v for step in self.done for name, v in step.result.values.items()}
+
+    def summary(self) -> str:
+        return "; ".join(step.result.summary for step in self.done)
+
+
+def write_overview(
+    folder: Path, steps: Sequence[Step], *, title: str = "From micrographs to classes"
+) -> Path:
+    """Write a report page with the pictures that the jobs drew, what they made, and how to repeat them."""
+    from boxwood.report import Section, write_report
+
+    sections = [_section(step) for step in steps]
+    sections.append(Section(title="Jobs", jobs=[_entry(step) for step in steps]))
+    lead = ". ".join(step.result.summary for step in steps) + "."
+    return write_report(folder, sections, title=title, lead=lead)
+
+
+def _section(step: Step) -> Section:
+    from boxwood.report import Picture, Section
+
+    found = sorted(step.result.output.rglob("*.png"))
+    pictures = [Picture(path, path.relative_to(step.result.output).as_posix()) for path in found]
+    title = TITLES.get(step.name, step.name)
+    return Section(title=title, text=step.result.summary, pictures=pictures)
+
+
+def _entry(step: Step) -> JobEntry:
+    from boxwood.report import JobEntry
+
+    return JobEntry(
+        name=f"{step.name}: {JOBS[step.name][1]}",
+        folder=step.result.output.as_posix(),
+        seconds=step.seconds,
+        command=step.command,
+        settings=dict(step.values),
+        files=[path.name for path in step.result.files.values()],
+        summary=step.result.summary,
+    )
