@@ -129,7 +129,8 @@ def draw_pick_statistics(
     left.hist(values, bins=min(60, max(10, len(values) // 20)), color=ACCENT)
     left.set(xlabel="figure of merit", ylabel="picks", title=f"{len(values)} picks")
     right.plot(np.arange(1, len(counts) + 1), counts, "o", color=ACCENT, markersize=3)
-    right.set(xlabel="micrograph", ylabel="picks", title=f"{len(counts)} micrographs", ylim=(0, None))
+    right.set(xlabel="micrograph", ylabel="picks", title=f"{len(counts)} micrographs")
+    right.set_ylim(0, 1.1 * max(1, counts.max(initial=0)))
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (left, right):
         axes.title.set_fontsize(9)
