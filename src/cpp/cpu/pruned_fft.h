@@ -66,25 +66,43 @@ public:
             }
             inner_.template run<-1>(y, work);
         }
-        for (int k = first; k < first + kept; ++k) {
-            const int turn = ((k % n) + n) % n;
-            const vfloat* y = scratch + 2 * (turn % inner_.n);
-            vfloat re = {}, im = {};
-            for (int p = 0, root = 0; p < outer_; ++p, y += 2 * row()) {
-                const float c = roots_[2 * root], s = roots_[2 * root + 1];
-                re += y[0] * c + y[1] * s;
-                im += y[1] * c - y[0] * s;
-                root += turn;
-                if (root >= n) root -= n;
-            }
-            out[2 * (k - first)] = re;
-            out[2 * (k - first) + 1] = im;
+        // Frequencies that are congruent modulo Q use the same values, so they are summed together.
+        const int q = inner_.n, last = first + kept;
+        for (int k = first; k < first + q && k < last; ++k) {
+            const vfloat* y = scratch + 2 * (modulo(k) % q);
+            int next = k;
+            for (; next + 3 * q < last; next += 4 * q) sum<4>(next, y, out);
+            for (; next < last; next += q) sum<1>(next, y, out);
         }
     }
 
 private:
     // One more than needed, so that a power of two does not map every Y_p to the same cache set.
     size_t row() const { return inner_.n + 1; }
+    int modulo(int k) const { return ((k % n) + n) % n; }
+
+    // X(k), X(k + Q), ... of values y, y + row, ...
+    template <int count>
+    BOXWOOD_INLINE void sum(int k, const vfloat* y, vfloat* out) const {
+        vfloat re[count] = {}, im[count] = {};
+        int root[count] = {}, turn[count];
+        for (int i = 0; i < count; ++i) turn[i] = modulo(k + i * inner_.n);
+        for (int p = 0; p < outer_; ++p, y += 2 * row()) {
+            const vfloat a = y[0], b = y[1];
+            for (int i = 0; i < count; ++i) {
+                const float c = roots_[2 * root[i]], s = roots_[2 * root[i] + 1];
+                re[i] += a * c + b * s;
+                im[i] += b * c - a * s;
+                root[i] += turn[i];
+                if (root[i] >= n) root[i] -= n;
+            }
+        }
+        for (int i = 0; i < count; ++i) {
+            vfloat* target = out + 2 * (size_t)(k + i * inner_.n - first);
+            target[0] = re[i];
+            target[1] = im[i];
+        }
+    }
 
     Fft<float, vfloat> inner_;
     int outer_;
