@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from boxwood.errors import FileFormatError, InputError, JobAborted
+from boxwood.io.class2d_data import read_assignments
+from boxwood.io.class2d_model import read_model
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star
@@ -40,12 +42,11 @@ def finished(tmp_path_factory, make_particles):
     return folder, run_job(JOB, SETTINGS, project=folder, output="whole", threads=2)
 
 
-def same_iteration(a, b):
+def same_iteration(a, b, last=3):
     """Whether two folders hold the same iteration, bit for bit but for the name of the folder."""
-    one, two = (read_iteration(IterationFiles(f"{folder}/run", 3))[0] for folder in (a, b))
-    pd.testing.assert_frame_equal(
-        ParticleSet.read(a / "run_it003_data.star").table, ParticleSet.read(b / "run_it003_data.star").table
-    )
+    files = [IterationFiles(f"{folder}/run", last) for folder in (a, b)]
+    one, two = (read_iteration(f)[0] for f in files)
+    pd.testing.assert_frame_equal(*(ParticleSet.read(f.path("data.star")).table for f in files))
     np.testing.assert_array_equal(one.history, two.history)
     for part in ("model", "assignments"):
         for name, value in vars(getattr(one.result, part)).items():
@@ -181,6 +182,69 @@ def test_bad_particles_are_named_and_get_no_class(tmp_path, make_particles):
     assert sorted(unused) == ["000001@Extract/job007/m1.mrcs", "000002@Extract/job007/m1.mrcs", lost]
 
 
+def test_known_poses_are_kept_and_going_on_stays_exact(finished, tmp_path):
+    folder, _ = finished
+    values = {**SETTINGS, "particles": "whole/run_it003_data.star", "align": False, "iterations": 2}
+    run_job(JOB, values, project=folder, output=tmp_path / "a", threads=2)
+    given, after = (
+        ParticleSet.read(f).table
+        for f in (folder / "whole/run_it003_data.star", tmp_path / "a/run_it002_data.star")
+    )
+    for name in ("rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst"):
+        pd.testing.assert_series_equal(after[name], given[name], atol=1e-4)
+    start = tmp_path / "a/run_it001_optimiser.star"
+    run_job(JOB, {}, project=folder, output=tmp_path / "b", continue_from=start, threads=2)
+    assert same_iteration(tmp_path / "a", tmp_path / "b", last=2)
+
+
+def test_a_job_of_a_project_is_continued_by_its_name(finished):
+    folder, _ = finished
+    result = run_job(JOB, {**SETTINGS, "iterations": 1}, project=folder, threads=2)
+    job = result.output.relative_to(folder)
+    assert job.as_posix().startswith("Class2D/job")
+    values = {"iterations": 2}
+    run_job(JOB, values, project=folder, continue_from=job.as_posix(), threads=2)
+    assert newest(folder / job).iteration == 2
+    nodes = read_star(folder / "default_pipeline.star")["pipeline_nodes"]
+    numbers = dict(zip(nodes["rlnPipeLineNodeName"], nodes["rlnPipeLineNodeType"], strict=True))
+    assert numbers[f"{job}/run_it002_model.star"] == 8 and numbers[f"{job}/run_it002_data.star"] == 3
+    fields = read_star(folder / job / "job.star")["joboptions_values"]
+    fields = dict(zip(fields["rlnJobOptionVariable"], fields["rlnJobOptionValue"], strict=True))
+    assert (
+        fields["nr_iter"] == "2" and fields["particle_diameter"] == "180" and fields["highres_limit"] == "-1"
+    )
+
+
+@pytest.mark.data
+def test_going_on_from_relion5_keeps_its_poses(shared_data, tmp_path):
+    """The convention of angles and offsets: one iteration more with RELION 5's own averages and particles."""
+    folder = shared_data / "bgal10204"
+    run_job(
+        JOB,
+        {"iterations": 26, "recipe": "relion"},
+        project=folder,
+        output=tmp_path,
+        continue_from="relion5_class2d/run_it025_optimiser.star",
+        threads=2,
+    )
+    they = read_assignments(ParticleSet.read(folder / "relion5_class2d/run_it025_data.star").table)
+    us = read_assignments(ParticleSet.read(tmp_path / "run_it026_data.star").table)
+    same = us.class_number == they.class_number
+    assert same.mean() > 0.85
+    sure = same & (us.largest_probability > 0.9) & (they.largest_probability > 0.9)
+    assert sure.sum() > 400
+    turn = np.abs((us.psi_deg - they.psi_deg + 180) % 360 - 180)[sure]
+    shift = np.abs(us.origin_angstrom - they.origin_angstrom).max(axis=1)[sure]
+    # Each program turns and shifts its grid of 6 degrees and 3.54 A by up to half a step.
+    assert (turn <= 6).mean() > 0.97 and (shift <= 1.5 * 3.54).mean() > 0.97
+    theirs, ours = (
+        read_model(p).noise
+        for p in (folder / "relion5_class2d/run_it025_model.star", tmp_path / "run_it026_model.star")
+    )
+    # RELION's soft mask goes beyond the box's edge, ours ends there: 0.92 of its area.
+    np.testing.assert_allclose(ours[0, 3:31], 0.92 * theirs[0, 3:31], rtol=0.1)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -190,7 +254,7 @@ def test_bad_particles_are_named_and_get_no_class(tmp_path, make_particles):
         ({"fast_subsets": True}, "fast_subsets needs at least 20 iterations"),
         ({"grad": True}, "by expectation-maximisation, not by gradients"),
         ({"helix": True}, "helical segments"),
-        ({"psi_step": 40}, "at most 36"),
+        ({"psi_step": 40}, "up to 36 degree"),
     ],
 )
 def test_refusals(finished, tmp_path, change, sentence):

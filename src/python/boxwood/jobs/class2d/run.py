@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from boxwood.errors import InputError
 from boxwood.jobs.class2d.convergence import add_iteration, convergence_table, empty_history
@@ -21,6 +20,7 @@ from boxwood.jobs.class2d.options import Class2DOptions
 from boxwood.jobs.class2d.state import Settings, State
 from boxwood.jobs.job import Job, JobResult
 from boxwood.options.arguments import as_command
+from boxwood.typing import AnyArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,55 +36,65 @@ _PICTURED = (1, 3, 7)
 
 def run(options: Class2DOptions, context: JobContext) -> JobResult:
     """Classify, and write every iteration as RELION does."""
-    from boxwood.class2d import classify2d
-    from boxwood.io.class2d_data import read_assignments
-    from boxwood.jobs.class2d.relion import from_relion_pose
-
     state, data, settings = _begin(options, context)
-    parameters = settings.parameters
-    start = None if state is None else state.result
-    history = empty_history() if state is None else state.history
-    if start is None:
-        known = read_assignments(data.particles.table)
-        psi, offset = from_relion_pose(known.psi_deg, known.origin_angstrom, data.pixel_size_angstrom)
-    else:
-        psi, offset = start.assignments.psi_deg, start.assignments.offset_px
     source = data.source()
-    first = 0 if start is None else start.iteration
-
-    def progress(iteration: int, done: int, total: int) -> None:
-        text = f"particles, iteration {iteration} of {parameters.iterations}"
-        context.progress(
-            (iteration - first - 1) * total + done, (parameters.iterations - first) * total, text
-        )
-
-    results = classify2d(
-        source,
-        data.ctf_rows,
-        pixel_size_angstrom=data.pixel_size_angstrom,
-        parameters=parameters,
-        ctf_mode=data.ctf_mode,
-        noise_groups=data.noise_group,
-        micrographs=data.scale_group,
-        psi_deg=psi,
-        offset_px=offset,
-        start=start,
-        threads=context.threads,
-        progress=progress,
-    )
+    history = empty_history() if state is None else state.history
     command = shlex.join(["boxwood", "class2d", *as_command(options)])
-    for result in results:
-        if result.iteration == (0 if start is None else first + 1):
+    named = False
+    for result in _iterations(state, data, source, settings, context):
+        if not named:
             _name_bad(result, source, data, context)
+            named = True
         history = add_iteration(history, result)
         files = IterationFiles(context.name + "run", result.iteration)
         saved = State(result, settings, data.root, data.ctf_rows, history)
         table = write_iteration(files, saved, data, dialect=context.dialect, command=command)
         context.log(_line(result, history))
-        if result.iteration in (*_PICTURED, parameters.iterations):
+        if result.iteration in (*_PICTURED, settings.parameters.iterations):
             _draw(result, history, context)
         context.check_abort()
     return _finish(files, result, table, history, context)
+
+
+def _iterations(
+    state: State | None,
+    data: ParticleData,
+    source: ParticleSource,
+    settings: Settings,
+    context: JobContext,
+) -> Iterator[IterationResult]:
+    """The iterations after `state`, or all from 0 on."""
+    from boxwood.class2d import classify2d
+    from boxwood.io.class2d_data import read_assignments
+    from boxwood.jobs.class2d.relion import from_relion_pose
+
+    if state is None:
+        first = 0
+        known = read_assignments(data.particles.table)
+        psi, offset = from_relion_pose(known.psi_deg, known.origin_angstrom, data.pixel_size_angstrom)
+    else:
+        first = state.result.iteration
+        psi, offset = state.result.assignments.psi_deg, state.result.assignments.offset_px
+    last = settings.parameters.iterations
+
+    def progress(iteration: int, done: int, total: int) -> None:
+        text = f"particles, iteration {iteration} of {last}"
+        context.progress((iteration - first - 1) * total + done, (last - first) * total, text)
+
+    return classify2d(
+        source,
+        data.ctf_rows,
+        pixel_size_angstrom=data.pixel_size_angstrom,
+        parameters=settings.parameters,
+        ctf_mode=data.ctf_mode,
+        noise_groups=data.noise_group,
+        micrographs=data.scale_group,
+        psi_deg=psi,
+        offset_px=offset,
+        start=None if state is None else state.result,
+        threads=context.threads,
+        progress=progress,
+    )
 
 
 def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, ParticleData, Settings]:
@@ -132,7 +142,7 @@ def _name_bad(
         context.bad(str(names.iloc[i]), "its pixels are constant, not finite or too large")
 
 
-def _line(result: IterationResult, history: np.ndarray) -> str:
+def _line(result: IterationResult, history: AnyArray) -> str:
     row = convergence_table(history).iloc[-1]
     if result.iteration == 0:
         return f"iteration 0: {len(result.model.shares)} averages of random particles"
@@ -144,25 +154,27 @@ def _line(result: IterationResult, history: np.ndarray) -> str:
     )
 
 
-def _draw(result: IterationResult, history: np.ndarray, context: JobContext) -> None:
+def _draw(result: IterationResult, history: AnyArray, context: JobContext) -> None:
     name = f"class_averages_it{result.iteration:03d}.png"
     with context.picture(name):
-        from boxwood.report.classification import draw_class_averages, draw_convergence
+        from boxwood.report import draw_class_averages, draw_convergence
 
-        title = f"class averages after iteration {result.iteration}"
-        path = context.output / name
+        share, resolution = result.model.shares, result.resolution_angstrom
         draw_class_averages(
-            path, result.class_averages, result.model.shares, result.resolution_angstrom, title
+            context.output / name,
+            result.class_averages,
+            share,
+            resolution,
+            f"class averages after iteration {result.iteration}",
         )
-        table = convergence_table(history)
-        draw_convergence(context.output / "convergence.png", table, len(result.model.shares))
+        draw_convergence(context.output / "convergence.png", convergence_table(history), len(share))
 
 
 def _finish(
     files: IterationFiles,
     result: IterationResult,
     table: pd.DataFrame,
-    history: np.ndarray,
+    history: AnyArray,
     context: JobContext,
 ) -> JobResult:
     kinds = {"data": "class2d_data", "model": "class2d_model", "optimiser": "class2d_optimiser"}
