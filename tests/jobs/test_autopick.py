@@ -146,6 +146,7 @@ def test_maps_are_kept_and_used_again(project, monkeypatch):
     first = {path.name: path.read_bytes() for path in job.glob("*.star")}
     with mrcfile.open(job / "m0_autopick_bestLoG.mrc") as file:
         assert file.voxel_size.x == pytest.approx(PIXEL * 300 / file.data.shape[0], rel=1e-6)
+    drawn = (job / "m0_autopick.png").read_bytes()
     monkeypatch.setattr("boxwood.picking.pick_log", None)  # nothing is filtered again
     again = autopick("AutoPick/job001", write_fom_maps=False, read_fom_maps=True)
     assert again.values == {"picks": 16, "micrographs": 4}
@@ -154,6 +155,7 @@ def test_maps_are_kept_and_used_again(project, monkeypatch):
     assert 4 <= fewer.values["picks"] < 16
     none = autopick("AutoPick/job001", read_fom_maps=True, write_fom_maps=False, threshold_offset=100)
     assert none.values["picks"] == 0
+    assert (job / "m0_autopick.png").read_bytes() != drawn
     with pytest.raises(JobError, match="were not made for diameters 70 to 100"):
         autopick("AutoPick/job001", read_fom_maps=True, write_fom_maps=False, min_diameter=70)
     with pytest.raises(JobError, match="finest detail asked for needs"):

@@ -140,10 +140,11 @@ class Picker:
         for path, values in zip(self._map_paths(name), (maps.best, maps.size), strict=True):
             write_stack(path, values, maps.pixel_size_angstrom / maps.scale)
 
-    def _read_maps(self, name: str) -> tuple[Picks, None]:
+    def _read_maps(self, name: str) -> tuple[Picks, tuple[FloatArray, int] | None]:
         from boxwood.io.mrc import read_image, read_stack
         from boxwood.picking import FomMaps, find_peaks
         from boxwood.picking.geometry import working_size
+        from boxwood.report.picks import preview
 
         options, pixel = self.options, self.pixel_size[name]
         paths = self._map_paths(name)
@@ -151,7 +152,8 @@ class Picker:
             if not path.exists():
                 raise InputError(f"{path} is not there; run this job with write_fom_maps first")
         best, size = (read_image(path).data for path in paths)
-        shape = read_stack(self.root / name).shape[1:]
+        micrograph = read_stack(self.root / name)  # its pixels are read only to be drawn
+        shape = micrograph.shape[1:]
         wanted = working_size(max(shape), pixel, options.max_resolution, options.shrink)
         if best.shape != (wanted, wanted) or size.shape != best.shape:
             raise InputError(
@@ -168,7 +170,7 @@ class Picker:
                 neighbour_percent=options.neighbour_percent,
                 skip_side=options.skip_side,
             ),
-            None,
+            preview(micrograph[0]) if name in self.drawn else None,
         )
 
 
