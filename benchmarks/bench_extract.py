@@ -3,7 +3,7 @@
 python benchmarks/bench_extract.py [--micrographs 3] [--shape 3838 3710] [--particles 170] [--box 256]
                                    [--rescale 64] [--background 200]
 
-Seconds are CPU time (user and system) of one thread. RELION's and the last line of ours include reading and writing files.
+Seconds are CPU time, user and system, of one thread. RELION's and the last line of ours include files.
 """
 
 import argparse

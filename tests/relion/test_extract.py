@@ -173,7 +173,7 @@ def test_premultiplied_by_the_ctf(project):
     relion("Extract/job007/", *flags, "--premultiply_extract_size", "160", "--ctf_intact_first_peak")
     ours("Extract/job999/", box_size=100, premultiply_ctf=True, ctf_intact_first_peak=True, ctf_box_size=160)
     same_tables("Extract/job007/", "Extract/job999/")
-    # our CTF is float32: at 1/2 pixel its phase, 75 half turns, is good to 1e-4 of the noise
+    # our CTF is float32: at Nyquist its phase is about 110 half turns, and ten roundings of that are 2e-4
     same_images("Extract/job007/", "Extract/job999/", tolerance=2e-4)
 
 
