@@ -6,8 +6,8 @@ namespace {
 
 void check_even(const char* name, int size, int largest) {
     if (size < 4 || size % 2 || size > largest)
-        throw py::value_error(std::string(name) + " is " + std::to_string(size) + ", expected an even number from 4 to " +
-                              std::to_string(largest));
+        throw py::value_error(std::string(name) + " is " + std::to_string(size) +
+                              ", expected an even number from 4 to " + std::to_string(largest));
 }
 
 template <class T>
@@ -29,9 +29,9 @@ void check_inside(const ExtractArgs& a) {
     }
 }
 
-py::tuple extract(Array<float> micrograph, Array<int> centres, py::object shifts, py::object filters, float fill,
-                  int box, int scaled, int window, float background_radius, bool ramp, float white_dust,
-                  float black_dust, bool invert, uint64_t seed, int threads) {
+py::tuple extract(Array<float> micrograph, Array<int> centres, py::object shifts, py::object filters,
+                  float fill, int box, int scaled, int window, float background_radius, bool ramp,
+                  float white_dust, float black_dust, bool invert, uint64_t seed, int threads) {
     const int largest = 1 << 14;
     check_shape("micrograph", micrograph, {-1, -1});
     check_shape("centres", centres, {-1, 2});
@@ -55,7 +55,8 @@ py::tuple extract(Array<float> micrograph, Array<int> centres, py::object shifts
         a.filter_count = (int)filter_array.shape(0);
         a.filter_box = (int)filter_array.shape(1);
         check_even("the filters' box", a.filter_box, largest);
-        check_shape("filters", filter_array, {a.filter_count == 1 ? 1 : a.n, a.filter_box, a.filter_box / 2 + 1});
+        const int count = a.filter_count == 1 ? 1 : a.n;
+        check_shape("filters", filter_array, {count, a.filter_box, a.filter_box / 2 + 1});
         if (a.filter_box < box) throw py::value_error("the filters' box is smaller than the particles' box");
         a.filters = filter_array.data();
     }
@@ -85,10 +86,10 @@ py::tuple extract(Array<float> micrograph, Array<int> centres, py::object shifts
 }  // namespace
 
 void bind_extract(py::module_& m) {
-    m.def("extract", &extract, py::arg("micrograph"), py::arg("centres"), py::arg("shifts"), py::arg("filters"),
-          py::arg("fill"), py::arg("box"), py::arg("scaled"), py::arg("window"), py::arg("background_radius"),
-          py::arg("ramp"), py::arg("white_dust"), py::arg("black_dust"), py::arg("invert"), py::arg("seed"),
-          py::arg("threads"));
+    m.def("extract", &extract, py::arg("micrograph"), py::arg("centres"), py::arg("shifts"),
+          py::arg("filters"), py::arg("fill"), py::arg("box"), py::arg("scaled"), py::arg("window"),
+          py::arg("background_radius"), py::arg("ramp"), py::arg("white_dust"), py::arg("black_dust"),
+          py::arg("invert"), py::arg("seed"), py::arg("threads"));
 }
 
 }  // namespace boxwood

@@ -66,7 +66,8 @@ vfloat vsqrt(vfloat v) {
 class Group {
 public:
     Group(const ExtractArgs& args, const Background& ground)
-        : a(args), background(ground), rescaled(a.shifts || a.scaled != a.box), source(a.box), target(a.scaled),
+        : a(args), background(ground), rescaled(a.shifts || a.scaled != a.box), source(a.box),
+          target(a.scaled),
           filtered(a.filters ? a.filter_box : 2), wide((size_t)(a.filters ? a.filter_box * a.filter_box : 0)),
           image((size_t)side() * side()), pixels((size_t)a.window * a.window),
           spectrum(spectrum_size()), cropped(rescaled ? target.spectrum_size() : 0) {}
@@ -162,10 +163,12 @@ private:
             factors[lane] = a.filters + (a.filter_count == 1 ? 0 : (size_t)particle(lane) * n * columns);
         for (int k = 0; k < columns; ++k)
             for (int y = 0; y < n; ++y) {
-                vfloat factor;
-                for (int lane = 0; lane < lanes; ++lane) factor[lane] = factors[lane][(size_t)y * columns + k];
-                spectrum[2 * ((size_t)k * filtered.stride + y)] *= factor * scale;
-                spectrum[2 * ((size_t)k * filtered.stride + y) + 1] *= factor * scale;
+                const size_t i = (size_t)y * columns + k;
+                vfloat factor = {};
+                for (int lane = 0; lane < lanes; ++lane) factor[lane] = factors[lane][i];
+                vfloat* coefficient = spectrum + 2 * ((size_t)k * filtered.stride + y);
+                coefficient[0] *= factor * scale;
+                coefficient[1] *= factor * scale;
             }
         filtered.inverse(spectrum, wide);
         for (int lane = 0; lane < lanes; ++lane) {
@@ -173,7 +176,8 @@ private:
             for (int y = 0; y < a.box; ++y)
                 for (int x = 0; x < a.box; ++x) {
                     const int inside_y = clamp(y0 + y, a.ny) - y0, inside_x = clamp(x0 + x, a.nx) - x0;
-                    image[(size_t)y * a.box + x][lane] = wide[(size_t)(edge + inside_y) * n + edge + inside_x][lane];
+                    const size_t from = (size_t)(edge + inside_y) * n + edge + inside_x;
+                    image[(size_t)y * a.box + x][lane] = wide[from][lane];
                 }
             level[lane] *= factors[lane][0];
         }
@@ -203,8 +207,9 @@ private:
                 const bool negative = i > less / 2;
                 const int ky = negative ? i - less : i;
                 if (pad && k * k + ky * ky > less * less / 4) continue;
-                const vfloat* in = spectrum + 2 * ((size_t)k * source.stride + i + (negative ? a.box - less : 0));
-                vfloat* out = cropped + 2 * ((size_t)k * target.stride + i + (negative ? a.scaled - less : 0));
+                const int from = i + (negative ? a.box - less : 0), to = i + (negative ? a.scaled - less : 0);
+                const vfloat* in = spectrum + 2 * ((size_t)k * source.stride + from);
+                vfloat* out = cropped + 2 * ((size_t)k * target.stride + to);
                 const vfloat yr = along_y[2 * i], yi = along_y[2 * i + 1];
                 const vfloat cr = xr * yr - xi * yi, ci = xr * yi + xi * yr;
                 out[0] = in[0] * cr - in[1] * ci;
@@ -289,9 +294,10 @@ private:
             const float* row = background.inverse[i];
             plane[i] = row[0] * xz + row[1] * yz + row[2] * z;
         }
-        for (int y = 0; y < n; ++y)
-            for (int x = 0; x < n; ++x)
-                pixels[y * n + x] -= plane[0] * (float)(x - origin) + plane[1] * (float)(y - origin) + plane[2];
+        for (int y = 0; y < n; ++y) {
+            const vfloat middle = plane[1] * (float)(y - origin) + plane[2];
+            for (int x = 0; x < n; ++x) pixels[y * n + x] -= plane[0] * (float)(x - origin) + middle;
+        }
     }
 
     void write(vfloat fault) const {

@@ -129,7 +129,7 @@ struct ExtractArgs {
     const float* micrograph;  // [ny, nx]
     const int* centres;       // [n, 2] x, y: the pixel that becomes the origin of the box
     const float* shifts;      // [n, 2] x, y in micrograph pixels: content moves by this; or null
-    const float* filters;     // [filter_count, filter_box, filter_box / 2 + 1], factors of the spectrum; or null
+    const float* filters;     // [filter_count, filter_box, filter_box / 2 + 1] of the spectrum; or null
     int filter_count;         // 1 or n
     int filter_box;           // at least box
     float fill;               // grey value outside the micrograph while filtering
