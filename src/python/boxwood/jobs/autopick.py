@@ -170,7 +170,7 @@ class Picker:
                 neighbour_percent=options.neighbour_percent,
                 skip_side=options.skip_side,
             ),
-            preview(micrograph[0]) if name in self.drawn else None,
+            preview(micrograph[0], pixel) if name in self.drawn else None,
         )
 
 
