@@ -251,6 +251,7 @@ def test_going_on_from_relion5_keeps_its_poses(shared_data, tmp_path):
         ({"particles": None}, "please give particles"),
         ({"mask_diameter": None}, "please give mask_diameter"),
         ({"classes": 91}, "90 usable particles are too few for 91 classes"),
+        ({"ctf_phase_flipped": True, "ctf": False}, "ctf_phase_flipped means nothing without"),
         ({"fast_subsets": True}, "fast_subsets needs at least 20 iterations"),
         ({"grad": True}, "by expectation-maximisation, not by gradients"),
         ({"helix": True}, "helical segments"),
@@ -270,6 +271,9 @@ def test_refusals_of_what_is_continued(finished, tmp_path):
         run_job(JOB, {}, project=folder, output=tmp_path, continue_from=last)
     with pytest.raises(InputError, match="has 3 classes and cannot go on with 5"):
         run_job(JOB, {"classes": 5}, project=folder, output=tmp_path, continue_from=last)
+    with pytest.raises(InputError, match="was begun with noise_groups optics"):
+        values = {"iterations": 4, "noise_groups": "micrograph"}
+        run_job(JOB, values, project=folder, output=tmp_path, continue_from=last)
     with pytest.raises(InputError, match="is no file of an iteration"):
         run_job(JOB, {}, project=folder, output=tmp_path, continue_from="particles.star")
     with pytest.raises(FileFormatError, match=r"run_it009_optimiser\.star is missing"):
@@ -286,6 +290,39 @@ def test_optics_groups_must_fit_together(finished, tmp_path):
     values = {**SETTINGS, "particles": tmp_path / "mixed.star"}
     with pytest.raises(InputError, match="optics groups of different pixel sizes"):
         run_job(JOB, values, project=folder, output=tmp_path / "out")
+
+
+def test_every_option_reaches_the_algorithm():
+    given = {
+        "classes": 7,
+        "iterations": 30,
+        "regularisation": 4.0,
+        "mask_diameter": 123.0,
+        "psi_step": 5.0,
+        "offset_range": 4.0,
+        "offset_step": 2.0,
+        "zero_mask": False,
+        "limit_resolution": 12.0,
+        "align": False,
+        "fast_subsets": True,
+        "recipe": "relion",
+        "offset_prior": "relion",
+        "norm_correction": False,
+        "scale_correction": False,
+        "center_classes": False,
+        "seed": 9,
+        "memory_gib": 0.5,
+    }
+    parameters = JOB.options(**given).parameters()
+    defaults = JOB.options(mask_diameter=200.0).parameters()
+    assert defaults.limit_resolution_angstrom is None
+    # Every setting but the cut of the posterior has an option.
+    for name, value in vars(parameters).items():
+        assert name == "cut" or value != getattr(defaults, name), name
+    assert JOB.options(mask_diameter=200.0, limit_resolution=-1).parameters() == defaults
+    earlier = replace(parameters, iterations=12)
+    assert JOB.options(iterations=25).changes(earlier, {"iterations"}) == replace(parameters, iterations=25)
+    assert JOB.options(psi_step=3).changes(earlier, {"psi_step"}) == replace(earlier, psi_step_deg=3.0)
 
 
 @pytest.mark.parametrize("dialect", ["3.1", "5"])
@@ -309,7 +346,7 @@ def test_noise_goes_through_both_dialects(finished, tmp_path, noise_groups, dial
     result = replace(state.result, model=model)
     saved = saved_model(result, data, 2.0, dialect)
     assert len(saved.noise) == (3 if dialect == "3.1" else 1)
-    assigned = saved_assignments(result.assignments, model.norm, PIXEL)
+    assigned = saved_assignments(result.assignments, model.norm, BOX, PIXEL)
     again = model_of(saved, assigned, data)
     if noise_groups == "micrograph" and dialect == "5":
         sigma2 = np.tile(np.average(sigma2, axis=0, weights=data.counts), (3, 1))

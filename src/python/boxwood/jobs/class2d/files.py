@@ -79,7 +79,9 @@ def write_iteration(
         iteration=result.iteration,
         dialect=dialect,
     )
-    assigned = saved_assignments(result.assignments, result.model.norm, pixel)
+    assigned = saved_assignments(
+        result.assignments, result.model.norm, result.model.references.shape[1], pixel
+    )
     table = assigned_table(data.particles.table, data.scale_group, assigned, result.iteration)
     replace(data.particles, table=table).write(files.path("data.star"), dialect=dialect)
     if result.iteration:

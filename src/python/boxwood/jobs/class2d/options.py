@@ -200,6 +200,9 @@ class Class2DOptions(Options):
         ------
         InputError
         """
+        for name in ("ctf_phase_flipped", "ctf_intact_first_peak"):
+            if getattr(self, name) and not self.ctf:
+                raise InputError(f"{name} means nothing without CTF correction; leave it out, or use --ctf")
         if self.fast_subsets and self.iterations < 20:
             raise InputError(
                 f"fast_subsets needs at least 20 iterations, since the first 15 use part of the particles; "

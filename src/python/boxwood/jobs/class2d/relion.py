@@ -26,6 +26,15 @@ def spectrum_unit(box: int) -> float:
     return 1.0 / (2.0 * box**4)
 
 
+def log_density_unit(box: int) -> float:
+    """RELION's log-likelihood of a particle minus ours.
+
+    The transform divided by box^2 has box^4 times the probability density, for each of the pi r independent
+    coefficients of every ring.
+    """
+    return float(np.pi * np.arange(1, box // 2).sum() * np.log(float(box) ** 4))
+
+
 def to_shells(rings: AnyArray, box: int, *, beyond: bool) -> AnyArray:
     """(n, rings) values on rings 1, 2, ... to (n, box//2 + 1) shells 0, 1, ...
 
@@ -59,16 +68,17 @@ def from_relion_pose(
 
 
 def saved_assignments(
-    assignments: Assignments, norm: AnyArray, pixel_size_angstrom: float
+    assignments: Assignments, norm: AnyArray, box: int, pixel_size_angstrom: float
 ) -> SavedAssignments:
     """What data.star says of the particles; those without weight have class 0."""
+    used = assignments.class_index >= 0
     psi, origin = to_relion_pose(assignments.psi_deg, assignments.offset_px, pixel_size_angstrom)
     return SavedAssignments(
         class_number=assignments.class_index.astype(np.int64) + 1,
         psi_deg=psi,
         origin_angstrom=origin,
         norm=norm,
-        log_likelihood=assignments.log_likelihood,
+        log_likelihood=np.where(used, assignments.log_likelihood + log_density_unit(box), 0.0),
         largest_probability=assignments.largest,
         significant=np.rint(assignments.significant).astype(np.int64),
     )
@@ -88,7 +98,7 @@ def saved_model(
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = np.where(ssnr > 0, regularisation * tau2 / ssnr, 0.0)
     noise = regroup_noise(model.sigma2, data.noise_group, data.saved_noise_group(dialect))
-    used = result.assignments.class_index >= 0
+    likelihood = result.assignments.log_likelihood[result.assignments.class_index >= 0]
     return SavedModel(
         averages=model.references,
         shares=model.shares,
@@ -103,7 +113,7 @@ def saved_model(
         regularisation=regularisation,
         norm_average=model.mean_norm,
         sigma_offset_angstrom=model.sigma_offset_px * result.pixel_size_angstrom,
-        log_likelihood=float(result.assignments.log_likelihood[used].sum()),
+        log_likelihood=float((likelihood + log_density_unit(box)).sum()),
         largest_probability=result.largest_probability,
         image_size=min(2 * model.limit, box),
     )
@@ -159,19 +169,20 @@ def result_of(
     largest = model.sigma2.shape[1] - 1
     model = replace(model, limit=min(max(model.limit, next_limit(model, largest)), largest))
     psi, offset = from_relion_pose(given.psi_deg, given.origin_angstrom, data.pixel_size_angstrom)
+    unit = log_density_unit(saved.averages.shape[1])
     assignments = Assignments(
         class_index=given.class_number.astype(np.int32) - 1,
         psi_deg=psi,
         offset_px=offset,
         largest=given.largest_probability,
-        log_likelihood=given.log_likelihood,
+        log_likelihood=np.where(given.class_number > 0, given.log_likelihood - unit, 0.0),
         significant=given.significant.astype(np.float64),
     )
     return IterationResult(
         iteration=iteration,
         model=model,
         assignments=assignments,
-        log_likelihood=saved.log_likelihood / len(psi),
+        log_likelihood=saved.log_likelihood / max(int((given.class_number > 0).sum()), 1) - unit,
         largest_probability=saved.largest_probability,
         entropy=float(np.log(np.maximum(given.significant, 1.0)).mean()),
         changed_classes=1.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -109,6 +109,7 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
     if earlier is not None:
         state, data = read_iteration(earlier)
         parameters = options.changes(state.settings.parameters, context.given)
+        _refuse_changes(options, state.settings, context.given)
         if state.result.iteration >= parameters.iterations:
             raise InputError(
                 f"{earlier.path('optimiser.star')} is the last of {parameters.iterations} iterations; to go "
@@ -128,6 +129,16 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
         noise_groups=options.noise_groups,
     )
     return None, start_particles(ParticleSet.read(options.particles), settings), settings
+
+
+def _refuse_changes(options: Class2DOptions, earlier: Settings, given: Collection[str]) -> None:
+    """Refuse to go on with what would make the earlier iterations meaningless."""
+    for name in ("ctf", "ctf_phase_flipped", "ctf_intact_first_peak", "noise_groups"):
+        before, now = getattr(earlier, name), getattr(options, name)
+        if name in given and now != before:
+            raise InputError(
+                f"the run to continue was begun with {name} {before}, not {now}; start a new one"
+            )
 
 
 def _name_bad(
