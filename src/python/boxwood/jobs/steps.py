@@ -88,10 +88,19 @@ def write_overview(
 def _section(step: Step) -> Section:
     from boxwood.report import Picture, Section
 
-    found = sorted(step.result.output.rglob("*.png"))
-    pictures = [Picture(path, path.relative_to(step.result.output).as_posix()) for path in found]
-    title = TITLES.get(step.name, step.name)
-    return Section(title=title, text=step.result.summary, pictures=pictures)
+    folder = step.result.output
+    found = sorted(folder.rglob("*.png"))
+    return Section(
+        title=TITLES.get(step.name, step.name),
+        text=step.result.summary,
+        pictures=[Picture(path, _caption(path.relative_to(folder))) for path in found],
+        columns=2 if step.name == "autopick" else 1,
+    )
+
+
+def _caption(path: Path) -> str:
+    """Pictures of micrographs are below the job's folder and named like them; others say what they are."""
+    return path.stem.replace("_", " ") if path.parent == Path() else path.as_posix()
 
 
 def _entry(step: Step) -> JobEntry:

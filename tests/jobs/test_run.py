@@ -1,0 +1,117 @@
+"""The main job and the demonstration, small but whole."""
+
+import numpy as np
+import pytest
+
+from boxwood.errors import InputError
+from boxwood.io.mrc import read_stack
+from boxwood.io.star import read_star
+from boxwood.jobs.api import Project
+from boxwood.jobs.simulate import simulate_project
+
+DIAMETERS = {"min_diameter": 150, "max_diameter": 180}
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Two small, clear micrographs of 3.54 A/px."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate_project(
+        folder, micrographs=2, width=700, height=640, pixel_size=3.54, particles=50, snr=0.5, seed=3
+    )
+    return folder
+
+
+@pytest.fixture
+def project(simulated, tmp_path, monkeypatch):
+    (tmp_path / "Micrographs").symlink_to(simulated / "Micrographs")
+    (tmp_path / "micrographs_ctf.star").write_bytes((simulated / "micrographs_ctf.star").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return Project()
+
+
+class Heard:
+    def __init__(self):
+        self.events = []
+
+    def event(self, kind, **data):
+        self.events.append((kind, data))
+
+    def text(self, kind):
+        return " ".join(str(data.get("text")) for heard, data in self.events if heard == kind)
+
+
+def test_everything_derived_from_the_diameter(project):
+    result = project.run(micrographs="micrographs_ctf.star", iterations=4, min_score=0.2, **DIAMETERS)
+    names = [row.rlnPipeLineProcessName for row in processes()]
+    assert names == ["AutoPick/job001/", "Extract/job002/", "Class2D/job003/", "Select/job004/"]
+    assert {row.rlnPipeLineProcessStatus for row in processes()} == {2}
+    picks, particles = result.values["autopick picks"], result.tables["extract particles"]
+    assert 80 <= len(particles) <= picks
+    optics = read_star("Extract/job002/particles.star")["optics"]
+    assert optics["rlnImageSize"][0] == 64  # 1.25 diameters of 3.54 A pixels, which are coarse enough
+    model = read_star(result.files["class2d model"])
+    assert len(model["model_classes"]) == len(particles) // 40
+    optimiser = read_star("Class2D/job003/run_it004_optimiser.star")["optimiser_general"]
+    assert optimiser["rlnParticleDiameter"] == 200
+    templates = read_stack("Select/job004/class_averages.mrcs")
+    assert templates.shape == (result.values["select-classes classes"], 64, 64)
+    assert np.isfinite(templates[:]).all()
+    page = result.files["report"].read_text()
+    assert "boxwood autopick --micrographs micrographs_ctf.star" in page
+    pictures = {path.name for path in result.files["report"].parent.glob("*.png")}
+    assert any(name.endswith("class_selection.png") for name in pictures)
+    assert all(name in page for name in pictures)
+
+
+def processes():
+    return list(read_star("default_pipeline.star")["pipeline_processes"].itertuples())
+
+
+def test_given_sizes_and_a_folder_without_books(project, tmp_path):
+    result = project.run(
+        micrographs="micrographs_ctf.star",
+        output="out",
+        box_size=72,
+        rescale=48,
+        classes=2,
+        mask_diameter=190,
+        iterations=2,
+        min_score=1.0,
+        **DIAMETERS,
+    )
+    folders = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
+    assert {"autopick", "extract", "class2d", "report"} <= folders
+    assert not (tmp_path / "default_pipeline.star").exists()
+    assert read_star(result.files["extract particles"])["optics"]["rlnImageSize"][0] == 48
+    assert len(read_star(result.files["class2d model"])["model_classes"]) == 2
+    assert result.files["report"].is_file()
+
+
+def test_no_class_is_good_enough(project):
+    heard = Heard()
+    project.reporter = heard
+    project.run(
+        micrographs="micrographs_ctf.star", output="out", classes=2, iterations=1, min_score=1.0, **DIAMETERS
+    )
+    assert "No class has a score of 1" in heard.text("warning")
+    assert "boxwood select-classes --model out/class2d/run_it001_model.star --classes" in heard.text(
+        "warning"
+    )
+
+
+def test_refusals(project):
+    with pytest.raises(InputError, match="exchange them"):
+        project.run(micrographs="micrographs_ctf.star", min_diameter=200, max_diameter=100)
+    with pytest.raises(InputError, match="no file nothing"):
+        project.run(micrographs="nothing.star", **DIAMETERS)
+
+
+def test_demo(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = Project().demo(micrographs=2, particles=24, width=2048, height=2048, iterations=2)
+    assert (tmp_path / "boxwood-demo" / "report" / "index.html").is_file()
+    assert result.values["recall picked"] > 0.5
+    assert len(result.tables["truth"]) == 48
+    with pytest.raises(InputError, match="is there already"):
+        Project().demo()
