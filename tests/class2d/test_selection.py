@@ -54,6 +54,12 @@ def test_grey_values_do_not_matter(scale, offset, seed):
     np.testing.assert_allclose(scores([image]).score, scores([image * scale + offset]).score, rtol=1e-6)
 
 
+def test_an_object_around_everything_stands_out_from_nothing():
+    rows, columns = np.mgrid[:BOX, :BOX] - BOX // 2
+    found = scores([(np.hypot(rows, columns) > 10).astype(float)])
+    assert found.contrast[0] == found.score[0] == 0
+
+
 def test_otsu_divides_two_clouds():
     rng = np.random.default_rng(3)
     low, high = rng.normal(0, 0.1, 300), rng.normal(1, 0.1, 100)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from boxwood.class2d.selection import ClassScores
 from boxwood.errors import InputError
 from boxwood.io.mrc import read_stack
-from boxwood.io.star import read_star
+from boxwood.io.star import read_star, write_star
 from boxwood.jobs.api import Project
 from boxwood.jobs.simulate import simulate_project
 
@@ -88,16 +89,31 @@ def test_given_sizes_and_a_folder_without_books(project, tmp_path):
     assert result.files["report"].is_file()
 
 
-def test_no_class_is_good_enough(project):
+def test_scores_that_say_nothing(project, monkeypatch):
     heard = Heard()
     project.reporter = heard
-    project.run(
-        micrographs="micrographs_ctf.star", output="out", classes=2, iterations=1, min_score=1.0, **DIAMETERS
+    nothing = ClassScores(*np.zeros((6, 2)))
+    monkeypatch.setattr("boxwood.class2d.selection.score_classes", lambda *images, **settings: nothing)
+    result = project.run(
+        micrographs="micrographs_ctf.star", output="out", classes=2, iterations=1, **DIAMETERS
     )
-    assert "No class has a score of 1" in heard.text("warning")
+    assert "Every class has a score of 0" in heard.text("warning")
     assert "boxwood select-classes --model out/class2d/run_it001_model.star --classes" in heard.text(
         "warning"
     )
+    assert result.files["report"].is_file() and "select-classes particles" not in result.files
+
+
+def test_without_ctf(project):
+    heard = Heard()
+    project.reporter = heard
+    tables = read_star("micrographs_ctf.star")
+    bare = tables["micrographs"][["rlnMicrographName", "rlnOpticsGroup"]]
+    optics = tables["optics"][["rlnOpticsGroup", "rlnOpticsGroupName", "rlnMicrographPixelSize"]]
+    write_star("bare.star", {"optics": optics, "micrographs": bare})
+    result = project.run(micrographs="bare.star", output="out", classes=2, iterations=1, **DIAMETERS)
+    assert "has no CTF parameters" in heard.text("warning")
+    assert result.values["select-classes classes"] >= 1
 
 
 def test_refusals(project):

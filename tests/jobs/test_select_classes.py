@@ -71,10 +71,17 @@ def test_recentred_templates(tmp_path):
 
 def test_auto_prefers_views_to_junk(tmp_path):
     scores = select(tmp_path, auto=True, min_score=0.7).tables["scores"]["score"]
-    assert scores[list(GOOD)].min() >= 0.7 > scores[list(JUNK)].max()
+    limit = 0.7 * scores.max()
+    assert scores[list(GOOD)].min() >= limit > scores[list(JUNK)].max()
     table = read_star(tmp_path / "class_averages.star")[""]
     assert set(GOOD) <= set(table["rlnClassNumber"]) and not set(JUNK) & set(table["rlnClassNumber"])
-    assert (table["rlnClassScore"] >= 0.7).all()
+    assert (table["rlnClassScore"] >= limit - 1e-6).all()
+
+
+def test_only_the_best(tmp_path):
+    result = select(tmp_path, auto=True, min_score=1)
+    best = result.tables["scores"]["score"].idxmax()
+    assert list(result.tables["class_averages"]["rlnClassNumber"]) == [best]
 
 
 def test_regroup(tmp_path):
@@ -93,7 +100,7 @@ def test_regroup(tmp_path):
         ({"classes": (1, 2), "auto": True}, "were given"),
         ({"classes": (51,)}, "no class 51; the classes are numbered 1 to 50"),
         ({"classes": (11,)}, "have no particles"),
-        ({"auto": True, "min_score": 1.0}, "the best has 0.9"),
+        ({"auto": True, "min_score": 1.1}, "min_score is 1.1"),
         ({"classes": (24,), "regroup": 100}, "fewer than 10 per group"),
         ({"model": CLASS2D / "run_it003_model.star", "classes": (1,)}, "run_it003_data.star is missing"),
         ({"model": CLASS2D / "run_it025_data.star", "classes": (1,)}, "is not named like"),

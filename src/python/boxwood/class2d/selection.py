@@ -12,7 +12,9 @@ border     1 - (standard deviation in the outer 15 % of the mask's radius) / (th
 whole      part of the object's brightness that its largest connected piece holds
 ========== =============================================================================================
 
-The object is what lies above Otsu's threshold inside the mask, the surroundings are the rest of the mask.
+The object is what lies above Otsu's threshold inside the mask, the surroundings are the rest of the mask
+without holes in the object. Scores of one classification compare; a crowded or uncorrected data set has lower
+ones throughout, so a limit is best set as a part of the best class's score.
 A term of 0, as of an empty class, makes the score 0. All terms but `size` and `resolution` are unchanged by
 a positive scale and an offset of the grey values.
 """
@@ -114,10 +116,12 @@ def _appearance(image: DoubleArray, mask: BoolArray, border: BoolArray) -> list[
     pieces, count = ndimage.label(above)
     brightness = ndimage.sum(image - threshold, pieces, np.arange(1, count + 1))
     largest = pieces == 1 + int(np.argmax(brightness))
-    surroundings = image[mask & ~above]
-    spread = max(float(surroundings.std()), np.finfo(np.float32).eps * float(np.ptp(inside)))
-    contrast = (image[largest].mean() - surroundings.mean()) / spread
-    ramp = (contrast - CONTRAST_NONE) / (CONTRAST_FULL - CONTRAST_NONE)
+    surroundings = image[mask & ~ndimage.binary_fill_holes(above)]
+    ramp = 0.0  # an object that encloses the whole mask stands out from nothing
+    if surroundings.size:
+        spread = max(float(surroundings.std()), np.finfo(np.float32).eps * float(np.ptp(inside)))
+        contrast = (image[largest].mean() - surroundings.mean()) / spread
+        ramp = (contrast - CONTRAST_NONE) / (CONTRAST_FULL - CONTRAST_NONE)
     return [
         float(np.clip(ramp, 0, 1)),
         float(np.clip(1 - image[border].std() / inside.std(), 0, 1)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
@@ -12,10 +13,13 @@ from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.steps import Steps, write_overview
 from boxwood.options import Options, option
 
+if TYPE_CHECKING:
+    from boxwood.io.particles import MicrographSet
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Options):
-    micrographs: Path = option("micrographs STAR file, with CTF", group="I/O", input="micrographs")
+    micrographs: Path = option("micrographs STAR file", group="I/O", input="micrographs")
     min_diameter: float = option("smallest diameter of the particle", group="Particle", unit="Å", above=0)
     max_diameter: float = option("largest diameter of the particle", group="Particle", unit="Å", above=0)
     white_particles: bool = option("the particles are white in the micrographs", False, group="Particle")
@@ -62,7 +66,11 @@ class RunOptions(Options):
     )
     seed: int = option("seed of the random numbers", 1, at_least=0, group="Classification")
     min_score: float = option(
-        "smallest score of a class that is selected", 0.75, at_least=0, at_most=1, group="Selection"
+        "smallest score of a class that is selected, as a part of the best class's score",
+        0.8,
+        at_least=0,
+        at_most=1,
+        group="Selection",
     )
 
     def validate(self) -> None:
@@ -75,7 +83,13 @@ class RunOptions(Options):
 
 def run(options: RunOptions, context: JobContext) -> JobResult:
     """Run the four jobs one after the other, and write a report of all of them."""
-    sizes = _sizes(options)
+    from boxwood.io.particles import MicrographSet
+
+    micrographs = MicrographSet.read(options.micrographs)
+    sizes = _sizes(options, micrographs)
+    ctf = micrographs.has_ctf()
+    if not ctf:
+        context.warn(f"{options.micrographs} has no CTF parameters; particles are classified without")
     steps = Steps(context)
     same = ("micrographs", "min_diameter", "max_diameter", "max_resolution", "threshold_offset")
     picked = steps.run(
@@ -99,6 +113,7 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
         iterations=options.iterations,
         mask_diameter=sizes.mask_angstrom,
         seed=options.seed,
+        ctf=ctf,
     )
     _select(classified.files["model"], options, steps)
     files = steps.files()
@@ -108,12 +123,10 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
     return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())
 
 
-def _sizes(options: RunOptions) -> Sizes:
+def _sizes(options: RunOptions, micrographs: MicrographSet) -> Sizes:
     """What the user gave, and for the rest what follows from the diameter."""
-    from boxwood.io.particles import MicrographSet
-
     # Where micrographs differ, the finest pixels decide: the box in pixels is the same for all.
-    pixel_size = float(min(MicrographSet.read(options.micrographs).pixel_size_of_groups().values()))
+    pixel_size = float(min(micrographs.pixel_size_of_groups().values()))
     sizes = sizes_for(options.max_diameter, pixel_size, options.box_size)
     return Sizes(
         box_px=sizes.box_px,
@@ -124,7 +137,7 @@ def _sizes(options: RunOptions) -> Sizes:
 
 
 def _select(model: Path, options: RunOptions, steps: Steps) -> None:
-    """Select by score; when no class is good enough say how to choose by eye, and go on to the report."""
+    """Select by score; when the scores say nothing tell how to choose by eye, and go on to the report."""
     try:
         steps.run("select-classes", model=model, auto=True, min_score=options.min_score, recenter=True)
     except InputError as refusal:

@@ -46,8 +46,8 @@ class SelectClassesOptions(Options):
         joboption="do_class_ranker",
     )
     min_score: float = option(
-        "smallest score that --auto keeps",
-        0.75,
+        "smallest score that --auto keeps, as a part of the best class's score",
+        0.8,
         group="Class options",
         at_least=0,
         at_most=1,
@@ -87,7 +87,7 @@ def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
     chosen = _chosen(options, scores, len(saved.classes))
     rows = np.flatnonzero(saved.particles.table["rlnClassNumber"].isin(chosen + 1))
     if not len(rows):
-        raise InputError("The selected classes have no particles; select others, or lower --min-score.")
+        raise InputError("The selected classes have no particles; select others.")
     particles = saved.particles.select(rows)
     if options.regroup:
         particles = _regroup(particles, saved.groups, options.regroup)
@@ -110,13 +110,10 @@ def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
 def _chosen(options: SelectClassesOptions, scores: ClassScores, count: int) -> IntArray:
     """Indices of the classes to keep, from 0."""
     if options.classes is None:
-        chosen = np.flatnonzero(scores.score >= options.min_score)
-        if not len(chosen):
-            raise InputError(
-                f"No class has a score of {options.min_score:g}; the best has {scores.score.max():.2f}. "
-                "Lower --min-score, or name classes with --classes."
-            )
-        return chosen
+        best = float(scores.score.max())
+        if best == 0:
+            raise InputError("Every class has a score of 0; look at them and name some with --classes.")
+        return np.flatnonzero(scores.score >= options.min_score * best)
     outside = [number for number in options.classes if not 1 <= number <= count]
     if outside:
         raise InputError(f"There is no class {outside[0]}; the classes are numbered 1 to {count}.")
