@@ -7,8 +7,10 @@ import pytest
 
 from boxwood.errors import InputError
 from boxwood.io.star import read_star, write_star
+from boxwood.jobs.api import Project
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
+from boxwood.jobs.subsets import SELECT_FIELDS
 
 OPTICS = pd.DataFrame(
     {
@@ -185,3 +187,18 @@ def test_particles_duplicates_are_removed(tmp_path, particles):
 def test_particles_refused(tmp_path, particles, options, words):
     with pytest.raises(InputError, match=words):
         select("particles", tmp_path / "out", particles=particles, **options)
+
+
+def test_job_files_have_every_field_of_relions_form(micrographs, tmp_path):
+    project = Project(tmp_path)
+    project.select_micrographs(micrographs="micrographs_ctf.star", split=3)
+    table = read_star(tmp_path / "Select" / "job001" / "job.star")["joboptions_values"]
+    fields = dict(zip(table["rlnJobOptionVariable"], table["rlnJobOptionValue"], strict=True))
+    assert set(SELECT_FIELDS) <= set(fields)
+    changed = {name: value for name, value in fields.items() if SELECT_FIELDS.get(name, value) != value}
+    assert changed == {
+        "fn_mic": "micrographs_ctf.star",
+        "do_split": "Yes",
+        "nr_split": "3",
+        "split_size": "-1",
+    }

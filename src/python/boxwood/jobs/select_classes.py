@@ -12,7 +12,7 @@ from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.saved_iteration import SavedIteration, read_iteration
-from boxwood.jobs.subsets import exactly_one
+from boxwood.jobs.subsets import SELECT_FIELDS, exactly_one
 from boxwood.options import Options, option
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _regroup_joboptions(groups: int | None) -> dict[str, str]:
-    return {"do_regroup": "Yes" if groups else "No", "nr_groups": str(groups or 1)}
+    return {"do_regroup": "Yes", "nr_groups": str(groups)} if groups else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,4 +210,5 @@ JOB = Job(
     run=run,
     process=7,
     label=_label,
+    joboptions=SELECT_FIELDS,
 )

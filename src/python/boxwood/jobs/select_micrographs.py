@@ -12,6 +12,7 @@ from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.subsets import (
+    SELECT_FIELDS,
     exactly_one,
     random_rows,
     split_joboptions,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def _input_joboptions(path: Path) -> dict[str, str]:
     """RELION's form has one field for micrographs and another for coordinates."""
     field = "fn_coords" if path.name.startswith("coords_suffix_") else "fn_mic"
-    return {"fn_mic": "", "fn_coords": "", field: str(path)}
+    return {field: str(path)}
 
 
 WAYS = ("first", "names", "where", "random", "split")
@@ -142,4 +143,5 @@ JOB = Job(
     run=run,
     process=7,
     label=_label,
+    joboptions=SELECT_FIELDS,
 )

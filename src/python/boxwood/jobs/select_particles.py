@@ -12,7 +12,14 @@ import numpy.typing as npt
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
-from boxwood.jobs.subsets import exactly_one, split_joboptions, split_rows, write_parts, write_rows
+from boxwood.jobs.subsets import (
+    SELECT_FIELDS,
+    exactly_one,
+    split_joboptions,
+    split_rows,
+    write_parts,
+    write_rows,
+)
 from boxwood.options import Options, option
 
 if TYPE_CHECKING:
@@ -26,12 +33,12 @@ WAYS = ("where", "discard_sigma", "split", "remove_duplicates")
 
 
 def _discard_joboptions(sigma: float | None) -> dict[str, str]:
-    return {"do_discard": "No"} if sigma is None else {"do_discard": "Yes", "discard_sigma": f"{sigma:g}"}
+    return {} if sigma is None else {"do_discard": "Yes", "discard_sigma": f"{sigma:g}"}
 
 
 def _duplicate_joboptions(distance: float | None) -> dict[str, str]:
     if distance is None:
-        return {"do_remove_duplicates": "No"}
+        return {}
     return {"do_remove_duplicates": "Yes", "duplicate_threshold": f"{distance:g}"}
 
 
@@ -203,4 +210,5 @@ JOB = Job(
     run=run,
     process=7,
     label=_label,
+    joboptions=SELECT_FIELDS,
 )

@@ -18,6 +18,31 @@ if TYPE_CHECKING:
 
     Items = TypeVar("Items", MicrographSet, ParticleSet)
 
+# RELION's form of Select as it is when nothing is chosen; the options of a job replace what they answer to.
+SELECT_FIELDS = {
+    "fn_model": "",
+    "fn_mic": "",
+    "fn_data": "",
+    "fn_coords": "",
+    "do_recenter": "No",
+    "do_regroup": "No",
+    "nr_groups": "1",
+    "do_select_values": "No",
+    "select_label": "rlnCtfMaxResolution",
+    "select_minval": "-9999.",
+    "select_maxval": "9999.",
+    "do_discard": "No",
+    "discard_label": "rlnImageName",
+    "discard_sigma": "4",
+    "do_split": "No",
+    "do_random": "No",
+    "split_size": "100",
+    "nr_split": "-1",
+    "do_remove_duplicates": "No",
+    "duplicate_threshold": "30",
+    "image_angpix": "-1",
+}
+
 
 def exactly_one(what: str, **ways: Any) -> str:
     """The name of the only way that was given.
@@ -38,7 +63,7 @@ def exactly_one(what: str, **ways: Any) -> str:
 
 def split_joboptions(parts: int | None) -> dict[str, str]:
     """RELION's form for splitting into so many parts."""
-    return {"do_split": "Yes" if parts else "No", "nr_split": str(parts or -1), "split_size": "-1"}
+    return {"do_split": "Yes", "nr_split": str(parts), "split_size": "-1"} if parts else {}
 
 
 def split_rows(rows: int, parts: int, seed: int | None = None) -> list[IntArray]:
