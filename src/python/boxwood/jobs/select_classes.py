@@ -47,7 +47,7 @@ class SelectClassesOptions(Options):
     )
     min_score: float = option(
         "smallest score that --auto keeps, as a part of the best class's score",
-        0.8,
+        0.85,
         group="Class options",
         at_least=0,
         at_most=1,
