@@ -14,6 +14,7 @@ constexpr int rows_at_once = 2 * lanes;
 
 static inline int groups_of(int size, int n) { return (n + size - 1) / size; }
 static inline int min_int(int a, int b) { return a < b ? a : b; }
+static inline int max_int(int a, int b) { return a > b ? a : b; }
 
 // Mean and population standard deviation, in double about the first pixel. The tiles are rows, so the
 // order of the sums is fixed.
@@ -179,9 +180,15 @@ struct FilterBank {
           fft(size),
           gauss(size),
           columns(2 * (size_t)groups_of(lanes, half + 1) * size),
-          memory(4 * (size_t)size * (thread_count > 1 ? thread_count : 1)),
+          memory(4 * (size_t)size * workers(thread_count, size)),
           best(2 * (size_t)row_groups * size),
           index(2 * (size_t)row_groups * size) {}
+
+    // Workers that run at most, see run_tasks.
+    static int workers(int threads, int size) {
+        const int tasks = max_int(groups_of(lanes, size / 2 + 1), groups_of(rows_at_once, size));
+        return max_int(1, min_int(threads, tasks));
+    }
 
     void apply(int filter, double variance) {
         const int reach = min_int(log_filter_reach(variance), half);

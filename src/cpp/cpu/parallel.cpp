@@ -3,6 +3,10 @@
 #include <sched.h>
 
 #include <atomic>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -15,14 +19,29 @@ void run_tasks(int tasks, int threads, void (*body)(void*, int, int), void* cont
         return;
     }
     std::atomic<int> next{0};
+    std::mutex guard;
+    std::exception_ptr failure;
     auto work = [&](int worker) {
-        for (int task = next++; task < tasks; task = next++) body(context, task, worker);
+        try {
+            for (int task = next++; task < tasks; task = next++) body(context, task, worker);
+        } catch (...) {
+            next = tasks;
+            const std::lock_guard<std::mutex> lock(guard);
+            if (!failure) failure = std::current_exception();
+        }
     };
-    std::vector<std::thread> pool;
-    for (int worker = 1; worker < threads; ++worker) pool.emplace_back(work, worker);
+    std::vector<std::thread> others;
+    try {
+        for (int worker = 1; worker < threads; ++worker) others.emplace_back(work, worker);
+    } catch (const std::system_error&) {
+        // The system grants no more threads: those there are do all tasks.
+    }
     work(0);
-    for (auto& thread : pool) thread.join();
+    for (auto& thread : others) thread.join();
+    if (failure) std::rethrow_exception(failure);
 }
+
+void out_of_memory() { throw std::bad_alloc(); }
 
 int available_threads() {
 #ifdef __linux__

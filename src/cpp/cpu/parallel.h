@@ -1,12 +1,16 @@
-// A pool of threads that runs numbered tasks. The numbering, not the number of threads, decides
+// Runs numbered tasks in threads. The numbering, not the number of threads, decides
 // what is computed with what, so results do not depend on it.
 #pragma once
 
 namespace boxwood {
 
 // Calls body(context, task, worker) once for every task in [0, tasks); worker in [0, threads) names
-// the scratch memory to use. Tasks are handed out in order, to whichever worker is free.
+// the scratch memory to use; never more workers than tasks. Tasks are handed out in order, to whichever
+// worker is free. An exception of a task is thrown again here, once all workers have stopped.
 void run_tasks(int tasks, int threads, void (*body)(void* context, int task, int worker), void* context);
+
+// Throws std::bad_alloc; here, so that files of one instruction set need nothing of the standard library.
+[[noreturn]] void out_of_memory();
 
 // Number of processors this process may use.
 int available_threads();

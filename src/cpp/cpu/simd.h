@@ -130,7 +130,7 @@ struct Buffer {
     T* data = nullptr;
     BOXWOOD_INLINE explicit Buffer(size_t n) {
         data = (T*)aligned_alloc(64, (n * sizeof(T) + 127) / 64 * 64);
-        if (!data) abort();
+        if (!data) out_of_memory();
     }
     BOXWOOD_INLINE ~Buffer() { free(data); }
     Buffer(const Buffer&) = delete;

@@ -10,6 +10,7 @@ from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarParticles
 from boxwood.class2d.sampling import Sampling
 from boxwood.class2d.statistics import Statistics
+from boxwood.errors import InputError
 from boxwood.imaging.polar import PolarGrid, cutoff
 from boxwood.typing import AnyArray
 
@@ -95,7 +96,6 @@ class Search:
 class PreparedReferences:
     """References on the polar grid, as the kernel wants them."""
 
-    samples: AnyArray
     harmonics: AnyArray
     power: AnyArray
 
@@ -120,7 +120,7 @@ class PreparedReferences:
         _, m = grid.packed_order(rings)
         harmonics *= np.exp(1j * m * perturbation_rad)
         power *= np.exp(1j * np.array([0, 2, 4]) * perturbation_rad)
-        return cls(samples, harmonics.astype(np.complex64), power.astype(np.complex64))
+        return cls(harmonics.astype(np.complex64), power.astype(np.complex64))
 
 
 def ring_weights(limit: int, rings: int) -> AnyArray:
@@ -151,12 +151,14 @@ def expectation(
     )
     context = _Context(model, particles, groups, search, references, rings, backend, threads)
     total: Statistics | None = None
-    for first in range(0, len(indices), BATCH):
-        part = indices[first : first + BATCH]
+    done = 0
+    for part in batches(indices):
         statistics = context.run(part, assignments, new_norm)
         total = statistics if total is None else total + statistics
-        progress(min(first + BATCH, len(indices)), len(indices))
-    assert total is not None
+        done += len(part)
+        progress(done, len(indices))
+    if total is None:
+        raise InputError("an expectation needs at least one particle")
     return total
 
 

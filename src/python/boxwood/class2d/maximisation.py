@@ -42,13 +42,15 @@ def reconstruct(
 def wiener(
     statistics: Statistics, tau2_before: AnyArray, grid: PolarGrid, prior: "Prior"
 ) -> tuple[AnyArray, AnyArray, AnyArray]:
-    """Class transforms on the samples of the rings in use, and the signal-to-noise ratio of each class.
+    """Class transforms on the samples of the rings in use: A = N / (D + 1 / tau2).
 
-    A = N / (D + 1 / tau2), docs/class2d.md, equations 13 and 14.
+    Equations 13 and 14 of docs/class2d.md. `tau2_before` is (k, rings), at least the rings in use.
 
     Returns
     -------
     samples : (k, samples) complex128
+    tau2 : (k, rings in use)
+        The prior that was used.
     ssnr : (k, rings in use)
     """
     rings = statistics.denominator.shape[1]

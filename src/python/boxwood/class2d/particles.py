@@ -55,7 +55,7 @@ class PolarBatch:
 
 
 class PolarParticles:
-    """Masks, centres and transforms images, and remembers the transforms as far as memory allows.
+    """Masks, centres and transforms images, and remembers the transforms if all of them fit into memory.
 
     Parameters
     ----------
