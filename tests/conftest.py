@@ -6,10 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from boxwood.io.mrc import write_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.simulate.particles import simulate_particles
+
+# A busy machine is slow; that is no fault of an example.
+settings.register_profile("boxwood", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("boxwood")
 
 DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

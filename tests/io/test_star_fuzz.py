@@ -6,7 +6,7 @@ import string
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boxwood.errors import FileFormatError
@@ -110,7 +110,6 @@ def frames(draw):
     return pd.DataFrame(values)
 
 
-@settings(deadline=None)
 @given(frames())
 def test_what_is_written_is_read_back(table):
     data = (table_header("t", "5") + "".join(format_table("t", table))).encode()
@@ -148,7 +147,6 @@ def test_numbers_under_unknown_labels_are_read_back(whole, fraction):
     np.testing.assert_allclose(back["b"], fraction, rtol=5.1e-6, atol=5.1e-6)
 
 
-@settings(deadline=None)
 @given(frames())
 def test_long_loops_are_read_as_short_ones(monkeypatch_module, table):
     """pandas' parser and ours agree on types and values."""

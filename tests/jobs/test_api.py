@@ -11,7 +11,7 @@ from boxwood.errors import InputError
 def test_jobs_are_methods_with_their_options_as_signature(project, toy):
     method = boxwood.Project(project).toy
     assert list(inspect.signature(method).parameters) == [
-        "micrographs", "coordinates", "resolution", "seconds", "fail", "crash"
+        "micrographs", "coordinates", "resolution", "stop", "fail", "crash"
     ]  # fmt: skip
     assert "resolution : a number above 0 Å" in method.__doc__
     assert "toy" in dir(boxwood.Project(project))

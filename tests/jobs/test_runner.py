@@ -1,8 +1,6 @@
 """A job in a project: its folder, its books, and every way it can end."""
 
 import os
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -161,22 +159,19 @@ def test_the_abort_file_stops_and_continue_goes_on(project, toy):
     write_micrographs(project, [f"m{i}.mrc" for i in range(40)])
     marker = Path("AutoPick/job001/RELION_JOB_ABORT_NOW").resolve()
 
-    def abort_when_begun():
-        while not (marker.parent / "m0_toy.star").exists():
-            time.sleep(0.005)
-        marker.touch()
+    class AbortWhenBegun:
+        def event(self, kind, **data):
+            if kind == "progress":
+                marker.touch()
 
-    thread = threading.Thread(target=abort_when_begun)
-    thread.start()
     with pytest.raises(JobAborted, match="boxwood toy --continue AutoPick/job001/"):
-        run_job(toy, {**OPTIONS, "seconds": 0.02}, threads=2)
-    thread.join()
+        run_job(toy, OPTIONS, threads=2, reporter=AbortWhenBegun())
     assert status("AutoPick/job001/") == 4
     assert not marker.exists() and (marker.parent / "RELION_JOB_EXIT_ABORTED").exists()
     before = {p: p.stat().st_mtime_ns for p in marker.parent.glob("*_toy.star")}
     assert 0 < len(before) < 40
 
-    result = run_job(toy, {"seconds": 0.0}, continue_from="AutoPick/job001")
+    result = run_job(toy, {}, continue_from="AutoPick/job001")
     assert result.output == Path("AutoPick/job001") and len(result.tables["sizes"]) == 40
     assert all(p.stat().st_mtime_ns == old for p, old in before.items())
     assert not (marker.parent / "RELION_JOB_EXIT_ABORTED").exists()

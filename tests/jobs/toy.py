@@ -1,10 +1,10 @@
-"""A small job for tests of the framework: one file per micrograph, as slow and as broken as asked for.
+"""A small job for tests of the framework: one file per micrograph, stopped or broken as asked for.
 
 Run as a program it is the boxwood command with this job added.
 """
 
+import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class ToyOptions(Options):
         "earlier picks", None, group="I/O", input="coordinates", joboption="fn_picks"
     )
     resolution: float = option("finest detail", 20.0, unit="Å", above=0, joboption="log_maxres")
-    seconds: float = option("time a micrograph takes", 0.0, at_least=0)
+    stop: int = option("signal this process gets after the first micrograph", 0, at_least=0)
     fail: bool = option("fail after the first micrograph", False)
     crash: bool = option("meet a bug", False)
     threshold: float | None = option("picking threshold", refused="this picker has no references")
@@ -39,7 +39,6 @@ def run(options: ToyOptions, context: JobContext) -> JobResult:
     def measure(name: str) -> float:
         path = context.output_path(name, "_toy.star")
         if not (context.continuing and path.exists()):
-            time.sleep(options.seconds)
             if "broken" in name:
                 raise OSError(f"{name} is cut off")
             if "strange" in name:
@@ -47,7 +46,11 @@ def run(options: ToyOptions, context: JobContext) -> JobResult:
             write_star(path, {"": {"rlnMicrographName": name}}, dialect=context.dialect)
         return len(name)
 
-    results = list(context.map(measure, names, "micrograph"))
+    results = []
+    for done in context.map(measure, names, "micrograph"):
+        results.append(done)
+        if options.stop:
+            signal.raise_signal(options.stop)
     if options.fail:
         raise JobError("this job was told to fail")
     if options.crash:

@@ -77,13 +77,13 @@ cases = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(**cases)
 def test_cpu_is_the_reference(cpu_backend, seed, n, m, mode, extreme):
     check(cpu_backend, seed, n, m, mode, extreme)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**cases)
 def test_cuda_is_the_reference(cuda_backend, seed, n, m, mode, extreme):
     check(cuda_backend, seed, n, m, mode, extreme)

@@ -107,13 +107,13 @@ shapes = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(**shapes)
 def test_soft_expectation_is_the_reference(cpu_backend, **shape):
     check(make_case(**shape), cpu_backend)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(**shapes)
 def test_hard_expectation_is_the_reference(cpu_backend, **shape):
     case = make_case(**shape) | {"hard": True}
@@ -127,7 +127,7 @@ def test_hard_expectation_is_the_reference(cpu_backend, **shape):
     assert same.mean() > 0.5
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), allowed=st.integers(0, 19))
 def test_prior_on_angles(cpu_backend, seed, allowed):
     prior = np.full(20, -1e30, np.float32)

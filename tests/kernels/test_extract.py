@@ -86,7 +86,7 @@ def check(backend, given):
     assert (np.abs(got - want).max(axis=(1, 2), initial=0) <= allowed).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(0, 10),
@@ -111,7 +111,7 @@ def test_cpu_is_the_reference(cpu_backend, seed, n, sizes, radius, ramp, invert,
     check(cpu_backend, given)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32 - 1), white=st.sampled_from([0.0, 2.0, 3.0]), black=st.sampled_from([0.0, 2.5])
 )

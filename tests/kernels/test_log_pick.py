@@ -36,7 +36,7 @@ def tolerance(micrograph, outside, variances, work_size, level):
     return worst_pixel * 5 * EPS * (np.log2(n) + np.sqrt(n) + abs(level) / 3) * norm
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     ny=st.integers(2, 130),
@@ -119,7 +119,7 @@ def test_threads_do_not_matter(cpu_backend):
             assert np.array_equal(a, b)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     w=st.integers(2, 40),

@@ -24,7 +24,7 @@ def random_case(seed, box, n):
     return rng, grid, images, shifts, mask
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), box=st.sampled_from([12, 16, 22, 26, 31, 36]), n=st.integers(1, 9))
 def test_transform_is_the_direct_sum(cpu_backend, seed, box, n):
     _, grid, images, shifts, mask = random_case(seed, box, n)
@@ -36,7 +36,7 @@ def test_transform_is_the_direct_sum(cpu_backend, seed, box, n):
     assert np.allclose(power, want_power, rtol=box * 1e-6, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), box=st.sampled_from([12, 18, 25, 32]))
 def test_adjoint_is_the_adjoint(cpu_backend, seed, box):
     rng, grid, images, _, _ = random_case(seed, box, 2)

@@ -50,7 +50,7 @@ def test_discs_are_found_at_their_centres_and_size(shape):
     assert list(picks.table().columns) == ["x", "y", "fom", "diameter"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 1000),
     gain=st.floats(1e-3, 1e4),

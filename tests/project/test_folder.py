@@ -3,8 +3,6 @@
 import os
 import shutil
 import subprocess
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -153,13 +151,19 @@ def test_an_alias_is_given_once(tmp_path):
     assert project.pipeline().counter == 2
 
 
-def test_the_lock_is_waited_for(tmp_path):
-    (tmp_path / ".relion_lock").mkdir()
-    threading.Timer(0.2, (tmp_path / ".relion_lock").rmdir).start()
-    begun = time.monotonic()
-    run_a_job(ProjectFolder(tmp_path))
-    assert time.monotonic() - begun >= 0.19
-    assert not (tmp_path / ".relion_lock").exists()
+def test_the_lock_is_waited_for(tmp_path, monkeypatch):
+    lock = tmp_path / ".relion_lock"
+    lock.mkdir()
+    found = []
+
+    def the_other_ends(_):
+        found.append(os.listdir(tmp_path))
+        lock.rmdir()
+
+    monkeypatch.setattr("boxwood.project.lock.time.sleep", the_other_ends)
+    assert run_a_job(ProjectFolder(tmp_path)) == "AutoPick/job001/"
+    assert found == [[".relion_lock"]]  # nothing was made before the lock was free
+    assert not lock.exists()
 
 
 def test_a_lock_that_stays_is_named_and_left(tmp_path):
