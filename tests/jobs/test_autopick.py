@@ -167,6 +167,14 @@ def test_missing_maps_are_named(project):
         autopick(read_fom_maps=True)
 
 
+def test_going_on_refuses_what_would_give_other_picks(project):
+    autopick()
+    for name, value in (("threshold_offset", 2), ("min_diameter", 70), ("skip_side", 100)):
+        with pytest.raises(InputError, match=f"the job to continue was begun with {name} "):
+            autopick("AutoPick/job001", **{name: value})
+    assert (project / "AutoPick/job001/RELION_JOB_EXIT_SUCCESS").exists()
+
+
 def test_going_on_skips_what_is_done(project):
     autopick()
     job = project / "AutoPick/job001/Movies"

@@ -190,6 +190,20 @@ def test_continue_does_only_what_is_unfinished():
     assert len(read_stack("out/Movies/m1.mrcs")) == 12
 
 
+@pytest.mark.parametrize("output", ["out", None])
+def test_continue_refuses_what_the_finished_stacks_are_not(output):
+    first = extract(output)
+    where = {"output": output, "continue_from": True if output else "Extract/job001"}
+    before = first.files["particles"].read_bytes()
+    for change in ({"box_size": 48, "rescale": 16}, {"rescale": 16}, {"invert_contrast": False}):
+        name = next(iter(change))
+        with pytest.raises(InputError, match=f"was begun with {name} .*; start a new one"):
+            extract(**where, **change)
+    assert first.files["particles"].read_bytes() == before
+    assert (first.output / "RELION_JOB_EXIT_SUCCESS").exists() == (output is None)
+    assert extract(**where, coordinates=Path("AutoPick/job006").resolve()).values == first.values
+
+
 def test_a_job_of_the_project():
     result = extract(output=None)
     assert result.output == Path("Extract/job001")

@@ -237,6 +237,12 @@ def _draw(context: JobContext, name: str, result: Picked) -> None:
         )
 
 
+def _keeps(options: AutopickOptions) -> list[str]:
+    """Options that decide the picks; all may change where every micrograph is picked again from its maps."""
+    changeable = ("micrographs", "write_fom_maps", "read_fom_maps")
+    return [o.name for o in options.declared() if o.name not in changeable and not options.read_fom_maps]
+
+
 JOB = Job(
     name="autopick",
     folder="AutoPick",
@@ -259,4 +265,5 @@ JOB = Job(
         "helical_tube_length_min": "-1",
         "nr_mpi": "1",
     },
+    keeps=_keeps,
 )

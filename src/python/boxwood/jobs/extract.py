@@ -319,4 +319,6 @@ JOB = Job(
         "helical_tube_outer_diameter": "200",
         "nr_mpi": "1",
     },
+    # More micrographs may have come; all else is in the stacks that are there.
+    keeps=lambda options: [o.name for o in options.declared() if o.name != "micrographs"],
 )

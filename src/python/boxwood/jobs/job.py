@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,9 @@ class JobResult:
     summary : str
         One sentence.
     output : Path
-        The job's folder; filled in by the framework, as is
+        The job's folder; filled in by the framework.
     bad : tuple of (name, reason)
-        Inputs that could not be used.
+        Inputs that could not be used; filled in by the framework.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -66,6 +66,9 @@ class Job:
     joboptions : dict
         Joboptions that RELION's form has but no option of ours sets ("do_log": "Yes"). If "nr_threads" is
         among them it becomes the number of threads.
+    keeps : callable, optional
+        ``keeps(options)`` names the options that must stay the same when the job is continued, because its
+        finished files would not be what the options say. Without it the job itself takes care.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Job:
     process: int | None = None
     label: str | Callable[[Any], str] = ""
     joboptions: Mapping[str, str] = field(default_factory=dict)
+    keeps: Callable[[Any], Collection[str]] | None = None
 
     def type_label(self, options: Options) -> str:
         return self.label if isinstance(self.label, str) else self.label(options)

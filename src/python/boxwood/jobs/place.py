@@ -58,6 +58,8 @@ class PlainFolder:
         if not os.access(self.folder, os.W_OK):
             raise InputError(f"the folder {self.folder} cannot be written to; choose another")
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
+        if self.job.keeps:
+            job_files.write_settings(self.folder, self.job.name, options.as_dict())
 
     def open_log(self) -> Reporter:
         return self.log

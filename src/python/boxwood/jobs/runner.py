@@ -12,6 +12,7 @@ from typing import Any
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted
 from boxwood.jobs.context import JobContext
+from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.place import Place, PlainFolder, ProjectJob, check_outputs
 from boxwood.jobs.reporter import Reporter, Silent, Tee
@@ -67,8 +68,14 @@ def run_job(
         raise InputError(f"threads is {threads}; it must be at least 1")
     with _in_folder(Path(project)):
         earlier = _earlier_job(job, output, continue_from)
-        known = read_settings(Path(earlier), job.name) if earlier else {}
+        known = {}
+        if earlier:
+            known = read_settings(Path(earlier), job.name)
+        elif job.keeps and output is not None and continue_from is not False:
+            known = read_settings(Path(output), job.name)
         options = job.options.make({**known, **values})
+        if job.keeps:
+            refuse_changes(known, options, values, job.keeps(options))
         _check_inputs(options)
         place: Place
         if job.process is None or output is not None:
@@ -77,7 +84,7 @@ def run_job(
             place = PlainFolder(job, output or ".")
         else:
             place = ProjectJob(job, reporter, alias=alias, earlier=earlier)
-        result = _run_in(place, job, options, threads, reporter or Silent(), continue_from, values)
+        result = _run_in(place, job, options, threads, reporter, continue_from, values)
     # The caller is in another folder than the job was.
     files = {name: Path(project) / path for name, path in result.files.items()}
     return replace(result, output=Path(project) / result.output, files=files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,13 @@ from boxwood.jobs.class2d.files import (
     IterationFiles,
     newest,
     read_iteration,
+    remove_later,
     start_particles,
     write_iteration,
 )
 from boxwood.jobs.class2d.options import Class2DOptions
 from boxwood.jobs.class2d.state import Settings, State
+from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
 from boxwood.options.arguments import as_command
 from boxwood.typing import AnyArray
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from boxwood.jobs.context import JobContext
 
 
+# An iteration means something only to who treats the particles as it did. Its own file is asked, for it may
+# be RELION's; the other options say themselves what may change.
+_KEEPS = ("ctf", "ctf_phase_flipped", "ctf_intact_first_peak", "noise_groups")
 # Iterations whose averages the tutorial looks at, beside the last.
 _PICTURED = (1, 3, 7)
 
@@ -38,6 +43,7 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     """Classify, and write every iteration as RELION does."""
     state, data, settings = _begin(options, context)
     source = data.source()
+    _make_way(state, context)
     history = empty_history() if state is None else state.history
     command = shlex.join(["boxwood", "class2d", *as_command(options)])
     named = False
@@ -109,7 +115,7 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
     if earlier is not None:
         state, data = read_iteration(earlier)
         parameters = options.changes(state.settings.parameters, context.given)
-        _refuse_changes(options, state.settings, context.given)
+        refuse_changes(vars(state.settings), options, context.given, _KEEPS)
         if state.result.iteration >= parameters.iterations:
             raise InputError(
                 f"{earlier.path('optimiser.star')} is the last of {parameters.iterations} iterations; to go "
@@ -131,14 +137,14 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
     return None, start_particles(ParticleSet.read(options.particles), settings), settings
 
 
-def _refuse_changes(options: Class2DOptions, earlier: Settings, given: Collection[str]) -> None:
-    """Refuse to go on with what would make the earlier iterations meaningless."""
-    for name in ("ctf", "ctf_phase_flipped", "ctf_intact_first_peak", "noise_groups"):
-        before, now = getattr(earlier, name), getattr(options, name)
-        if name in given and now != before:
-            raise InputError(
-                f"the run to continue was begun with {name} {before}, not {now}; start a new one"
-            )
+def _make_way(state: State | None, context: JobContext) -> None:
+    """Going on from an iteration before the last, remove those after it in this job's folder."""
+    earlier = context.continue_from
+    if state is None or earlier is None or earlier.parent.resolve() != context.output.resolve():
+        return
+    removed = remove_later(context.output, state.result.iteration)
+    if removed:
+        context.log(f"removed iterations {removed[0]} to {removed[-1]} of {context.name}, to be made anew")
 
 
 def _name_bad(
