@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,6 +209,41 @@ def test_known_poses_are_kept_and_going_on_stays_exact(finished, tmp_path):
     assert same_iteration(tmp_path / "a", tmp_path / "b", last=2)
 
 
+def test_later_iterations_make_way_when_an_earlier_one_is_continued(finished, tmp_path):
+    folder, _ = finished
+    out = tmp_path / "whole"
+    shutil.copytree(folder / "whole", out)
+    recorder = Recorder()
+    start, values = out / "run_it001_optimiser.star", {"iterations": 2}
+    run_job(JOB, values, project=folder, output=out, continue_from=start, threads=2, reporter=recorder)
+    assert "removed iterations 2 to 3" in recorder.text
+    assert newest(out).iteration == 2 and not list(out.glob("run_it003_*"))
+    assert same_iteration(folder / "whole", out, last=2)
+
+
+class Recorder:
+    """Remembers what is logged."""
+
+    text = ""
+
+    def event(self, kind, **data):
+        self.text += str(data.get("text", "")) + "\n"
+
+
+@pytest.mark.parametrize("where", [100, 0.5, -30])
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_damaged_state_is_named(finished, tmp_path, where, damage):
+    folder, _ = finished
+    shutil.copytree(folder / "whole", tmp_path / "whole")
+    path = tmp_path / "whole/run_it002_state.npz"
+    whole = bytearray(path.read_bytes())
+    place = int(where * len(whole)) if isinstance(where, float) else where % len(whole)
+    whole[place] ^= 1
+    path.write_bytes(whole if damage == "flip" else whole[:place])
+    with pytest.raises(FileFormatError, match=r"run_it002_state\.npz cannot be read .*; remove it to go on"):
+        read_iteration(IterationFiles(str(tmp_path / "whole/run"), 2))
+
+
 def test_a_job_of_a_project_is_continued_by_its_name(finished):
     folder, _ = finished
     result = run_job(JOB, {**SETTINGS, "iterations": 1}, project=folder, threads=2)
@@ -300,6 +336,15 @@ def test_optics_groups_must_fit_together(finished, tmp_path):
     mixed.write(tmp_path / "mixed.star")
     values = {**SETTINGS, "particles": tmp_path / "mixed.star"}
     with pytest.raises(InputError, match="optics groups of different pixel sizes"):
+        run_job(JOB, values, project=folder, output=tmp_path / "out")
+
+
+def test_the_stacks_must_have_the_size_the_star_file_says(finished, tmp_path):
+    folder, _ = finished
+    particles = ParticleSet.read(folder / "particles.star")
+    replace(particles, optics=particles.optics.assign(rlnImageSize=16)).write(tmp_path / "wrong.star")
+    values = {**SETTINGS, "particles": tmp_path / "wrong.star"}
+    with pytest.raises(InputError, match=f"says that images have 16 px .* the stacks have {BOX} px"):
         run_job(JOB, values, project=folder, output=tmp_path / "out")
 
 

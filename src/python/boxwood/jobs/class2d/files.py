@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,9 +23,6 @@ from boxwood.jobs.class2d.convergence import add_iteration, empty_history
 from boxwood.jobs.class2d.particles import ParticleData, ParticleSource, prepare
 from boxwood.jobs.class2d.relion import result_of, saved_assignments, saved_model
 from boxwood.jobs.class2d.state import Settings, State, read_state, write_state
-
-if TYPE_CHECKING:
-    from boxwood.class2d import IterationResult
 
 _NAME = re.compile(r"(.*)_it(\d{3,})_(?:optimiser|model|data|sampling)\.star$")
 
@@ -64,6 +61,27 @@ def newest(folder: Path) -> IterationFiles | None:
     """The last iteration in `folder` all of whose files were written: the optimiser is written last."""
     found = [IterationFiles.of(path) for path in folder.glob("run_it*_optimiser.star")]
     return max(found, key=lambda files: files.iteration, default=None)
+
+
+def remove_later(folder: Path, iteration: int) -> list[int]:
+    """Remove the files of all iterations after this one, which do not follow from what comes now.
+
+    Each loses its optimiser first, so that what is left of it is never taken for whole.
+
+    Returns
+    -------
+    list of int
+        The iterations removed.
+    """
+    later: dict[int, list[Path]] = {}
+    for path in folder.glob("run_it*"):
+        match = re.match(r"run_it(\d{3,})_", path.name)
+        if match and int(match[1]) > iteration:
+            later.setdefault(int(match[1]), []).append(path)
+    for number in sorted(later, reverse=True):
+        for path in sorted(later[number], key=lambda path: not path.name.endswith("_optimiser.star")):
+            path.unlink()
+    return sorted(later)
 
 
 def write_iteration(
@@ -251,13 +269,3 @@ def _unusable(source: ParticleSource) -> tuple[int, ...]:
 def start_particles(particles: ParticleSet, settings: Settings) -> ParticleData:
     """The particles of a new classification."""
     return _prepare(particles, settings, None)
-
-
-__all__ = [
-    "IterationFiles",
-    "IterationResult",
-    "newest",
-    "read_iteration",
-    "start_particles",
-    "write_iteration",
-]

@@ -77,12 +77,21 @@ class ParticleData:
         Raises
         ------
         InputError
-            No image can be read.
+            No image can be read, or they have another size than the STAR file says.
         """
         images = self.particles.images(self.root)
         if not images.usable.any():
             name, reason = next(iter(images.bad.items()), ("", "there are no rows"))
             raise InputError(f"no particle of {self.particles.source} can be read; {name}: {reason}")
+        optics = self.particles.optics
+        if "rlnImageSize" in optics:
+            used = optics["rlnOpticsGroup"].isin(self.particles.table["rlnOpticsGroup"].unique())
+            said = int(optics.loc[used, "rlnImageSize"].iloc[0])
+            if said != images.box:
+                raise InputError(
+                    f"{self.particles.source} says that images have {said} px (_rlnImageSize), and the "
+                    f"stacks have {images.box} px; extract the particles again"
+                )
         return ParticleSource(images)
 
     def saved_noise_group(self, dialect: str) -> AnyArray:

@@ -89,7 +89,7 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
     from boxwood.class2d.sampling import Sampling
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
         if arrays["version"] != _VERSION:
             raise ValueError(f"it is version {arrays['version']}, expected {_VERSION}")
@@ -103,7 +103,7 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
         )
         root, history = Path(str(arrays["root"])), arrays["history"]
         return State(result, Settings(**settings), root, arrays.get("ctf_rows"), history)
-    except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
+    except Exception as error:  # what NumPy and zipfile raise for damaged bytes has no end
         raise FileFormatError(
             f"{path} cannot be read ({error}); remove it to go on from the STAR files, which have six digits."
         ) from None
