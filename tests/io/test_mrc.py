@@ -278,8 +278,13 @@ def test_png(tmp_path):
     PillowImage.fromarray(pixels).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, pixels)
     PillowImage.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "colour.png")
-    with pytest.raises(FileFormatError, match="expected grey images"):
-        read_image(tmp_path / "colour.png")
+    PillowImage.fromarray(np.zeros((6, 8), np.uint8)).convert("P").save(tmp_path / "palette.png")
+    for name, mode in (("colour.png", "RGB"), ("palette.png", "P")):
+        with pytest.raises(FileFormatError, match=f"{name} is a PNG of mode {mode}, expected a grey image;"):
+            read_image(tmp_path / name)
+    for mode in ("1", "L"):
+        PillowImage.new(mode, (8, 6), 1).save(tmp_path / f"{mode}.png")
+        assert (read_image(tmp_path / f"{mode}.png").data == 1).all()
 
 
 def test_truncated_pictures(tmp_path):

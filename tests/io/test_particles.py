@@ -92,9 +92,26 @@ def test_pixel_sizes(tmp_path):
     particles.optics = particles.optics.drop(columns="rlnImagePixelSize")
     with pytest.raises(InputError, match="has no _rlnImagePixelSize in its optics groups"):
         particles.pixel_sizes()
-    particles.optics["rlnImagePixelSize"] = [1.0, np.nan]
-    with pytest.raises(InputError, match="no positive number"):
-        particles.pixel_sizes()
+    for wrong in (np.nan, 0.0, -1.0):
+        particles.optics["rlnImagePixelSize"] = [1.0, wrong]
+        with pytest.raises(InputError, match="no positive number"):
+            particles.pixel_sizes()
+
+
+def test_angles_of_an_optics_group_may_be_negative():
+    ctf = {
+        "rlnDefocusU": 1e4,
+        "rlnVoltage": 300.0,
+        "rlnSphericalAberration": 2.7,
+        "rlnAmplitudeContrast": 0.1,
+    }
+    optics = pd.DataFrame({"rlnOpticsGroup": [1], "rlnPhaseShift": -90.0, "rlnDefocusAngle": -30.0, **ctf})
+    table = pd.DataFrame({"rlnImageName": ["1@a", "2@a"], "rlnOpticsGroup": 1})
+    particles = ParticleSet(optics, table)
+    np.testing.assert_array_equal(ctf_rows(particles)[:, 2:4], [[-30, -90]] * 2)
+    particles.optics["rlnPhaseShift"] = np.nan
+    with pytest.raises(InputError, match="_rlnPhaseShift in data_optics that is no number"):
+        ctf_rows(particles)
 
 
 def test_select_rows(tmp_path):

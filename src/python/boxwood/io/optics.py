@@ -65,18 +65,21 @@ def _numbered(table: pd.DataFrame, keys: list[str]) -> pd.Series:
     return table.groupby(keys, sort=False, dropna=False).ngroup().astype(np.int64) + 1
 
 
-def per_row(optics: pd.DataFrame, table: pd.DataFrame, label: str, source: str) -> DoubleArray:
-    """A value of the optics groups for every row of a table.
+def per_row(
+    optics: pd.DataFrame, table: pd.DataFrame, label: str, source: str, *, positive: bool = False
+) -> DoubleArray:
+    """A value of the optics groups for every row of a table; pixel sizes, for one, must be positive.
 
     Raises
     ------
     InputError
-        The optics have no such column, or a group's value is not a positive number.
+        The optics have no such column, or a group's value is no number, or not positive where it must be.
     """
     if label not in optics:
         raise InputError(f"{source} has no _{label} in its optics groups; add that column to data_optics.")
     by_group = optics.set_index("rlnOpticsGroup")[label].astype(np.float64)
     values = by_group.reindex(table["rlnOpticsGroup"]).to_numpy(dtype=np.float64)
-    if len(values) and not (np.isfinite(values).all() and values.min() >= 0):
-        raise InputError(f"{source} has a _{label} in data_optics that is no positive number; correct it.")
+    if not (np.isfinite(values) & ((values > 0) | (not positive))).all():
+        wanted = "positive number" if positive else "number"
+        raise InputError(f"{source} has a _{label} in data_optics that is no {wanted}; correct it.")
     return values

@@ -112,7 +112,7 @@ class StarSet:
             The optics do not tell it.
         """
         label = next((label for label in self.pixel_labels if label in self.optics), self.pixel_labels[0])
-        return per_row(self.optics, self.table, label, self.source)
+        return per_row(self.optics, self.table, label, self.source, positive=True)
 
     def pixel_size_of_groups(self) -> dict[int, float]:
         """Pixel size in Angstrom by number of optics group, for the groups in use."""
@@ -187,7 +187,7 @@ def ctf_rows(rows: StarSet) -> DoubleArray:
     """
     columns = []
     for label, default in _CTF.items():
-        if label in rows.optics and (label in _CTF and label not in rows.table):
+        if label in rows.optics and label not in rows.table:
             columns.append(per_row(rows.optics, rows.table, label, rows.source))
         elif label in rows.table:
             columns.append(rows.table[label].to_numpy(dtype=np.float64))

@@ -19,6 +19,14 @@ from boxwood.typing import AnyArray
 
 _TIFF = (".tif", ".tiff")
 PICTURES = (*_TIFF, ".png")
+# Modes of Pillow whose pixels are grey values, not colours or their numbers.
+_GREY = ("1", "L", "I", "I;16", "F")
+    "1",
+    "L",
+    "I",
+    "I;16",
+    "F",
+)  # Pillow's modes whose pixels are grey values, not colours or their numbers
 # What the two libraries raise on damaged files.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError, struct.error, zlib.error)
 
@@ -61,8 +69,11 @@ def _read_tiff(path: Path) -> AnyArray:
 def _read_png(path: Path) -> AnyArray:
     try:
         with PillowImage.open(path, formats=["PNG"]) as picture:
-            return np.asarray(picture)
+            mode, pixels = picture.mode, np.asarray(picture)
     except FileNotFoundError:
         raise
     except (*_DAMAGED, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise FileFormatError(f"{path} cannot be read as PNG: {error}.") from None
+    if mode not in _GREY:
+        raise FileFormatError(f"{path} is a PNG of mode {mode}, expected a grey image; convert it to grey.")
+    return pixels

@@ -170,7 +170,7 @@ def _coordinate_pixel_size(particles: ParticleSet, options: SelectParticlesOptio
         return options.micrograph_pixel_size
     for label in ("rlnMicrographPixelSize", "rlnMicrographOriginalPixelSize"):
         if label in particles.optics:
-            return per_row(particles.optics, particles.table, label, particles.source)
+            return per_row(particles.optics, particles.table, label, particles.source, positive=True)
     raise InputError(
         f"{options.particles} does not say the pixel size of the micrographs; give --micrograph-pixel-size."
     )
