@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,7 +117,7 @@ class ProjectFolder:
                 if pipeline.add_output(name, node, node_kind):
                     self._touch_node(node, pipeline.node_type(node_kind), alias)
             pipeline.only(name).write(folder / "job_pipeline.star")
-        shutil.copyfile(self.root / PIPELINE, folder / PIPELINE)
+            pipeline.write(folder / PIPELINE)
 
     def _enter(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from boxwood.errors import InputError
+from boxwood.io.atomic import write_text
 from boxwood.io.star import write_star
 
 SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{how}" for how in ("SUCCESS", "FAILURE", "ABORTED"))
@@ -45,11 +45,8 @@ def write_job_star(
 
 def write_settings(folder: Path, job: str, values: Mapping[str, Any]) -> None:
     """Keep all options by their own names, for `--continue`."""
-    path = folder / SETTINGS
-    temporary = path.with_suffix(".tmp")
     text = json.dumps({"job": job, "options": dict(values)}, default=str, indent=1)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(folder / SETTINGS, text + "\n")
 
 
 def read_settings(folder: Path, job: str) -> dict[str, Any]:

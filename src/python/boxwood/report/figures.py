@@ -1,15 +1,14 @@
 """Figures without global state: every one is its own object, drawn by Agg and written whole or not at all."""
 
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from boxwood.io.atomic import atomic_write
 
 DPI = 110
 ACCENT = "#1f6f8b"
@@ -36,19 +35,6 @@ def plain_axes(axes: Axes) -> Axes:
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     """Write a PNG; folders are made."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=DPI, format="png")
+    with atomic_write(path) as file:
+        figure.savefig(file, dpi=DPI, format="png")
     return Path(path)
-
-
-@contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary name beside `path`, which is renamed to it if nothing goes wrong."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

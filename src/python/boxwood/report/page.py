@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from boxwood.report.figures import whole_file
+from boxwood.io.atomic import atomic_write, write_text
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def write_report(
         f"<body><h1>{escape(title)}</h1>{lead}<nav>{links}</nav>\n{body}</body></html>\n"
     )
     path = folder / "index.html"
-    with whole_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 
@@ -122,8 +121,8 @@ def _beside(picture: Path, folder: Path) -> str:
     if source.is_relative_to(home):
         return source.relative_to(home).as_posix()
     target = home / f"{source.parent.name}_{source.name}"
-    with whole_file(target) as temporary:
-        shutil.copyfile(source, temporary)
+    with source.open("rb") as picture_bytes, atomic_write(target) as file:
+        shutil.copyfileobj(picture_bytes, file)
     return target.name
 
 
