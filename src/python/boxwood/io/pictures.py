@@ -21,12 +21,6 @@ _TIFF = (".tif", ".tiff")
 PICTURES = (*_TIFF, ".png")
 # Modes of Pillow whose pixels are grey values, not colours or their numbers.
 _GREY = ("1", "L", "I", "I;16", "F")
-    "1",
-    "L",
-    "I",
-    "I;16",
-    "F",
-)  # Pillow's modes whose pixels are grey values, not colours or their numbers
 # What the two libraries raise on damaged files.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError, struct.error, zlib.error)
 
