@@ -287,3 +287,10 @@ def test_too_few_particles_are_refused(data):
         next(classify2d(data[0][:0], pixel_size_angstrom=PIXEL, parameters=SMALL))
     with pytest.raises(InputError, match="ctf_rows has shape"):
         next(classify2d(data[0], data[1][:4], pixel_size_angstrom=PIXEL, parameters=SMALL))
+
+
+def test_settings_may_be_given_one_by_one(data):
+    first = next(classify2d(data[0], pixel_size_angstrom=PIXEL, parameters=SMALL, classes=2, iterations=1))
+    assert first.model.references.shape == (2, BOX, BOX)
+    with pytest.raises(InputError, match="classify2d has no setting 'klasses'; there are classes, iter"):
+        next(classify2d(data[0], pixel_size_angstrom=PIXEL, klasses=3))

@@ -1,6 +1,7 @@
 """boxwood: from cryo-EM micrographs to 2D class averages and picking templates.
 
-Arrays in, arrays out: `pick_log`, `extract_particles`, `classify2d`. Files in, files out, with the books of a
+Arrays in, arrays out: `pick_log`, `extract_particles`, `classify2d`, and `simulate_micrograph` and
+`simulate_particles` to try them on. Files in, files out, with the books of a
 RELION project kept: `Project`. Names are imported when they are first used, so that importing the package
 costs next to nothing.
 """
@@ -9,18 +10,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from boxwood.class2d import classify2d
+    from boxwood.class2d import Class2DParameters, classify2d
     from boxwood.extraction import extract_particles
     from boxwood.jobs.api import Project
     from boxwood.picking import pick_log
+    from boxwood.simulate import simulate_micrograph, simulate_particles
 
-__all__ = ["Project", "__version__", "classify2d", "errors", "extract_particles", "pick_log", "simulate"]
+__all__ = [
+    "Class2DParameters",
+    "Project",
+    "__version__",
+    "classify2d",
+    "errors",
+    "extract_particles",
+    "pick_log",
+    "simulate",
+    "simulate_micrograph",
+    "simulate_particles",
+]
 
 _WHERE = {
+    "Class2DParameters": "boxwood.class2d",
     "Project": "boxwood.jobs.api",
     "classify2d": "boxwood.class2d",
     "extract_particles": "boxwood.extraction",
     "pick_log": "boxwood.picking",
+    "simulate_micrograph": "boxwood.simulate",
+    "simulate_particles": "boxwood.simulate",
 }
 
 

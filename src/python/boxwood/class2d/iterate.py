@@ -1,6 +1,8 @@
 """2D classification as a sequence of iterations."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +11,7 @@ from boxwood.class2d.classification import Classification
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.particles import ArraySource, ImageSource
 from boxwood.class2d.result import IterationResult
+from boxwood.errors import InputError
 from boxwood.typing import AnyArray
 
 
@@ -27,6 +30,7 @@ def classify2d(
     backend: str = "cpu",
     threads: int | None = None,
     progress: Callable[[int, int, int], None] = lambda iteration, done, total: None,
+    **settings: Any,
 ) -> Iterator[IterationResult]:
     """Classify particle images in 2D by maximum likelihood; yields the result of every iteration.
 
@@ -35,11 +39,13 @@ def classify2d(
     images : (n, box, box) array, or ImageSource
         Particles, signal positive, background of mean 0 and standard deviation about 1.
     ctf_rows : (n, 9) float64, optional
-        CTF parameters in the order of `Backend.ctf`; None: images are used as they are.
+        Per particle: defocus U and V (Angstrom), astigmatism angle (degree), phase shift (degree), voltage
+        (kV), spherical aberration (mm), amplitude contrast, B-factor (Angstrom^2), scale. None: images are
+        used as they are.
     pixel_size_angstrom : float
-    parameters : Class2DParameters
+    parameters : Class2DParameters, optional
     ctf_mode : int
-        See `Backend.ctf`.
+        0, or a sum of 1 (data are phase-flipped) and 2 (CTF is 1 up to its first peak).
     noise_groups, micrographs : (n,) int, optional
         Indices from 0: which noise spectrum, which grey scale a particle has. Default: one.
     psi_deg : (n,), offset_px : (n, 2), optional
@@ -49,11 +55,15 @@ def classify2d(
     backend, threads : str, int
     progress : callable
         Called with (iteration, particles done, particles in all).
+    **settings
+        Fields of `Class2DParameters`, such as ``classes=50, iterations=25, mask_diameter_angstrom=200``;
+        they override those of `parameters`.
 
     Raises
     ------
     InputError
-        If the shapes do not fit, or there are fewer usable particles than classes.
+        If the shapes do not fit, a setting is unknown or out of range, or there are fewer usable particles
+        than classes.
 
     Notes
     -----
@@ -64,7 +74,7 @@ def classify2d(
         images if not isinstance(images, np.ndarray) else ArraySource(images),
         ctf_rows,
         pixel_size_angstrom,
-        parameters or Class2DParameters(),
+        _with_settings(parameters or Class2DParameters(), settings),
         ctf_mode,
         noise_groups,
         micrographs,
@@ -79,3 +89,11 @@ def classify2d(
     while result.iteration < run.parameters.iterations:
         result = run.step(result, progress)
         yield result
+
+
+def _with_settings(parameters: Class2DParameters, settings: dict[str, Any]) -> Class2DParameters:
+    known = [field.name for field in fields(Class2DParameters)]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"classify2d has no setting {name!r}; there are {', '.join(known)}")
+    return replace(parameters, **settings)
