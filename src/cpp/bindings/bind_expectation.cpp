@@ -1,7 +1,7 @@
+#include <complex>
+
 #include "bindings/arrays.h"
 #include "cpu/kernels.h"
-
-#include <complex>
 
 namespace boxwood {
 namespace {
@@ -19,8 +19,8 @@ int product_of_2_3_5(int n) {
 py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights,
                      Array<float> scale, Array<int> ring_samples, Array<int> ring_harmonics,
                      ComplexArray references, ComplexArray power, ComplexArray phases,
-                     Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi, int psi, bool hard,
-                     float cut, int threads) {
+                     Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi,
+                     int psi, bool hard, float cut, int threads) {
     ExpectationArgs a{};
     check_shape("images", images, {-1, -1});
     check_shape("references", references, {-1, -1});
@@ -43,7 +43,8 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     check_shape("log_prior_offset", log_prior_offset, {a.n, a.t});
     check_shape("log_prior_class", log_prior_class, {a.k});
     if (psi < 10 || psi % 2 || !product_of_2_3_5(psi))
-        throw py::value_error("psi is " + std::to_string(psi) + ", expected an even 2^a 3^b 5^c of at least 10");
+        throw py::value_error("psi is " + std::to_string(psi) +
+                              ", expected an even 2^a 3^b 5^c of at least 10");
     Array<float> psi_prior;
     if (!log_prior_psi.is_none()) {
         psi_prior = Array<float>::ensure(log_prior_psi);
@@ -54,8 +55,9 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     for (int r = 0; r < a.rings; ++r) {
         const int n = ring_samples.at(r), m = ring_harmonics.at(r);
         if (n % 4 || m >= n / 2 || m < 0 || (r && m < ring_harmonics.at(r - 1)))
-            throw py::value_error("ring " + std::to_string(r) + " has " + std::to_string(n) + " samples and " +
-                                  std::to_string(m) + " harmonics, expected a multiple of 4, fewer harmonics "
+            throw py::value_error("ring " + std::to_string(r) + " has " + std::to_string(n) +
+                                  " samples and " + std::to_string(m) +
+                                  " harmonics, expected a multiple of 4, fewer harmonics "
                                   "than half of it and no fewer than on the ring before");
         samples += n / 2;
         coefficients += m + 1;
@@ -117,10 +119,11 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
 }  // namespace
 
 void bind_expectation(py::module_& m) {
-    m.def("expectation", &expectation, py::arg("images"), py::arg("ctf"), py::arg("group"), py::arg("weights"),
-          py::arg("scale"), py::arg("ring_samples"), py::arg("ring_harmonics"), py::arg("references"),
-          py::arg("power"), py::arg("phases"), py::arg("log_prior_offset"), py::arg("log_prior_class"),
-          py::arg("log_prior_psi"), py::arg("psi"), py::arg("hard"), py::arg("cut"), py::arg("threads"));
+    m.def("expectation", &expectation, py::arg("images"), py::arg("ctf"), py::arg("group"),
+          py::arg("weights"), py::arg("scale"), py::arg("ring_samples"), py::arg("ring_harmonics"),
+          py::arg("references"), py::arg("power"), py::arg("phases"), py::arg("log_prior_offset"),
+          py::arg("log_prior_class"), py::arg("log_prior_psi"), py::arg("psi"), py::arg("hard"),
+          py::arg("cut"), py::arg("threads"));
 }
 
 }  // namespace boxwood

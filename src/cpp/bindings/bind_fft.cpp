@@ -7,10 +7,11 @@ namespace boxwood {
 
 template <class T>
 static Array<std::complex<T>> transform(Array<std::complex<T>> in, int sign, int threads,
-                                        const T* FftArgs::*source, T* FftArgs::*target) {
+                                        const T* FftArgs::* source, T* FftArgs::* target) {
     check_shape("in", in, {-1, -1});
     if (in.shape(1) < 1) throw py::value_error("in has no columns, expected at least one");
-    if (sign != 1 && sign != -1) throw py::value_error("sign is " + std::to_string(sign) + ", expected 1 or -1");
+    if (sign != 1 && sign != -1)
+        throw py::value_error("sign is " + std::to_string(sign) + ", expected 1 or -1");
     FftArgs a{};
     a.count = (int)in.shape(0);
     a.n = (int)in.shape(1);

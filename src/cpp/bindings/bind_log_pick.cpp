@@ -7,14 +7,15 @@
 
 namespace boxwood {
 
-static py::tuple log_maps(Array<float> micrograph, Array<float> outside, int work_size, Array<double> variances,
-                          double outlier_sigma, double sign, int threads) {
+static py::tuple log_maps(Array<float> micrograph, Array<float> outside, int work_size,
+                          Array<double> variances, double outlier_sigma, double sign, int threads) {
     check_shape("micrograph", micrograph, {-1, -1});
     LogPickArgs a{};
     a.ny = (int)micrograph.shape(0);
     a.nx = (int)micrograph.shape(1);
-    if (a.ny < 1 || a.nx < 1) throw py::value_error("micrograph has shape " + shape_text(micrograph) +
-                                                    ", expected at least one pixel");
+    if (a.ny < 1 || a.nx < 1)
+        throw py::value_error("micrograph has shape " + shape_text(micrograph) +
+                              ", expected at least one pixel");
     const long n = std::max(a.ny, a.nx);
     check_shape("outside", outside, {n * n - (long)a.ny * a.nx});
     check_shape("variances", variances, {-1});
@@ -22,7 +23,8 @@ static py::tuple log_maps(Array<float> micrograph, Array<float> outside, int wor
     if (a.filters < 1 || a.filters > 255)
         throw py::value_error("variances has " + std::to_string(a.filters) + " entries, expected 1 to 255");
     if (work_size < 2 || work_size % 2 || work_size > 46340)
-        throw py::value_error("work_size is " + std::to_string(work_size) + ", expected an even number from 2 to 46340");
+        throw py::value_error("work_size is " + std::to_string(work_size) +
+                              ", expected an even number from 2 to 46340");
     a.work_size = work_size;
     a.threads = threads;
     a.micrograph = micrograph.data();
@@ -44,8 +46,9 @@ static py::tuple log_maps(Array<float> micrograph, Array<float> outside, int wor
     return py::make_tuple(best, index, mean, sigma);
 }
 
-static py::tuple log_peaks(Array<float> best, Array<uint8_t> index, Array<uint8_t> allowed, Array<int64_t> radius2,
-                           std::tuple<int, int, int, int> border, double adjust, double upper) {
+static py::tuple log_peaks(Array<float> best, Array<uint8_t> index, Array<uint8_t> allowed,
+                           Array<int64_t> radius2, std::tuple<int, int, int, int> border, double adjust,
+                           double upper) {
     check_shape("best", best, {-1, -1});
     LogPeaksArgs a{};
     a.work_size = (int)best.shape(0);
@@ -87,8 +90,8 @@ static py::tuple log_peaks(Array<float> best, Array<uint8_t> index, Array<uint8_
 void bind_log_pick(py::module_& m) {
     m.def("log_pick_maps", &log_maps, py::arg("micrograph"), py::arg("outside"), py::arg("work_size"),
           py::arg("variances"), py::arg("outlier_sigma"), py::arg("sign"), py::arg("threads"));
-    m.def("log_pick_peaks", &log_peaks, py::arg("best"), py::arg("index"), py::arg("allowed"), py::arg("radius2"),
-          py::arg("border"), py::arg("adjust"), py::arg("upper"));
+    m.def("log_pick_peaks", &log_peaks, py::arg("best"), py::arg("index"), py::arg("allowed"),
+          py::arg("radius2"), py::arg("border"), py::arg("adjust"), py::arg("upper"));
 }
 
 }  // namespace boxwood

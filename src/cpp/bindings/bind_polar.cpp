@@ -1,7 +1,7 @@
+#include <complex>
+
 #include "bindings/arrays.h"
 #include "cpu/kernels.h"
-
-#include <complex>
 
 namespace boxwood {
 namespace {

@@ -13,7 +13,7 @@ void bind_log_pick(py::module_&);
 void bind_polar(py::module_&);
 void bind_expectation(py::module_&);
 void bind_extract(py::module_&);
-}
+}  // namespace boxwood
 
 PYBIND11_MODULE(_core, m) {
     using namespace boxwood;
@@ -21,8 +21,9 @@ PYBIND11_MODULE(_core, m) {
     m.attr("__version__") = BOXWOOD_VERSION;
     m.def("simd", [] { return kernels().name; }, "Instruction set in use.");
     m.def("lanes", [] { return kernels().lanes; }, "Floats in one vector of the instruction set in use.");
-    m.def("use_simd", [](const char* name) { return use_kernels(name); },
-          "Use the kernels of this instruction set; False if it was not compiled or does not run here.");
+    m.def(
+        "use_simd", [](const char* name) { return use_kernels(name); },
+        "Use the kernels of this instruction set; False if it was not compiled or does not run here.");
     m.def("compiled_simd", &compiled_simd);
     m.def("runnable_simd", &runnable_simd);
     m.def("available_threads", &available_threads, "Processors this process may use.");

@@ -25,7 +25,8 @@ struct Sums {
     Buffer<vfloat> denominator;  // [class_vectors][rings][3][re, im]
     explicit Sums(const ExpectationTables& s)
         : numerator_size((size_t)s.class_vectors * s.a.coefficients * 2),
-          denominator_size((size_t)s.class_vectors * s.a.rings * 6), numerator(numerator_size),
+          denominator_size((size_t)s.class_vectors * s.a.rings * 6),
+          numerator(numerator_size),
           denominator(denominator_size) {
         memset(numerator, 0, sizeof(vfloat) * numerator_size);
         memset(denominator, 0, sizeof(vfloat) * denominator_size);
@@ -36,9 +37,18 @@ struct Sums {
 class ImageExpectation {
 public:
     explicit ImageExpectation(const ExpectationTables& tables)
-        : s(tables), a(tables.a), l_(tables), offset_sum_(a.t), class_sum_(s.class_vectors), active_(a.t),
-          image_of_(a.t), line_((size_t)2 * a.psi), work_((size_t)2 * a.psi),
-          posterior_((size_t)a.t * s.bins * 2), ring_cross_(a.rings), ring_model_(a.rings) {}
+        : s(tables),
+          a(tables.a),
+          l_(tables),
+          offset_sum_(a.t),
+          class_sum_(s.class_vectors),
+          active_(a.t),
+          image_of_(a.t),
+          line_((size_t)2 * a.psi),
+          work_((size_t)2 * a.psi),
+          posterior_((size_t)a.t * s.bins * 2),
+          ring_cross_(a.rings),
+          ring_model_(a.rings) {}
 
     void run(int image, Sums& sums) {
         l_.run(image);

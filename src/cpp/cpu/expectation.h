@@ -16,24 +16,35 @@ constexpr int tile = 4;
 struct ExpectationTables {
     const ExpectationArgs& a;
     const int class_vectors, offset_vectors, bins, top;  // top: largest harmonic
-    Buffer<int> first_ring, start;      // [top + 2]: of harmonic m, its first ring and first coefficient
-    Buffer<int> sample_start;           // [rings + 1]
-    Buffer<vfloat> references;          // [class_vectors][coefficients][re, im]
-    Buffer<vfloat> power;               // [class_vectors][rings][3][re, im]
-    Buffer<vfloat> phases;              // [offset_vectors][samples][re, im]
+    Buffer<int> first_ring, start;        // [top + 2]: of harmonic m, its first ring and first coefficient
+    Buffer<int> sample_start;             // [rings + 1]
+    Buffer<vfloat> references;            // [class_vectors][coefficients][re, im]
+    Buffer<vfloat> power;                 // [class_vectors][rings][3][re, im]
+    Buffer<vfloat> phases;                // [offset_vectors][samples][re, im]
     Buffer<vfloat> class_prior, padding;  // [class_vectors]; padding is 0, or -1e30 in lanes without a class
-    Buffer<vfloat> psi_roots;           // [psi][cos, sin] splat
-    Buffer<float> ring_roots;           // cos, sin of every sample angle, [2 samples][2] per ring
-    Buffer<LaneFft*> ring_plans;        // [rings], of length ring_samples / 4
+    Buffer<vfloat> psi_roots;             // [psi][cos, sin] splat
+    Buffer<float> ring_roots;             // cos, sin of every sample angle, [2 samples][2] per ring
+    Buffer<LaneFft*> ring_plans;          // [rings], of length ring_samples / 4
     LaneFft psi_plan;
 
     explicit ExpectationTables(const ExpectationArgs& args)
-        : a(args), class_vectors((a.k + lanes - 1) / lanes), offset_vectors((a.t + lanes - 1) / lanes),
-          bins(a.psi / 2 + 1), top(a.ring_harmonics[a.rings - 1]), first_ring(top + 2), start(top + 2),
-          sample_start(a.rings + 1), references((size_t)class_vectors * a.coefficients * 2),
-          power((size_t)class_vectors * a.rings * 6), phases((size_t)offset_vectors * a.samples * 2),
-          class_prior(class_vectors), padding(class_vectors), psi_roots((size_t)2 * a.psi),
-          ring_roots((size_t)4 * a.samples), ring_plans(a.rings), psi_plan(a.psi) {
+        : a(args),
+          class_vectors((a.k + lanes - 1) / lanes),
+          offset_vectors((a.t + lanes - 1) / lanes),
+          bins(a.psi / 2 + 1),
+          top(a.ring_harmonics[a.rings - 1]),
+          first_ring(top + 2),
+          start(top + 2),
+          sample_start(a.rings + 1),
+          references((size_t)class_vectors * a.coefficients * 2),
+          power((size_t)class_vectors * a.rings * 6),
+          phases((size_t)offset_vectors * a.samples * 2),
+          class_prior(class_vectors),
+          padding(class_vectors),
+          psi_roots((size_t)2 * a.psi),
+          ring_roots((size_t)4 * a.samples),
+          ring_plans(a.rings),
+          psi_plan(a.psi) {
         int c = 0;
         for (int m = 0, ring = 0; m <= top; ++m) {
             while (a.ring_harmonics[ring] < m) ++ring;
@@ -75,8 +86,7 @@ struct ExpectationTables {
     static void pack(const float* in, int n, size_t m, float* out) {
         for (int i0 = 0; i0 < n; i0 += lanes)
             for (size_t j = 0; j < m; ++j)
-                for (int i = 0; i < lanes; ++i)
-                    *out++ = i0 + i < n ? in[(i0 + i) * m + j] : 0.0f;
+                for (int i = 0; i < lanes; ++i) *out++ = i0 + i < n ? in[(i0 + i) * m + j] : 0.0f;
     }
 
     // Harmonic m as one of the bins 0 .. psi/2, and whether it is there as its conjugate.

@@ -66,11 +66,17 @@ vfloat vsqrt(vfloat v) {
 class Group {
 public:
     Group(const ExtractArgs& args, const Background& ground)
-        : a(args), background(ground), rescaled(a.shifts || a.scaled != a.box), source(a.box),
+        : a(args),
+          background(ground),
+          rescaled(a.shifts || a.scaled != a.box),
+          source(a.box),
           target(a.scaled),
-          filtered(a.filters ? a.filter_box : 2), wide((size_t)(a.filters ? a.filter_box * a.filter_box : 0)),
-          image((size_t)side() * side()), pixels((size_t)a.window * a.window),
-          spectrum(spectrum_size()), cropped(rescaled ? target.spectrum_size() : 0) {}
+          filtered(a.filters ? a.filter_box : 2),
+          wide((size_t)(a.filters ? a.filter_box * a.filter_box : 0)),
+          image((size_t)side() * side()),
+          pixels((size_t)a.window * a.window),
+          spectrum(spectrum_size()),
+          cropped(rescaled ? target.spectrum_size() : 0) {}
 
     void run(int first_particle) {
         first = first_particle;

@@ -175,7 +175,8 @@ private:
                 put(out, i + ido * k, total);
                 for (int u = 1; u <= half; ++u) {
                     Cx even = first, odd = {V{}, V{}};
-                    for (int j = 1, root = u; j <= half; ++j, root = root + u >= p ? root + u - p : root + u) {
+                    for (int j = 1, root = u; j <= half;
+                         ++j, root = root + u >= p ? root + u - p : root + u) {
                         const T c = roots_[2 * (root * (n / p))], s = roots_[2 * (root * (n / p)) + 1];
                         even.re += sums[j].re * c;
                         even.im += sums[j].im * c;

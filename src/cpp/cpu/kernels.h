@@ -53,38 +53,38 @@ struct PolarAdjointArgs {
 // The method is in docs/class2d.md; the packed order of coefficients is m outer, ring inner, over
 // rings whose harmonics reach m.
 struct ExpectationArgs {
-    int n;             // images
-    int k;             // classes
-    int t;             // offsets
-    int psi;           // in-plane angles, even, 2^a 3^b 5^c
-    int rings;         // rings in use; ring i has radius i + 1
-    int samples;       // half-circle samples of these rings
-    int coefficients;  // packed harmonics of these rings
-    int stride;        // samples stored per image (>= samples)
-    const int* ring_samples;    // [rings] samples of the full circle, multiple of 4
-    const int* ring_harmonics;  // [rings] largest harmonic
-    const float* images;        // [n, stride, 2]
-    const float* ctf;           // [n, stride]
-    const int* group;           // [n] noise group
-    const float* weights;       // [groups, rings]: ring weight / (samples * sigma2)
-    const float* scale;         // [n, 2]: factor of the image, factor of the CTF
-    const float* references;    // [k, coefficients, 2]
-    const float* power;         // [k, rings, 3, 2]: harmonics 0, 2, 4 of |reference|^2
-    const float* phases;        // [t, samples, 2]: exp(-2 pi i f . offset / box)
+    int n;                          // images
+    int k;                          // classes
+    int t;                          // offsets
+    int psi;                        // in-plane angles, even, 2^a 3^b 5^c
+    int rings;                      // rings in use; ring i has radius i + 1
+    int samples;                    // half-circle samples of these rings
+    int coefficients;               // packed harmonics of these rings
+    int stride;                     // samples stored per image (>= samples)
+    const int* ring_samples;        // [rings] samples of the full circle, multiple of 4
+    const int* ring_harmonics;      // [rings] largest harmonic
+    const float* images;            // [n, stride, 2]
+    const float* ctf;               // [n, stride]
+    const int* group;               // [n] noise group
+    const float* weights;           // [groups, rings]: ring weight / (samples * sigma2)
+    const float* scale;             // [n, 2]: factor of the image, factor of the CTF
+    const float* references;        // [k, coefficients, 2]
+    const float* power;             // [k, rings, 3, 2]: harmonics 0, 2, 4 of |reference|^2
+    const float* phases;            // [t, samples, 2]: exp(-2 pi i f . offset / box)
     const float* log_prior_offset;  // [n, t]
     const float* log_prior_class;   // [k]
     const float* log_prior_psi;     // [psi]; or null for a flat one
-    int hard;    // 1: all weight on the largest cross / sqrt(norm), priors unused
-    float cut;   // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
+    int hard;                       // 1: all weight on the largest cross / sqrt(norm), priors unused
+    float cut;  // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
     int threads;
-    int* best;               // [n, 3] class, psi, offset
-    float* statistics;       // [n, 4] log sum, largest probability, entropy, value at best
-    float* class_posterior;  // [n, k]
-    float* offset_posterior; // [n, t]
-    float* cross;            // [n, rings] sum p Re <reference, image>
-    float* model;            // [n, rings] sum p <|reference|^2 CTF^2>
-    double* numerator;       // [k, coefficients, 2]
-    double* denominator;     // [k, rings, 3, 2]
+    int* best;                // [n, 3] class, psi, offset
+    float* statistics;        // [n, 4] log sum, largest probability, entropy, value at best
+    float* class_posterior;   // [n, k]
+    float* offset_posterior;  // [n, t]
+    float* cross;             // [n, rings] sum p Re <reference, image>
+    float* model;             // [n, rings] sum p <|reference|^2 CTF^2>
+    double* numerator;        // [k, coefficients, 2]
+    double* denominator;      // [k, rings, 3, 2]
 };
 
 // Laplacian-of-Gaussian picking: the maximum over a bank of filters, on a work_size x work_size map.
@@ -106,8 +106,8 @@ struct LogPickArgs {
 // disc around it. Those at or above the ceiling clear theirs, too, but are not reported.
 struct LogPeaksArgs {
     int work_size, filters;
-    const float* best;     // [work_size, work_size]
-    const uint8_t* index;  // [work_size, work_size]
+    const float* best;       // [work_size, work_size]
+    const uint8_t* index;    // [work_size, work_size]
     const uint8_t* allowed;  // [filters]: only pixels of these filters count, for peaks and statistics
     const int64_t* radius2;  // [filters]: a disc is distance^2 < radius2, in pixels of the map
     int y_begin, y_end, x_begin, x_end;  // elsewhere the map is taken as 0
@@ -145,14 +145,10 @@ struct ExtractArgs {
 };
 
 // Every kernel: its name and its arguments.
-#define BOXWOOD_FOR_EACH_KERNEL(kernel)          \
-    kernel(ctf, CtfArgs)                         \
-    kernel(expectation, ExpectationArgs)         \
-    kernel(extract, ExtractArgs)                 \
-    kernel(fft, FftArgs)                         \
-    kernel(log_pick_maps, LogPickArgs)           \
-    kernel(polar_adjoint, PolarAdjointArgs)      \
-    kernel(polar_transform, PolarArgs)
+#define BOXWOOD_FOR_EACH_KERNEL(kernel)                                                                 \
+    kernel(ctf, CtfArgs) kernel(expectation, ExpectationArgs) kernel(extract, ExtractArgs)              \
+        kernel(fft, FftArgs) kernel(log_pick_maps, LogPickArgs) kernel(polar_adjoint, PolarAdjointArgs) \
+            kernel(polar_transform, PolarArgs)
 
 struct KernelTable {
     const char* name;  // "baseline", "avx2", "avx512"

@@ -9,19 +9,26 @@ class Likelihood {
 public:
     const ExpectationTables& s;
     const ExpectationArgs& a;
-    float best;                // largest value of this image
-    Buffer<float> ctf_power;   // [rings][3][re, im]: harmonics 0, 2, 4 of weight CTF^2
-    Buffer<vfloat> shifted;    // [offset_vectors][coefficients][re, im], offsets along the lanes
-    Buffer<vfloat> peak;       // [class_vectors][t] largest over psi
-    Buffer<vfloat> values;     // [class_vectors][t][psi], only where matters(class vector, t)
+    float best;               // largest value of this image
+    Buffer<float> ctf_power;  // [rings][3][re, im]: harmonics 0, 2, 4 of weight CTF^2
+    Buffer<vfloat> shifted;   // [offset_vectors][coefficients][re, im], offsets along the lanes
+    Buffer<vfloat> peak;      // [class_vectors][t] largest over psi
+    Buffer<vfloat> values;    // [class_vectors][t][psi], only where matters(class vector, t)
 
     explicit Likelihood(const ExpectationTables& tables)
-        : s(tables), a(tables.a), ctf_power((size_t)6 * a.rings),
-          shifted((size_t)s.offset_vectors * a.coefficients * 2), peak((size_t)s.class_vectors * a.t),
-          values((size_t)s.class_vectors * a.t * a.psi), weighted_((size_t)2 * a.samples),
-          ring_(longest_ring() * 2), norm_((size_t)s.class_vectors * 6),
-          inverse_norm_((size_t)s.class_vectors * a.psi), spectrum_((size_t)lanes * s.bins * 2),
-          line_((size_t)2 * a.psi), work_((size_t)2 * a.psi) {}
+        : s(tables),
+          a(tables.a),
+          ctf_power((size_t)6 * a.rings),
+          shifted((size_t)s.offset_vectors * a.coefficients * 2),
+          peak((size_t)s.class_vectors * a.t),
+          values((size_t)s.class_vectors * a.t * a.psi),
+          weighted_((size_t)2 * a.samples),
+          ring_(longest_ring() * 2),
+          norm_((size_t)s.class_vectors * 6),
+          inverse_norm_((size_t)s.class_vectors * a.psi),
+          spectrum_((size_t)lanes * s.bins * 2),
+          line_((size_t)2 * a.psi),
+          work_((size_t)2 * a.psi) {}
 
     void run(int image) {
         weigh(image);
@@ -141,7 +148,8 @@ private:
                     const int i = m / 2 % q, mirror = (q - i) % q;
                     const vfloat gr = even[2 * i], gi = even[2 * i + 1], hr = even[2 * mirror],
                                  hi = -even[2 * mirror + 1];
-                    const float c = roots[2 * m], w = roots[2 * m + 1];  // angle m / n * 2 pi = 2 pi (m/2) / h
+                    const float c = roots[2 * m],
+                                w = roots[2 * m + 1];  // angle m / n * 2 pi = 2 pi (m/2) / h
                     const vfloat dr = gr - hr, di = gi - hi;
                     y[0] = (gr + hr) + (di * c - dr * w);
                     y[1] = (gi + hi) - (dr * c + di * w);
@@ -230,7 +238,6 @@ private:
         vfloat* out = values + ((size_t)kv * a.t + offset) * a.psi;
         for (int i = 0; i < a.psi; ++i) out[i] = angles[2 * i];
     }
-
 };
 
 }  // namespace BOXWOOD_SIMD

@@ -217,7 +217,8 @@ struct FilterBank {
         memset(out, 0, sizeof(vfloat) * 2 * w);
         for (int ky = -min_int(reach, half - 1); ky <= reach; ++ky) {
             const int y = ky < 0 ? ky + w : ky;
-            const vfloat g = log_filter(x2 + (float)ky * ky, inverse_variance, gauss_x, gauss[ky < 0 ? -ky : ky]);
+            const vfloat g =
+                log_filter(x2 + (float)ky * ky, inverse_variance, gauss_x, gauss[ky < 0 ? -ky : ky]);
             out[2 * y] = in[2 * y] * g;
             out[2 * y + 1] = in[2 * y + 1] * g;
         }

@@ -36,9 +36,8 @@ void log_pick_peaks(const LogPeaksArgs& a) {
     std::vector<int32_t> order;
     for (int32_t i = 0; i < w * w; ++i)
         if (map[i] > 0 && map[i] >= *a.threshold) order.push_back(i);
-    std::sort(order.begin(), order.end(), [&](int32_t i, int32_t j) {
-        return map[i] != map[j] ? map[i] > map[j] : i < j;
-    });
+    std::sort(order.begin(), order.end(),
+              [&](int32_t i, int32_t j) { return map[i] != map[j] ? map[i] > map[j] : i < j; });
     // Clearing a disc never raises a value, so one pass in this order finds what searching the whole
     // map for its maximum again and again would.
     *a.count = 0;

@@ -39,9 +39,16 @@ struct Plane {
     Buffer<float> cells;    // [pad][rows][re, im]
 
     explicit Plane(int box_px)
-        : box(box_px), pad(2 * box_px), half(box_px), rows(half + 1 + 2 * margin),
-          groups((half + lanes) / lanes), plan(pad), line((size_t)2 * pad), work((size_t)2 * pad),
-          columns((size_t)box * groups * lanes * 2), cells((size_t)pad * rows * 2) {}
+        : box(box_px),
+          pad(2 * box_px),
+          half(box_px),
+          rows(half + 1 + 2 * margin),
+          groups((half + lanes) / lanes),
+          plan(pad),
+          line((size_t)2 * pad),
+          work((size_t)2 * pad),
+          columns((size_t)box * groups * lanes * 2),
+          cells((size_t)pad * rows * 2) {}
 
     float* cell(int kx, int ky) {
         return cells + 2 * ((size_t)((kx % pad + pad) % pad) * rows + ky + margin);
@@ -208,8 +215,8 @@ void polar_transform(const PolarArgs& a) {
         Plane plane(a.box);
         Buffer<float> image(pixels);
         for (int i = task * chunk; i < a.n && i < (task + 1) * chunk; ++i) {
-            shift_and_mask(a.images + (size_t)i * pixels, a.box, a.shifts ? a.shifts + 2 * i : nullptr, a.mask,
-                           image);
+            shift_and_mask(a.images + (size_t)i * pixels, a.box, a.shifts ? a.shifts + 2 * i : nullptr,
+                           a.mask, image);
             double power = 0;
             for (int y = 0; y < a.box; ++y)
                 for (int x = 0; x < a.box; ++x) {

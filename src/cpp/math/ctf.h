@@ -20,15 +20,15 @@ struct Ctf {
 
 // The columns of one row of CTF parameters, in this order.
 enum CtfColumn {
-    ctf_defocus_u,        // Angstrom
-    ctf_defocus_v,        // Angstrom
-    ctf_defocus_angle,    // degree
-    ctf_phase_shift,      // degree
-    ctf_voltage,          // kV
-    ctf_cs,               // mm
-    ctf_amplitude,        // fraction
-    ctf_b_factor,         // Angstrom^2
-    ctf_scale,            // factor
+    ctf_defocus_u,      // Angstrom
+    ctf_defocus_v,      // Angstrom
+    ctf_defocus_angle,  // degree
+    ctf_phase_shift,    // degree
+    ctf_voltage,        // kV
+    ctf_cs,             // mm
+    ctf_amplitude,      // fraction
+    ctf_b_factor,       // Angstrom^2
+    ctf_scale,          // factor
     ctf_columns
 };
 
@@ -55,12 +55,12 @@ BOXWOOD_HD Ctf make_ctf(const double* row) {
 // x, y: spatial frequency in 1/Angstrom. |CTF| never falls below 1e-8.
 // Math supplies Real (one float, or a vector of them), splat, sin_pi, exp and abs of the target.
 template <class Math>
-BOXWOOD_HD typename Math::Real ctf_value(const Ctf& ctf, typename Math::Real x, typename Math::Real y, int mode) {
+BOXWOOD_HD typename Math::Real ctf_value(const Ctf& ctf, typename Math::Real x, typename Math::Real y,
+                                         int mode) {
     using Real = typename Math::Real;
     const Real one = Math::splat(1.0f), smallest = Math::splat(1e-8f);
     const Real s2 = x * x + y * y;
-    const Real phase =
-        ctf.xx * x * x + ctf.xy * x * y + ctf.yy * y * y + ctf.quartic * s2 * s2 - ctf.offset;
+    const Real phase = ctf.xx * x * x + ctf.xy * x * y + ctf.yy * y * y + ctf.quartic * s2 * s2 - ctf.offset;
     Real value = -Math::sin_pi(phase);
     if (mode & ctf_phase_flipped) value = Math::abs(value);
     if (mode & ctf_intact_first_peak) value = Math::abs(phase) < 0.5f ? one : value;
