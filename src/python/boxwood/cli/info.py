@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from boxwood.options.arguments import ArgumentParser
 
-_LIBRARIES = ("numpy", "pandas", "mrcfile", "starfile", "tifffile", "matplotlib", "rich")
+_LIBRARIES = ("numpy", "scipy", "pandas", "mrcfile", "starfile", "tifffile", "pillow", "matplotlib", "rich")
 
 
 def info(words: Sequence[str]) -> int:

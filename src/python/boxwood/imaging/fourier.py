@@ -79,12 +79,6 @@ def window_spectrum(spectra: AnyArray, shape: tuple[int, int], new_shape: tuple[
     return windowed
 
 
-def resample(images: AnyArray, new_shape: tuple[int, int]) -> AnyArray:
-    """Images (..., ny, nx) on another grid over the same area, by cropping or padding their transform."""
-    shape = images.shape[-2:]
-    return inverse(window_spectrum(forward(images), shape, new_shape), new_shape)
-
-
 def window(images: AnyArray, new_shape: tuple[int, int], fill: float = 0.0) -> AnyArray:
     """Crop or pad images (..., ny, nx) in real space; origin (pixel n//2) stays on origin."""
     windowed = np.full((*images.shape[:-2], *new_shape), fill, images.dtype)
