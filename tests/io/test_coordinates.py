@@ -8,11 +8,11 @@ from boxwood.io.coordinates import (
     coordinate_files,
     coordinate_path,
     read_coordinates,
-    without_job,
     write_coordinate_list,
     write_coordinates,
     write_coords_suffix,
 )
+from boxwood.io.job_names import without_job
 from boxwood.io.star import write_star
 
 PICKS = pd.DataFrame(

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxwood.jobs.defaults import classes_for, fast_even_size, sizes_for
+from boxwood.imaging.polar import good_length
+from boxwood.jobs.defaults import classes_for, sizes_for
 
 
 def test_the_tutorial():
@@ -29,7 +30,7 @@ def test_everything_fits(diameter, pixel_size):
     ("at_least", "size"), [(0.5, 2), (7, 8), (11, 12), (13, 16), (254.2, 256), (257, 270)]
 )
 def test_fast_sizes(at_least, size):
-    assert fast_even_size(at_least) == size
+    assert good_length(at_least, 2) == size
 
 
 def test_classes():

@@ -13,8 +13,6 @@ from boxwood.project.folder import JobType, ProjectFolder
 from boxwood.project.lock import pipeline_lock
 from boxwood.project.pipeline import Pipeline
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("BOXWOOD_DATA", ROOT.parent / "shared/data")) / "formats"
 PICK = JobType("AutoPick", 4, "relion.autopick.log")
 
 relion = pytest.mark.relion
@@ -27,12 +25,10 @@ OLD = {
 
 
 @pytest.fixture(params=OLD)
-def old_project(request, tmp_path):
+def old_project(request, shared_data, tmp_path):
     """A copy of a real project's pipeline: (folder, RELION's generation, a node of micrographs)."""
     source, node = OLD[request.param]
-    if not DATA.exists():
-        pytest.skip(f"the real data are not there ({DATA})")
-    shutil.copyfile(DATA / source, tmp_path / "default_pipeline.star")
+    shutil.copyfile(shared_data / "formats" / source, tmp_path / "default_pipeline.star")
     return tmp_path, int(request.param), node
 
 

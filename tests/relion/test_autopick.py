@@ -1,7 +1,6 @@
 """The same picks as the real relion_autopick 3.1, with every option that its Laplacian picker has."""
 
 import ctypes
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,7 +18,6 @@ pytestmark = [
         shutil.which("relion_autopick") is None, reason="no relion_autopick: apt-get install relion"
     ),
 ]
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "../shared/data"))
 PIXEL = 3.5
 
 MICROGRAPHS = """
@@ -189,8 +187,7 @@ def test_full_size(tmp_path):
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not DATA.exists(), reason="no real data: set BOXWOOD_DATA")
-def test_real_micrographs(tmp_path):
-    images = [read_image(path).data for path in sorted((DATA / "apoferritin10146").glob("*.png"))[:2]]
+def test_real_micrographs(tmp_path, shared_data):
+    images = [read_image(path).data for path in sorted((shared_data / "apoferritin10146").glob("*.png"))[:2]]
     options = {"min_diameter": 110, "max_diameter": 140, "max_resolution": 30}
     assert check(tmp_path, images, 1.5, **options) > 200

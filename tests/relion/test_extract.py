@@ -1,6 +1,5 @@
 """The same particles and tables as the real relion_preprocess 3.1."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,7 +20,6 @@ pytestmark = [
         shutil.which("relion_preprocess") is None, reason="no relion_preprocess: apt-get install relion"
     ),
 ]
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "../shared/data"))
 PIXEL = 0.885
 NAMES = [f"MotionCorr/job002/Movies/m{i}.mrc" for i in range(2)]
 CTF = {
@@ -255,10 +253,8 @@ def test_dust_is_replaced_where_relion_replaces_it(project):
 
 
 @pytest.mark.data
-def test_a_real_micrograph(project):
-    source = DATA / "apoferritin10146/May08_03.05.02.bin_avg.png"
-    if not source.exists():
-        pytest.skip(f"no {source}: set BOXWOOD_DATA to the folder of real data")
+def test_a_real_micrograph(project, shared_data):
+    source = shared_data / "apoferritin10146/May08_03.05.02.bin_avg.png"
     for name in NAMES:
         write_stack(name, read_image(source).data, PIXEL)
     relion("Extract/job007/", "--extract_size", "120", "--scale", "60", "--norm", "--bg_radius", "22")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from boxwood.io.job_names import without_job
 from boxwood.typing import AnyArray
 
 
@@ -51,7 +52,7 @@ def scale_groups(table: pd.DataFrame) -> tuple[AnyArray, AnyArray]:
     if "rlnGroupName" in table:
         names = table["rlnGroupName"].astype(str)
     elif "rlnMicrographName" in table:
-        names = table["rlnMicrographName"].astype(str).str.replace(r"^[^/]+/job\d+/", "", regex=True)
+        names = table["rlnMicrographName"].astype(str).map(without_job)
     else:
         names = pd.Series("group", index=table.index)
     codes, unique = pd.factorize(names)

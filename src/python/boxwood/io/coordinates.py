@@ -16,17 +16,12 @@ import pandas as pd
 
 from boxwood.errors import FileFormatError, InputError
 from boxwood.io.atomic import write_text
+from boxwood.io.job_names import without_job
 from boxwood.io.particles import MicrographSet
 from boxwood.io.star import read_star, read_star_table, write_star
 
 _X, _Y = "rlnCoordinateX", "rlnCoordinateY"
-_JOB = re.compile(r"^[^/]+/job\d{3,}/")
 _SUFFIX = re.compile(r"coords_suffix_(.+)\.star")
-
-
-def without_job(name: str) -> str:
-    """A file's name without the job it belongs to: ``MotionCorr/job002/a/b.mrc`` gives ``a/b.mrc``."""
-    return _JOB.sub("", name)
 
 
 def coordinate_path(job: str | os.PathLike[str], micrograph: str, pick_name: str) -> Path:

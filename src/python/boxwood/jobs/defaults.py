@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from boxwood.imaging.polar import good_length
+
 # The proportions of RELION's tutorial (180 A, 0.885 A/px: box 256, rescaled to 64, mask 200 A).
 BOX_PER_DIAMETER = 1.25
 MASK_PER_DIAMETER = 1.1
@@ -38,8 +40,8 @@ class Sizes:
 
 def sizes_for(diameter_angstrom: float, pixel_size_angstrom: float, box_px: int | None = None) -> Sizes:
     """Derive box (unless given), rescaled box, background circle and mask from the particle's diameter."""
-    box = box_px or fast_even_size(BOX_PER_DIAMETER * diameter_angstrom / pixel_size_angstrom)
-    rescaled = fast_even_size(box * pixel_size_angstrom / COARSEST_PIXEL_ANGSTROM)
+    box = box_px or good_length(BOX_PER_DIAMETER * diameter_angstrom / pixel_size_angstrom, 2)
+    rescaled = good_length(box * pixel_size_angstrom / COARSEST_PIXEL_ANGSTROM, 2)
     mask = 10 * round(MASK_PER_DIAMETER * diameter_angstrom / 10)
     return Sizes(
         box_px=box,
@@ -52,18 +54,3 @@ def sizes_for(diameter_angstrom: float, pixel_size_angstrom: float, box_px: int 
 def classes_for(particles: int) -> int:
     """How many classes to ask for: enough particles in each for an average, and no more than 50."""
     return max(1, min(MOST_CLASSES, particles // PARTICLES_PER_CLASS))
-
-
-def fast_even_size(at_least: float) -> int:
-    """The smallest even number from `at_least` on that has no prime factor above 5."""
-    size = 2 * max(1, math.ceil(at_least / 2))
-    while not _smooth(size):
-        size += 2
-    return size
-
-
-def _smooth(number: int) -> bool:
-    for prime in (2, 3, 5):
-        while number % prime == 0:
-            number //= prime
-    return number == 1

@@ -1,10 +1,9 @@
 """Names of job folders and of the files in them."""
 
 import os
-import re
 from pathlib import Path, PurePosixPath
 
-_JOB = re.compile(r"[A-Za-z][A-Za-z0-9]*/job\d{3,}")
+from boxwood.io.job_names import JOB
 
 
 def job_folder(path: str | os.PathLike[str], root: Path = Path()) -> str | None:
@@ -12,11 +11,11 @@ def job_folder(path: str | os.PathLike[str], root: Path = Path()) -> str | None:
     parts = _relative_parts(path, root)
     if len(parts) < 2:
         return None
-    name = f"{parts[0]}/{parts[1]}"
-    link = root / name
+    name = f"{parts[0]}/{parts[1]}/"
+    link = root / parts[0] / parts[1]
     if link.is_symlink():  # an alias is a link to its job
-        name = f"{parts[0]}/{PurePosixPath(os.readlink(link)).name}"
-    return name + "/" if _JOB.fullmatch(name) else None
+        name = f"{parts[0]}/{PurePosixPath(os.readlink(link)).name}/"
+    return name if JOB.fullmatch(name) else None
 
 
 def canonical(path: str | os.PathLike[str], root: Path = Path()) -> str:
