@@ -68,6 +68,18 @@ def test_wrong_use_is_one_sentence_and_code_2(here, folder, words, said):
     assert os.listdir(folder) == ["my mics.star"]
 
 
+def test_a_file_that_cannot_be_read_is_one_sentence_and_code_1(here):
+    code, out, err = here("simulate", "new", "--volume", "missing.mrc")
+    assert code == 1 and err.splitlines()[-1].startswith("boxwood: ") and "missing.mrc" in err
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("command", ["simulate", "demo"])
+def test_jobs_with_a_directory_take_no_output(here, command):
+    code, _, err = here(command, "new", "--output", "x")
+    assert code == 2 and "--output is unknown" in err
+
+
 def test_a_job_from_the_shell(boxwood, folder):
     code, out, err = boxwood("toy", *MICS, "--alias", "erste Wahl", "--threads", "2")
     assert code == 0, err

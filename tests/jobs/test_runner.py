@@ -1,6 +1,8 @@
 """A job in a project: its folder, its books, and every way it can end."""
 
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from toy import write_micrographs
 
 from boxwood.errors import InputError, JobAborted, JobError
 from boxwood.io.star import read_star
+from boxwood.jobs.context import JobContext
 from boxwood.jobs.runner import run_job
 from boxwood.project.pipeline import Pipeline
 
@@ -100,9 +103,17 @@ def test_a_bad_micrograph_is_named_and_the_others_go_on(project, toy):
     assert recorder.of("progress")[-1] == {"done": 4, "total": 4, "text": "micrographs"}
 
 
-def test_micrographs_that_would_share_an_output_are_named(project, toy):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_micrographs_that_would_share_an_output_are_named(project, toy, threads, monkeypatch):
     write_micrographs(project, ["a.mrc", "MotionCorr/job002/a.mrc", "MotionCorr/job003/b.mrc"])
-    result = run_job(toy, OPTIONS, threads=1)
+    ask = JobContext.output_path
+
+    def ask_late(context, source, suffix):
+        time.sleep(0.05 * (threads > 1 and source == "a.mrc"))  # in threads the second is there first
+        return ask(context, source, suffix)
+
+    monkeypatch.setattr(JobContext, "output_path", ask_late)
+    result = run_job(toy, OPTIONS, threads=threads)
     assert result.bad == (
         (
             "MotionCorr/job002/a.mrc",
@@ -185,6 +196,54 @@ def test_only_a_job_of_this_kind_can_be_continued(project, toy, where):
     run_job(toy, OPTIONS)
     with pytest.raises(InputError, match=r"no AutoPick job|say which job"):
         run_job(toy, OPTIONS, continue_from=where)
+
+
+def test_a_refused_continuation_leaves_the_job_as_it_was(project, toy, monkeypatch):
+    def refuse(options, context):
+        raise InputError("these two do not fit")
+
+    result = run_job(toy, OPTIONS)
+    names = ("job.star", ".boxwood.json")
+    before = [(result.output / name).read_bytes() for name in names]
+    with pytest.raises(InputError, match="do not fit"):
+        run_job(replace(toy, run=refuse), {"resolution": 5}, continue_from="AutoPick/job001")
+    assert status("AutoPick/job001/") == 2
+    assert [path.name for path in result.output.glob("RELION_JOB_*")] == ["RELION_JOB_EXIT_SUCCESS"]
+    assert [(result.output / name).read_bytes() for name in names] == before
+    assert "error: these two do not fit" in (result.output / "run.err").read_text()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_job_that_cannot_be_begun_is_not_left_running(project, toy, monkeypatch, error):
+    def full(*arguments):
+        raise error
+
+    monkeypatch.setattr("boxwood.project.job_files.append_note", full)
+    with pytest.raises((OSError, JobAborted)):
+        run_job(toy, OPTIONS)
+    assert status("AutoPick/job001/") == (3 if isinstance(error, OSError) else 4)
+
+
+def test_a_result_is_kept_when_the_project_cannot_be_told(project, toy, monkeypatch):
+    def locked(*arguments, **more):
+        raise JobError("the project is locked")
+
+    monkeypatch.setattr("boxwood.project.folder.ProjectFolder.end_job", locked)
+    recorder = Recorder()
+    result = run_job(toy, OPTIONS, reporter=recorder)
+    assert result.files["coordinates"].exists()
+    assert "could not be told: the project is locked" in recorder.of("warning")[-1]["text"]
+
+
+@pytest.mark.parametrize(("output", "made"), [(None, "AutoPick/job001"), (".", "toy"), ("x", "x/toy")])
+def test_jobs_of_a_job_go_below_its_output_if_it_was_given(project, toy, output, made):
+    def both(options, context):
+        return context.run("toy", **OPTIONS)
+
+    outer = replace(toy, process=None, run=both)
+    run_job(outer, OPTIONS, output=output)
+    assert Path(made, "coords_suffix_autopick.star").exists()
+    assert Path("default_pipeline.star").exists() == (output is None)
 
 
 def test_a_job_runs_in_its_project_wherever_the_caller_is(project, toy, monkeypatch, tmp_path):

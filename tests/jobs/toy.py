@@ -46,6 +46,7 @@ def run(options: ToyOptions, context: JobContext) -> JobResult:
             write_star(path, {"": {"rlnMicrographName": name}}, dialect=context.dialect)
         return len(name)
 
+    context.reserve(names)
     results = []
     for done in context.map(measure, names, "micrograph"):
         results.append(done)

@@ -27,18 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _dispatch(words)
-    except BoxwoodError as error:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, `head` say, has had enough
+        sys.stderr.close()
+        return FAILED
+    except (BoxwoodError, OSError) as error:
         if "--json" in words:
             print(json.dumps({"event": "error", "text": str(error)}), flush=True)
         print(f"boxwood: {error}", file=sys.stderr)
         if isinstance(error, JobAborted):
             return INTERRUPTED
         return WRONG_USE if isinstance(error, InputError) else FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, `head` say, has had enough
-        sys.stderr.close()
-        return FAILED
 
 
 def _dispatch(words: list[str]) -> int:
@@ -101,7 +101,8 @@ def job_parser(name: str) -> ArgumentParser:
             metavar="JOB",
             help="go on in this job folder (Type/jobNNN, or a file in it), or in --output",
         )
-    running.add_argument("--output", metavar="DIR", help=where)
+    if not job.has_directory:
+        running.add_argument("--output", metavar="DIR", help=where)
     running.add_argument("--threads", type=int, metavar="N", help="default: all processors")
     running.add_argument("--json", action="store_true", help="write events as JSON lines, for programs")
     return parser
@@ -123,7 +124,7 @@ def _run(name: str, words: list[str]) -> int:
     run_job(
         job,
         given_values(parsed, job.options),
-        output=parsed.output,
+        output=getattr(parsed, "output", None),
         alias=getattr(parsed, "alias", None),
         threads=parsed.threads,
         reporter=reporter,

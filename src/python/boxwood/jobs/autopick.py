@@ -45,6 +45,7 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     names = [str(name) for name in micrographs.table["rlnMicrographName"]]
     picker = Picker(options, context, micrographs, names)
     picked: dict[str, Picked] = {}
+    context.reserve(names)
     for done in context.map(picker.pick, names, what="micrograph"):
         picked[done.item] = done.result
         if done.result.reason:

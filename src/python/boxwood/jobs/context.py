@@ -6,18 +6,18 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted, JobError
 from boxwood.execution import Done, Failure, map_ordered
 from boxwood.jobs.reporter import Reporter, Silent
+from boxwood.project.job_files import ABORT_NOW
 from boxwood.project.names import below_job
 
 if TYPE_CHECKING:
     from boxwood.jobs.job import JobResult
 
-ABORT_FILE = "RELION_JOB_ABORT_NOW"
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -39,6 +39,8 @@ class JobContext:
         The file that `--continue` named, if it named one.
     given : frozenset of str
         Options that were given now; the others have their defaults, or what the continued job had.
+    output_given : bool
+        True if the user named the folder, with `--output`.
     bad_inputs : list of (name, reason)
     """
 
@@ -51,6 +53,7 @@ class JobContext:
         continuing: bool = False,
         continue_from: Path | None = None,
         given: frozenset[str] = frozenset(),
+        output_given: bool = False,
         reporter: Reporter | None = None,
     ) -> None:
         self.output = Path(output)
@@ -59,11 +62,12 @@ class JobContext:
         self.continuing = continuing
         self.continue_from = continue_from
         self.given = given
+        self.output_given = output_given
         self.reporter: Reporter = reporter or Silent()
         self.bad_inputs: list[tuple[str, str]] = []
         self.outputs: list[tuple[str, str]] = []
         self.inputs: list[tuple[str, str]] = []
-        self._sources: dict[Path, str] = {}
+        self._sources: dict[PurePath, str] = {}
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -88,11 +92,23 @@ class JobContext:
         """
         relative = below_job(source)
         path = self.output / relative.with_name(relative.stem + suffix)
-        other = self._sources.setdefault(path, str(source))
+        other = self._reserved(source)
         if other != str(source):
             raise InputError(f"{source} and {other} would both be written to {path}; rename one of them")
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def reserve(self, sources: Iterable[str | os.PathLike[str]]) -> None:
+        """Settle, in this order, which sources get the `output_path` that several would have.
+
+        For jobs that ask for it in the threads of `map`: the first of a list wins, not the fastest.
+        """
+        for source in sources:
+            self._reserved(source)
+
+    def _reserved(self, source: str | os.PathLike[str]) -> str:
+        """The source to which the output of this one's name belongs."""
+        return self._sources.setdefault(below_job(source).with_suffix(""), str(source))
 
     def log(self, text: str) -> None:
         """Tell the user one line."""
@@ -109,8 +125,8 @@ class JobContext:
 
     def check_abort(self) -> None:
         """Raise JobAborted if somebody made the file RELION_JOB_ABORT_NOW in the job's folder."""
-        if (self.output / ABORT_FILE).exists():
-            raise JobAborted(f"{ABORT_FILE} was found in {self.name}")
+        if (self.output / ABORT_NOW).exists():
+            raise JobAborted(f"{ABORT_NOW} was found in {self.name}")
 
     def bad(self, name: str, reason: str) -> None:
         """Note an input that cannot be used and is left out; all are named again at the end."""
@@ -161,7 +177,7 @@ class JobContext:
         from boxwood.jobs.registry import load_job
         from boxwood.jobs.runner import run_job
 
-        output = None if self.output == Path() else self.output / name
+        output = self.output / name if self.output_given else None
         return run_job(load_job(name), options, output=output, threads=self.threads, reporter=self.reporter)
 
     @contextmanager

@@ -47,6 +47,7 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     names = extractor.names_with_particles()
     gallery = Gallery()
     parts: dict[str, pd.DataFrame] = {}
+    context.reserve(names)
     for done in context.map(extractor.extract, names, what="micrograph"):
         assert isinstance(done.result, Extracted)  # map leaves failures out
         parts[done.item] = done.result.table

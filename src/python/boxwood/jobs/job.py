@@ -66,6 +66,8 @@ class Job:
     joboptions : dict
         Joboptions that RELION's form has but no option of ours sets ("do_log": "Yes"). If "nr_threads" is
         among them it becomes the number of threads.
+    has_directory : bool
+        Its options name the folder of its files, so that there is no `--output`.
     keeps : callable, optional
         ``keeps(options)`` names the options that must stay the same when the job is continued, because its
         finished files would not be what the options say. Without it the job itself takes care.
@@ -78,6 +80,7 @@ class Job:
     process: int | None = None
     label: str | Callable[[Any], str] = ""
     joboptions: Mapping[str, str] = field(default_factory=dict)
+    has_directory: bool = False
     keeps: Callable[[Any], Collection[str]] | None = None
 
     def type_label(self, options: Options) -> str:

@@ -25,25 +25,39 @@ _RUNNING = {"do_queue": "No", "min_dedicated": "1", "other_args": ""}
 
 
 class Place(Protocol):
-    """The folder of one run of a job, and the books kept about it."""
+    """The folder of one run of a job, and the books kept about it; `given` if the user named the folder."""
 
     dialect: str
     log: Reporter
+    given: bool
 
     @property
-    def folder(self) -> Path: ...
-    def start(self, options: Options, threads: int) -> None: ...
-    def open_log(self) -> Reporter: ...
-    def end(self, status: str, context: JobContext) -> None: ...
-    def how_to_continue(self, options: Options) -> str: ...
+    def folder(self) -> Path:
+        """Where the files go; known once the job was started."""
+
+    def start(self, options: Options, threads: int) -> None:
+        """Make the folder, or refuse it; in a project, enter the job as running."""
+
+    def open_log(self, options: Options) -> Reporter:
+        """Note what is run, and return who writes down what it says."""
+
+    def refuse(self) -> str:
+        """Put back what a continued job was before, and return its status; "Failed" for a new one."""
+
+    def end(self, status: str, context: JobContext) -> None:
+        """Enter how the job ended and what it made."""
+
+    def how_to_continue(self, options: Options) -> str:
+        """Return the command that goes on with the job."""
 
 
 class PlainFolder:
     """A folder that gets just the files; the current folder for what is no RELION job."""
 
-    def __init__(self, job: Job, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, job: Job, folder: str | os.PathLike[str] | None) -> None:
         self.job = job
-        self.folder = Path(folder)
+        self.given = folder is not None
+        self.folder = Path(folder or ".")
         self.log: Reporter = Silent()
         project = ProjectFolder()
         self.dialect = project.pipeline().dialect if project.exists else "3.1"
@@ -58,18 +72,21 @@ class PlainFolder:
         if not os.access(self.folder, os.W_OK):
             raise InputError(f"the folder {self.folder} cannot be written to; choose another")
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
+
+    def open_log(self, options: Options) -> Reporter:
         if self.job.keeps:
             job_files.write_settings(self.folder, self.job.name, options.as_dict())
-
-    def open_log(self) -> Reporter:
         return self.log
+
+    def refuse(self) -> str:
+        return "Failed"
 
     def end(self, status: str, context: JobContext) -> None:
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
 
     def how_to_continue(self, options: Options) -> str:
         words = as_command(options)
-        if self.folder != Path():
+        if self.given:
             words += ["--output", str(self.folder)]
         if self.job.process is not None:
             words.append("--continue")
@@ -90,6 +107,8 @@ class ProjectJob:
         self.dialect = self.project.pipeline().dialect
         self.files = ExitStack()
         self.log: Reporter = Silent()
+        self.given = False
+        self.before: tuple[str, dict[Path, bytes]] = ("Failed", {})
 
     @property
     def folder(self) -> Path:
@@ -104,16 +123,31 @@ class ProjectJob:
         if "nr_threads" in fields:
             fields["nr_threads"] = str(threads)
         if self.continuing:
+            books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
+            status = job_files.exit_status(self.folder) or "Failed"
+            self.before = (status, {path: path.read_bytes() for path in books if path.exists()})
             self.project.restart_job(self.name, kind, joboptions=fields, inputs=_inputs(recorded))
         else:
             self.name = self.project.start_job(
                 kind, joboptions=fields, inputs=_inputs(recorded), alias=self.alias
             )
+
+    def open_log(self, options: Options) -> Reporter:
+        out = self.files.enter_context((self.folder / "run.out").open("a", encoding="utf-8"))
+        err = self.files.enter_context((self.folder / "run.err").open("a", encoding="utf-8"))
+        self.log = PlainLines(out, err, traces=True)
         command = ["boxwood", self.job.name, *as_command(options)]
         if self.continuing:
             command += ["--continue", self.name]
         job_files.append_note(self.folder, [shlex.join(command)])
         job_files.write_settings(self.folder, self.job.name, options.as_dict())
+        return self.log
+
+    def refuse(self) -> str:
+        status, books = self.before
+        for path, content in books.items():
+            path.write_bytes(content)
+        return status
 
     def _with_files(self, options: Options) -> Options:
         """Replace job folders among the inputs by the files they stand for, as RELION's forms have them."""
@@ -123,12 +157,6 @@ class ProjectJob:
             if declared.input and isinstance(getattr(options, declared.name), Path)
         }
         return replace(options, **files)  # type: ignore[type-var]
-
-    def open_log(self) -> Reporter:
-        out = self.files.enter_context((self.folder / "run.out").open("a", encoding="utf-8"))
-        err = self.files.enter_context((self.folder / "run.err").open("a", encoding="utf-8"))
-        self.log = PlainLines(out, err, traces=True)
-        return self.log
 
     def end(self, status: str, context: JobContext) -> None:
         self.files.close()

@@ -11,7 +11,8 @@ from typing import IO, Any, Protocol
 class Reporter(Protocol):
     """Receives what happens. Kinds: start, log, warning, error, trace, progress, bad, result, end."""
 
-    def event(self, kind: str, **data: Any) -> None: ...
+    def event(self, kind: str, **data: Any) -> None:
+        """Take one event; `text` is what it says in words, where it says anything."""
 
 
 class Silent:

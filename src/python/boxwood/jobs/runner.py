@@ -58,7 +58,8 @@ def run_job(
     Raises
     ------
     InputError
-        If the options are wrong; nothing has been made then.
+        If the options are wrong; nothing has been made then. If the input files are, a new job stays as a
+        failed one, and a continued one as it was.
     JobAborted
         On Ctrl-C or RELION_JOB_ABORT_NOW; the text says how to go on.
     JobError
@@ -66,6 +67,8 @@ def run_job(
     reporter = reporter or Silent()
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; it must be at least 1")
+    if job.has_directory and output is not None:
+        raise InputError(f"{job.name} has no output; name its folder with directory")
     with _in_folder(Path(project)):
         earlier = _earlier_job(job, output, continue_from)
         known = {}
@@ -81,7 +84,7 @@ def run_job(
         if job.process is None or output is not None:
             if alias:
                 raise InputError("an alias belongs to a job of a project; leave out --output or --alias")
-            place = PlainFolder(job, output or ".")
+            place = PlainFolder(job, output)
         else:
             place = ProjectJob(job, reporter, alias=alias, earlier=earlier)
         result = _run_in(place, job, options, threads, reporter, continue_from, values)
@@ -111,10 +114,12 @@ def _run_in(
         continuing=continue_from is not False,
         continue_from=Path(str(continue_from)) if named else None,
         given=frozenset(values),
-        reporter=Tee(reporter, place.open_log()),
+        output_given=place.given,
+        reporter=reporter,
     )
     status = "Failed"
     try:
+        context.reporter = Tee(reporter, place.open_log(options))
         context.reporter.event("start", job=job.name, output=context.name, text=_opening(job, context))
         result = replace(job.run(options, context), output=place.folder, bad=tuple(context.bad_inputs))
         check_outputs(context)
@@ -130,14 +135,25 @@ def _run_in(
         place.log.event("error", text=text)
         raise JobAborted(text) from stop
     except Exception as error:
+        if isinstance(error, InputError):
+            status = place.refuse()
         if not isinstance(error, BoxwoodError):
             place.log.event("trace", text="".join(traceback.format_exception(error)))
         place.log.event("error", text=str(error) or type(error).__name__)
         raise
     finally:
         context.close()
-        place.end(status, context)
+        _end(place, status, context, reporter)
         reporter.event("end", job=job.name, output=context.name, status=status)
+
+
+def _end(place: Place, status: str, context: JobContext, reporter: Reporter) -> None:
+    """Enter the end in the books; what was made is not lost if that fails."""
+    try:
+        place.end(status, context)
+    except (BoxwoodError, OSError) as error:
+        text = f"{context.name} ended ({status.lower()}), but the project could not be told: {error}"
+        reporter.event("warning", text=text)
 
 
 def _opening(job: Job, context: JobContext) -> str:

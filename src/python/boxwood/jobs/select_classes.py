@@ -161,7 +161,7 @@ def _write_averages(
             f"{number:06d}@{context.name}class_averages.mrcs" for number in range(1, len(chosen) + 1)
         ]
     elif not _image_file(table["rlnReferenceImage"].iloc[0]).is_file():
-        # The saved was moved since it was written: name its averages where they are now.
+        # The iteration was moved since it was written: name its averages where they are now.
         stack = saved.averages_file
         table["rlnReferenceImage"] = [f"{index + 1:06d}@{stack.as_posix()}" for index in chosen]
     table["rlnClassNumber"] = chosen + 1

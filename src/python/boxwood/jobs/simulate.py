@@ -209,4 +209,4 @@ def _truth_table(name: str, micrograph: SimulatedMicrograph) -> pd.DataFrame:
     )
 
 
-JOB = Job(name="simulate", options=SimulateOptions, run=run)
+JOB = Job(name="simulate", options=SimulateOptions, run=run, has_directory=True)
