@@ -148,7 +148,7 @@ def test_maps_are_kept_and_used_again(project, monkeypatch):
         assert file.voxel_size.x == pytest.approx(PIXEL * 300 / file.data.shape[0], rel=1e-6)
     drawn = (job / "m0_autopick.png").read_bytes()
     monkeypatch.setattr("boxwood.picking.pick_log", None)  # nothing is filtered again
-    again = autopick("AutoPick/job001", write_fom_maps=False, read_fom_maps=True)
+    again = autopick("AutoPick/job001", read_fom_maps=True)
     assert again.values == {"picks": 16, "micrographs": 4}
     assert {path.name: path.read_bytes() for path in job.glob("*.star")} == first
     fewer = autopick("AutoPick/job001", read_fom_maps=True, write_fom_maps=False, min_distance=500)
@@ -163,7 +163,7 @@ def test_maps_are_kept_and_used_again(project, monkeypatch):
 
 
 def test_missing_maps_are_named(project):
-    with pytest.raises(JobError, match=r"m0_autopick_bestLoG\.mrc is not there; run this job with write_fom"):
+    with pytest.raises(JobError, match=r"m0_autopick_bestLoG\.mrc is not there; run with write_fom_maps, then"):
         autopick(read_fom_maps=True)
 
 
@@ -210,7 +210,6 @@ def test_pixel_size_is_asked_for_where_the_file_lacks_it(project):
     ("options", "text"),
     [
         ({"min_diameter": 120}, "max_diameter is 100 Å, less than min_diameter, which is 120 Å"),
-        ({"write_fom_maps": True, "read_fom_maps": True}, "exclude each other"),
         (
             {"picking_threshold": 0.05},
             "picking_threshold cannot be set: it belongs to picking with templates",

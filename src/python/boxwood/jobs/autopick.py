@@ -151,7 +151,7 @@ class Picker:
         paths = self._map_paths(name)
         for path in paths:
             if not path.exists():
-                raise InputError(f"{path} is not there; run this job with write_fom_maps first")
+                raise InputError(f"{path} is not there; run with write_fom_maps, then continue that job")
         best, size = (read_image(path).data for path in paths)
         micrograph = read_stack(self.root / name)  # its pixels are read only to be drawn
         shape = micrograph.shape[1:]

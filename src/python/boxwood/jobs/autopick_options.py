@@ -119,7 +119,8 @@ class AutopickOptions(Options):
         flag="--write_fom_maps",
     )
     read_fom_maps: bool = option(
-        "use the maps this job kept earlier; diameters and detail must be the same",
+        "with --continue: use the maps this job kept earlier and leave them as they are; diameters and "
+        "detail must be the same",
         False,
         group="autopicking",
         joboption="do_read_fom_maps",
@@ -182,5 +183,3 @@ class AutopickOptions(Options):
                 f"max_diameter is {self.max_diameter:g} Å, less than min_diameter, which is "
                 f"{self.min_diameter:g} Å; exchange them"
             )
-        if self.write_fom_maps and self.read_fom_maps:
-            raise InputError("write_fom_maps and read_fom_maps exclude each other; give one of them")
