@@ -163,7 +163,7 @@ def test_maps_are_kept_and_used_again(project, monkeypatch):
 
 
 def test_missing_maps_are_named(project):
-    with pytest.raises(JobError, match=r"m0_autopick_bestLoG\.mrc is not there; run with write_fom_maps, then"):
+    with pytest.raises(JobError, match=r"m0_autopick_bestLoG\.mrc is not there; run with write_fom_maps"):
         autopick(read_fom_maps=True)
 
 
