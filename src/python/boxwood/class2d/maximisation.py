@@ -140,12 +140,6 @@ def centring_shifts(images: AnyArray, largest: float) -> AnyArray:
     return np.where(length > largest, shift * (largest / np.maximum(length, 1e-9)), shift)
 
 
-def shift_samples(samples: AnyArray, shifts: AnyArray, grid: PolarGrid) -> AnyArray:
-    """Shift each transform (k, samples) by its own (x, y) in pixels."""
-    f = grid.positions[: samples.shape[1]].astype(np.float64) / grid.box
-    return samples * np.exp(-2j * np.pi * (shifts @ f.T))
-
-
 def maximise(
     statistics: Statistics,
     model: Model,
@@ -174,7 +168,8 @@ def maximise(
     references = reconstruct(samples, grid, mask, backend, threads)
     if center is not None:
         shifts = centring_shifts(references, center)
-        references = reconstruct(shift_samples(samples, shifts, grid), grid, mask, backend, threads)
+        shifted = samples * grid.shift_phases(shifts, samples.shape[1])
+        references = reconstruct(shifted, grid, mask, backend, threads)
     shares = statistics.shares
     tau2 = np.zeros((len(shares), grid.rings))
     tau2[:, :rings] = prior.weight * signal_power(samples, grid, rings) if prior.per_class else tau2_used

@@ -184,8 +184,7 @@ class FixedPoses:
 
     def apply(self, transform: AnyArray, indices: AnyArray, grid: PolarGrid) -> AnyArray:
         """Shift by the offset and turn into the frame of the reference."""
-        f = grid.positions.astype(np.float64) / grid.box
-        shifted = transform * np.exp(-2j * np.pi * (self.offset_px[indices] @ f.T))
+        shifted = transform * grid.shift_phases(self.offset_px[indices], transform.shape[1])
         out = np.empty_like(transform)
         psi = np.deg2rad(self.psi_deg[indices])[:, None]
         for r, n in enumerate(grid.ring_samples):

@@ -30,8 +30,7 @@ class Sampling:
 
     def phases(self, grid: PolarGrid, rings: int) -> AnyArray:
         """(t, samples) complex64: what multiplies the transform of an image to shift it by each offset."""
-        f = grid.positions[: grid.samples(rings)].astype(np.float64) / grid.box
-        return np.exp(-2j * np.pi * (self.offsets @ f.T)).astype(np.complex64)
+        return grid.shift_phases(self.offsets, grid.samples(rings)).astype(np.complex64)
 
 
 def make_sampling(psi_step_deg: float, offset_range_px: float, offset_step_px: float) -> Sampling:

@@ -104,6 +104,11 @@ class PolarGrid:
         ring, harmonic = np.array(pairs).T
         return ring, harmonic
 
+    def shift_phases(self, shifts: AnyArray, samples: int) -> AnyArray:
+        """(n, samples) complex128 that shift an image by (x, y) pixels, (n, 2), when multiplied in."""
+        f = self.positions[:samples].astype(np.float64) / self.box
+        return np.exp(-2j * np.pi * (shifts @ f.T))
+
     def full_circle(self, samples: AnyArray, ring: int) -> AnyArray:
         """(n, ring_samples) values on the whole of ring `ring`, from stored samples (n, samples)."""
         half = samples[:, self.sample_start[ring] : self.sample_start[ring + 1]]
