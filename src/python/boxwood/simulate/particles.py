@@ -129,13 +129,13 @@ def simulate_particles(
     InputError
         If a number makes no sense.
     """
-    _check(n, box_px, pixel_size_angstrom, snr, classes)
+    check_numbers(n, box_px, pixel_size_angstrom, snr, classes)
     rng = np.random.default_rng(seed)
     density = density or beta_galactosidase()
     views = random_orientations(classes or n, rng)[:, :2]
     index = rng.integers(classes, size=n) if classes else np.arange(n)
     angles = np.column_stack([views[index], rng.uniform(-180, 180, n)])
-    offsets = _in_disc(n, max_offset_px, rng)
+    offsets = in_disc(n, max_offset_px, rng)
     rows = ctf_rows(n, rng) if ctf is True else None if ctf is False else np.asarray(ctf, np.float64)
     if rows is not None and rows.shape != (n, 9):
         raise InputError(f"ctf has shape {rows.shape}; {n} images need ({n}, 9)")
@@ -168,12 +168,14 @@ def apply_ctf(
         batch[:] = inverse(forward(batch) * values.reshape(-1, *grid.shape[:2]), shape)
 
 
-def _in_disc(n: int, radius: float, rng: np.random.Generator) -> DoubleArray:
+def in_disc(n: int, radius: float, rng: np.random.Generator) -> DoubleArray:
+    """(n, 2) points spread evenly over a disc."""
     length, angle = radius * np.sqrt(rng.random(n)), rng.uniform(0, 2 * np.pi, n)
     return np.stack([length * np.cos(angle), length * np.sin(angle)], axis=1)
 
 
-def _check(n: int, box_px: int, pixel_size_angstrom: float, snr: float, classes: int | None) -> None:
+def check_numbers(n: int, box_px: int, pixel_size_angstrom: float, snr: float, classes: int | None) -> None:
+    """Refuse numbers that make no sense."""
     if n < 1 or box_px < 2 or (classes is not None and classes < 1):
         raise InputError(f"{n} particles of {classes or n} classes in boxes of {box_px} px cannot be made")
     if not (pixel_size_angstrom > 0 and snr > 0):
