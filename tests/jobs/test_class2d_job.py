@@ -141,10 +141,11 @@ def test_a_killed_run_goes_on(finished, tmp_path):
         words += [f"--{name.replace('_', '-')}", str(value)]
     killed = subprocess.run([sys.executable, "-c", KILLED, json.dumps(SETTINGS), out], cwd=folder)
     assert killed.returncode == -signal.SIGKILL
-    assert newest(out).iteration == 1
+    whole = newest(out).iteration
+    assert whole in (0, 1)  # files of an iteration are written while the next is computed
     after = subprocess.run([*words, "--continue"], cwd=folder, capture_output=True, text=True)
     assert after.returncode == 0, after.stderr
-    assert "going on after iteration 1" in after.stdout
+    assert f"going on after iteration {whole}" in after.stdout
     assert same_iteration(folder / "whole", out)
 
 
@@ -166,7 +167,8 @@ def test_an_abort_file_stops_between_batches(finished, tmp_path):
         run_job(
             JOB, SETTINGS, project=folder, output=out, reporter=AbortAt(out, "iteration 2 of 3"), threads=2
         )
-    assert newest(out).iteration == 1
+    whole = newest(out).iteration
+    assert whole in (0, 1)  # files of an iteration are written while the next is computed
     run_job(JOB, SETTINGS, project=folder, output=out, continue_from=True, threads=2)
     assert same_iteration(folder / "whole", out)
 

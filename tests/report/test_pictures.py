@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.image import imread
+from PIL import Image
 
 from boxwood.errors import InputError
 from boxwood.report import (
@@ -18,7 +18,8 @@ from boxwood.report import (
 
 
 def pixels(path):
-    return imread(path)[..., :3]
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")) / 255
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from typing import IO, Any, Protocol
 
@@ -102,14 +103,16 @@ class Terminal:
 
 
 class Tee:
-    """Passes everything to several reporters."""
+    """Passes everything to several reporters, one event after another, whatever thread it comes from."""
 
     def __init__(self, *reporters: Reporter) -> None:
         self.reporters = reporters
+        self._lock = threading.Lock()
 
     def event(self, kind: str, **data: Any) -> None:
-        for reporter in self.reporters:
-            reporter.event(kind, **data)
+        with self._lock:
+            for reporter in self.reporters:
+                reporter.event(kind, **data)
 
 
 def line_of(kind: str, data: dict[str, Any]) -> str:

@@ -2,20 +2,21 @@
 
 import os
 from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from PIL import Image, ImageDraw, ImageFont
 
-from boxwood.imaging.montage import grey_levels, montage
-from boxwood.report.figures import save_figure
+from boxwood.imaging.montage import grey_levels
+from boxwood.io.atomic import atomic_write
 from boxwood.typing import AnyArray
 
 FRAME = "#2a9d2a"
-_CELL_INCHES = 1.2
-_HEADING_INCHES = 0.3
+# Pixels: side of an image as drawn, gap between images, line of text above one, heading.
+_SIDE, _GAP, _LABEL, _HEADING = 128, 4, 15, 24
 
 
 def draw_sheet(
@@ -43,24 +44,33 @@ def draw_sheet(
     sigma : float
         Black and white are this many standard deviations from the mean.
     """
-    columns, box = min(columns, len(images)), images.shape[-1]
-    gap = max(4, box // 5) if labels else max(2, box // 32)
-    levels = np.array([grey_levels(image, sigma) for image in images])
-    sheet = montage(levels, columns, gap)
-    sheet = np.pad(sheet, ((gap, 2), (2, 2)), constant_values=1.0)
-    scale = _CELL_INCHES / (box + gap)
-    width, height = sheet.shape[1] * scale, sheet.shape[0] * scale
-    total = height + (_HEADING_INCHES if heading else 0)
-    figure = Figure(figsize=(max(width, 0.07 * len(heading)), total))
-    axes = figure.add_axes((0, 0, 1, height / total))
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1)
-    axes.set_axis_off()
-    for place in range(len(images)):
-        y, x = gap + (place // columns) * (box + gap), 2 + (place % columns) * (box + gap)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    step_x, step_y = _SIDE + _GAP, _SIDE + _GAP + _LABEL * bool(labels)
+    font, large = _font(10), _font(12)
+    top = _HEADING if heading else _GAP
+    width = max(columns * step_x + _GAP, int(large.getlength(heading)) + 2 * _GAP)
+    sheet = Image.new("L" if framed is None else "RGB", (width, top + rows * step_y), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((width / 2, top / 2), heading, "black", large, anchor="mm")
+    for place, image in enumerate(images):
+        x, y = _GAP + place % columns * step_x, top + place // columns * step_y
         if labels:
-            axes.text(x + box / 2, y - gap / 8, labels[place], fontsize=7, ha="center", va="bottom")
+            draw.text((x + _SIDE / 2, y + _LABEL / 2), labels[place], "black", font, anchor="mm")
+            y += _LABEL
+        grey = Image.fromarray(np.rint(255 * grey_levels(image, sigma)).astype(np.uint8))
+        sheet.paste(grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), (x, y))
         if framed is not None and np.asarray(framed)[place]:
-            frame = Rectangle((x - 1, y - 1), box + 1, box + 1, fill=False, color=FRAME, linewidth=2.5)
-            axes.add_patch(frame)
-    figure.text(0.5, 1 - 0.05 / total, heading, fontsize=8, ha="center", va="top")
-    return save_figure(figure, path)
+            draw.rectangle((x - 2, y - 2, x + _SIDE + 1, y + _SIDE + 1), outline=FRAME, width=3)
+    with atomic_write(path) as file:
+        sheet.save(file, format="PNG")
+    return Path(path)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings; importing that takes longer than drawing a sheet."""
+    spec = find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    return ImageFont.truetype(Path(spec.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf", size)

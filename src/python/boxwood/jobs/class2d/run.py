@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from boxwood.errors import InputError
+from boxwood.execution import Behind, one_behind
 from boxwood.jobs.class2d.convergence import add_iteration, convergence_table, empty_history
 from boxwood.jobs.class2d.files import (
     IterationFiles,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 _KEEPS = ("ctf", "ctf_phase_flipped", "ctf_intact_first_peak", "noise_groups")
 # Iterations whose averages the tutorial looks at, beside the last.
 _PICTURED = (1, 3, 7)
+# Iterations between two pictures of the convergence; a picture takes as long as a thousand particles.
+_CURVES_EVERY = 25
 
 
 def run(options: Class2DOptions, context: JobContext) -> JobResult:
@@ -46,20 +50,30 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     _make_way(state, context)
     history = empty_history() if state is None else state.history
     command = shlex.join(["boxwood", "class2d", *as_command(options)])
+    writer: Behind[pd.DataFrame]
     named = False
-    for result in _iterations(state, data, source, settings, context):
-        if not named:
-            _name_bad(result, source, data, context)
-            named = True
-        history = add_iteration(history, result)
-        files = IterationFiles(context.name + "run", result.iteration)
-        saved = State(result, settings, data.root, data.ctf_rows, history)
-        table = write_iteration(files, saved, data, dialect=context.dialect, command=command)
-        context.log(_line(result, history))
-        if result.iteration in (*_PICTURED, settings.parameters.iterations):
-            _draw(result, history, context)
-        context.check_abort()
-    return _finish(files, result, table, history, context)
+    with one_behind() as writer:
+        for result in _iterations(state, data, source, settings, context):
+            if not named:
+                _name_bad(result, source, data, context)
+                named = True
+            history = add_iteration(history, result)
+            context.log(_line(result, history))
+            files = IterationFiles(context.name + "run", result.iteration)
+            saved = State(result, settings, data.root, data.ctf_rows, history)
+            writer.start(partial(_write, files, saved, data, command, context))
+            context.check_abort()
+        written = writer.wait()
+    return _finish(files, result, written, history, context)
+
+
+def _write(
+    files: IterationFiles, state: State, data: ParticleData, command: str, context: JobContext
+) -> pd.DataFrame:
+    """Write an iteration and draw its pictures; returns the table of the particles."""
+    table = write_iteration(files, state, data, dialect=context.dialect, command=command)
+    _draw(state, context)
+    return table
 
 
 def _iterations(
@@ -171,20 +185,26 @@ def _line(result: IterationResult, history: AnyArray) -> str:
     )
 
 
-def _draw(result: IterationResult, history: AnyArray, context: JobContext) -> None:
-    name = f"class_averages_it{result.iteration:03d}.png"
-    with context.picture(name):
-        from boxwood.report import draw_class_averages, draw_convergence
+def _draw(state: State, context: JobContext) -> None:
+    result, last = state.result, state.result.iteration == state.settings.parameters.iterations
+    if last or result.iteration in _PICTURED:
+        name = f"class_averages_it{result.iteration:03d}.png"
+        with context.picture(name):
+            from boxwood.report import draw_class_averages
 
-        share, resolution = result.model.shares, result.resolution_angstrom
-        draw_class_averages(
-            context.output / name,
-            result.class_averages,
-            share,
-            resolution,
-            f"class averages after iteration {result.iteration}",
-        )
-        draw_convergence(context.output / "convergence.png", convergence_table(history), len(share))
+            draw_class_averages(
+                context.output / name,
+                result.class_averages,
+                result.model.shares,
+                result.resolution_angstrom,
+                f"class averages after iteration {result.iteration}",
+            )
+    if last or (result.iteration and result.iteration % _CURVES_EVERY == 0):
+        with context.picture("convergence.png"):
+            from boxwood.report import draw_convergence
+
+            table = convergence_table(state.history)
+            draw_convergence(context.output / "convergence.png", table, len(result.model.shares))
 
 
 def _finish(
