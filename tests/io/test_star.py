@@ -244,6 +244,18 @@ def test_long_and_short_runs_and_many_rows_are_formatted_alike(tmp_path):
     assert [line[:-1] for line in lines[::173]] == single
 
 
+@pytest.mark.parametrize("rows", [1, 99, 101, 5000])
+def test_arrays_are_columns(tmp_path, rows):
+    rng = np.random.default_rng(0)
+    columns = {
+        "rlnSpectralIndex": np.arange(rows),
+        "rlnResolution": rng.standard_normal(rows) * 10.0 ** rng.integers(-6, 7, rows),
+        "rlnMicrographName": np.array([f"a {i}" for i in range(rows)], dtype=object),
+    }
+    assert written(tmp_path, {"a": columns}) == written(tmp_path, {"a": pd.DataFrame(columns)})
+    assert written(tmp_path, {"a": {name: values[:0] for name, values in columns.items()}}) == ""
+
+
 def test_tables_without_rows_are_not_written(tmp_path):
     table = pd.DataFrame({"rlnCoordinateX": pd.Series(dtype=float)})
     assert written(tmp_path, {"": table, "a": {}}) == ""

@@ -17,6 +17,7 @@ import pandas as pd
 from boxwood.errors import FileFormatError
 from boxwood.io.mrc import read_stack, split_image_name, write_stack
 from boxwood.io.star import Table, read_star, write_star
+from boxwood.io.star_format import Columns
 from boxwood.typing import AnyArray
 
 # What RELION writes where it has not estimated how accurately particles can be placed.
@@ -96,11 +97,10 @@ def write_model(
 ) -> None:
     """Write `model` to the STAR file `path` and its images to the stack `averages`, which `path` names."""
     write_stack(averages, model.averages, model.pixel_size_angstrom)
-    tables: dict[str, Table] = {
+    tables: dict[str, Table | Columns] = {
         "model_general": _general(model, iteration, dialect),
         "model_classes": _classes(model, Path(averages).as_posix(), iteration, dialect),
     }
-    box = model.averages.shape[1]
     for k in range(len(model.shares)):
         tables[f"model_class_{k + 1}"] = _class_spectra(model, k, iteration)
     groups = model.groups
@@ -112,9 +112,13 @@ def write_model(
             "rlnGroupScaleCorrection": groups.scale,
         }
     )
+    shells = _shells(model.averages.shape[1], model.pixel_size_angstrom)
     for i, noise in enumerate(model.noise, 1):
-        shells = pd.DataFrame(_shells(box, model.pixel_size_angstrom)).drop(columns="rlnAngstromResolution")
-        tables[f"{NOISE_TABLE[dialect]}{i}"] = shells.assign(rlnSigma2Noise=noise)
+        tables[f"{NOISE_TABLE[dialect]}{i}"] = {
+            "rlnSpectralIndex": shells["rlnSpectralIndex"],
+            "rlnResolution": shells["rlnResolution"],
+            "rlnSigma2Noise": noise,
+        }
     write_star(path, tables, dialect=dialect)
 
 
@@ -175,7 +179,7 @@ def _shells(box: int, pixel_size_angstrom: float) -> dict[str, AnyArray]:
     return {"rlnSpectralIndex": shell, "rlnResolution": resolution, "rlnAngstromResolution": angstrom}
 
 
-def _class_spectra(model: SavedModel, k: int, iteration: int) -> pd.DataFrame:
+def _class_spectra(model: SavedModel, k: int, iteration: int) -> Columns:
     ssnr = model.ssnr[k]
     columns = {
         **_shells(model.averages.shape[1], model.pixel_size_angstrom),
@@ -187,7 +191,7 @@ def _class_spectra(model: SavedModel, k: int, iteration: int) -> pd.DataFrame:
     }
     if iteration:
         columns["rlnSpectralOrientabilityContribution"] = np.zeros_like(ssnr)
-    return pd.DataFrame(columns)
+    return columns
 
 
 def read_model(path: str | os.PathLike[str]) -> SavedModel:

@@ -21,7 +21,7 @@ from starfile.typing import DataBlock as Table
 
 from boxwood.errors import FileFormatError
 from boxwood.io.atomic import atomic_write
-from boxwood.io.star_format import format_table, table_header
+from boxwood.io.star_format import Columns, format_table, is_empty, table_header
 from boxwood.io.star_parse import parse_star
 
 __all__ = ["Table", "read_star", "read_star_table", "write_star"]
@@ -70,7 +70,7 @@ def read_star_table(path: str | os.PathLike[str], *names: str) -> Table:
 
 def write_star(
     path: str | os.PathLike[str],
-    tables: Mapping[str, Table],
+    tables: Mapping[str, Table | Columns],
     *,
     dialect: str = "3.1",
     comments: Sequence[str] = (),
@@ -80,10 +80,10 @@ def write_star(
     Parameters
     ----------
     path : path
-    tables : mapping of table name to DataFrame or dict
-        Written in this order. Tables without rows are left out, as RELION does; with no table left the file
-        is empty. Numbers lose digits as they do in RELION (``%12.6f`` and the like); columns that are not
-        RELION's keep 15.
+    tables : mapping of table name to DataFrame, dict, or dict of arrays
+        Written in this order; arrays are columns. Tables without rows are left out, as RELION does; with
+        no table left the file is empty. Numbers lose digits as they do in RELION (``%12.6f`` and the
+        like); columns that are not RELION's keep 15.
     dialect : {"3.1", "5"}
         Decides the version comment.
     comments : sequence of str
@@ -98,7 +98,7 @@ def write_star(
         for comment in comments:
             file.write(f"# {comment}\n".encode())
         for name, table in tables.items():
-            if len(table):
+            if not is_empty(table):
                 file.write(table_header(name, dialect).encode())
                 for piece in format_table(name, table):
                     file.write(piece.encode())

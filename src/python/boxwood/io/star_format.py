@@ -18,9 +18,13 @@ from starfile.typing import DataBlock as Table
 
 from boxwood.errors import InputError
 from boxwood.io.labels import kind_of
+from boxwood.typing import AnyArray
+
+Columns = dict[str, AnyArray]
 
 VERSIONS = {"3.1": 30001, "5": 50001}
 _ROWS = 4096  # rows formatted at once: enough to amortise, few enough to stay in the cache
+_FEW = 100  # rows up to which formatting one by one is faster than looking at the column first
 _FIRST = frozenset("\"'#_dl")  # values that start like a quote, comment, label, data_ or loop_
 _FORMATS = ("%12.6f", "%12.5f", "%12.6e", "%12.5e")
 
@@ -32,12 +36,22 @@ def table_header(name: str, dialect: str) -> str:
     return f"\n# version {VERSIONS[dialect]}\n\ndata_{name}\n\n"
 
 
-def format_table(name: str, table: Table) -> Iterator[str]:
+def format_table(name: str, table: Table | Columns) -> Iterator[str]:
     """The text of a table below its header, in pieces."""
     try:
-        yield from (_format_loop(table) if isinstance(table, pd.DataFrame) else _format_list(table))
+        yield from (_format_loop(table) if is_loop(table) else _format_list(table))
     except _NotWritable as error:
         raise InputError(f"table data_{name}: {error}") from None
+
+
+def is_loop(table: Table | Columns) -> bool:
+    """Whether a table has rows: a DataFrame, or, cheaper where there are many, a dictionary of arrays."""
+    return isinstance(table, pd.DataFrame) or isinstance(next(iter(table.values()), None), np.ndarray)
+
+
+def is_empty(table: Table | Columns) -> bool:
+    """Whether nothing is in a table."""
+    return len(table) == 0 or (is_loop(table) and len(next(iter(table.items()))[1]) == 0)
 
 
 class _NotWritable(Exception):
@@ -57,23 +71,35 @@ def _format_list(values: dict[str, Any]) -> Iterator[str]:
     yield " \n"
 
 
-def _format_loop(table: pd.DataFrame) -> Iterator[str]:
-    yield "loop_ \n" + "".join(f"_{label} #{i} \n" for i, label in enumerate(table.columns, 1))
-    for start in range(0, len(table), _ROWS):
-        part = table.iloc[start : start + _ROWS]
-        columns, formats = zip(*(_column(label, part[label]) for label in part.columns), strict=True)
+def _format_loop(table: pd.DataFrame | Columns) -> Iterator[str]:
+    yield "loop_ \n" + "".join(f"_{label} #{i} \n" for i, label in enumerate(table, 1))
+    columns = {label: _plain(column) for label, column in table.items()}
+    n = len(next(iter(columns.values()), ()))
+    for start in range(0, n, _ROWS):
+        part = slice(start, start + _ROWS)
+        texts, formats = zip(
+            *(_column(label, values[part]) for label, values in columns.items()), strict=True
+        )
         row = " ".join(formats) + " \n"
-        yield row * len(part) % tuple(chain.from_iterable(zip(*columns, strict=True)))
+        yield row * len(texts[0]) % tuple(chain.from_iterable(zip(*texts, strict=True)))
     yield " \n"
 
 
-def _column(label: Any, column: pd.Series) -> tuple[list[Any], str]:
+def _plain(column: pd.Series | AnyArray) -> Any:
+    """Numbers as a NumPy array, other columns as the array that pandas keeps them in."""
+    if isinstance(column, np.ndarray):
+        return column
+    numeric = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+    return column.to_numpy() if numeric else column.array
+
+
+def _column(label: Any, values: Any) -> tuple[list[Any], str]:
     """Values of a column, and one format for all of them."""
     kind = kind_of(label)
-    numeric = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+    numeric = isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
     if kind == "str" or (kind is None and not numeric):
-        return _texts(label, column.to_numpy(dtype=object).tolist()), "%10s"
-    values = column.to_numpy() if numeric else _numbers(label, column)
+        return _texts(label, pd.Series(values).to_numpy(dtype=object).tolist()), "%10s"
+    values = values if numeric else _numbers(label, pd.Series(values))
     if kind in ("int", "bool") and values.dtype.kind == "f" and (values == np.trunc(values)).all():
         values = values.astype(np.int64)
     if kind == "float" or (values.dtype.kind == "f" and kind is not None):
@@ -92,6 +118,8 @@ def _numbers(label: str, column: pd.Series) -> np.ndarray[Any, Any]:
 
 def _floats(values: np.ndarray[Any, Any]) -> tuple[list[Any], str]:
     values = values.astype(np.float64)
+    if len(values) < _FEW:
+        return [_float(value) for value in values.tolist()], "%s"
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     if 4 * len(starts) < len(values):  # long runs: one defocus, one scale for many rows
         runs = np.array([_float(value) for value in values[starts].tolist()], dtype=object)
