@@ -45,9 +45,14 @@ def problem(images: int, classes: int, limit: int, weight: float) -> dict[str, A
         "log_prior_offset": np.zeros((images, len(sampling.offsets)), np.float32),
         "log_prior_class": np.zeros(classes, np.float32),
         "log_prior_psi": None,
+        "coarse_phases": sampling.coarse_phases(grid, min(limit, sampling.coarse_rings(grid))),
+        "parent": sampling.parent,
+        "coarse_log_prior_offset": np.zeros((images, len(sampling.coarse_offsets)), np.float32),
         "psi": sampling.psi,
         "hard": False,
         "cut": 15.0,
+        "fraction": 0.999,
+        "top": 0,
         "threads": 1,
     }
 

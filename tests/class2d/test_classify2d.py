@@ -210,7 +210,7 @@ def test_objective_never_decreases(data):
     rings = model.limit + 1
     prior = Prior(1.0, per_class=True)
     tau2 = np.full((4, run.grid.rings), 0.05 * model.sigma2[0])
-    search = Search(run.sampling, hard=False, cut=1e9)
+    search = Search(run.sampling, hard=False, cut=1e9, fraction=1.0)
     area = 2 * np.pi * np.arange(1, rings + 1)
     objective = []
     samples = None

@@ -53,9 +53,14 @@ def make_case(seed, *, box=24, rings=7, images=5, classes=6, offsets=9, psi=20, 
         "log_prior_offset": rng.normal(0, 1, (images, offsets)).astype(np.float32),
         "log_prior_class": rng.normal(0, 1, classes).astype(np.float32),
         "log_prior_psi": None,
+        "coarse_phases": np.zeros((0, 0), np.complex64),
+        "parent": np.zeros(0, np.int32),
+        "coarse_log_prior_offset": np.zeros((images, 0), np.float32),
         "psi": psi,
         "hard": False,
         "cut": NOTHING_DROPPED,
+        "fraction": 1.0,
+        "top": 5,
         "threads": 1,
     }
 
@@ -138,6 +143,114 @@ def test_prior_on_angles(cpu_backend, seed, allowed):
     check(case, cpu_backend)
 
 
+@settings(max_examples=15)
+@given(**shapes)
+def test_largest_samples(cpu_backend, **shape):
+    case = make_case(**shape)
+    got, want = cpu_backend.expectation(**case), reference.expectation(**case)
+    error = 4 * value_error(case) + 64 * EPS
+    assert np.abs(got["top_weights"] - want["top_weights"]).max() <= error
+    assert (np.diff(got["top_weights"], axis=1) <= 0).all()
+    # Each sample has the weight it is said to have; samples of equal weight may change places.
+    everything = reference.expectation(
+        **(case | {"top": case["psi"] * len(case["phases"]) * shape["classes"]})
+    )
+    for i in range(shape["images"]):
+        samples = [tuple(sample) for sample in got["top_samples"][i][got["top_weights"][i] > 0]]
+        assert len(set(samples)) == len(samples)
+        weight = dict(
+            zip(map(tuple, everything["top_samples"][i]), everything["top_weights"][i], strict=True)
+        )
+        claimed = got["top_weights"][i][: len(samples)]
+        assert np.abs([weight[sample] for sample in samples] - claimed).max() <= error
+    assert (got["top_samples"][:, 0] == got["best"]).all() or error > np.diff(
+        want["top_weights"][:, :2]
+    ).min()
+
+
+def with_first_pass(case, seed):
+    """The same problem with a first pass: every offset has a neighbour among the coarse ones, on fewer rings."""
+    rng = np.random.default_rng(seed)
+    rings = max(1, len(case["ring_samples"]) - 2)
+    samples = int(case["ring_samples"][:rings].sum()) // 2
+    coarse = case["phases"][::3]
+    return case | {
+        "coarse_phases": np.ascontiguousarray(coarse[:, :samples]),
+        # Any assignment will do, as long as every coarse offset has some to search.
+        "parent": rng.permutation(np.arange(len(case["phases"]), dtype=np.int32) % len(coarse)),
+        "coarse_log_prior_offset": np.ascontiguousarray(case["log_prior_offset"][:, ::3]),
+    }
+
+
+@settings(max_examples=15)
+@given(**shapes, hard=st.booleans())
+def test_first_pass_that_excludes_nothing_changes_nothing(cpu_backend, hard, **shape):
+    # Where the signal is strong, pairs vanish in the first pass by underflow.
+    case = make_case(**(shape | {"snr": 0.0})) | {"hard": hard}
+    case["weights"] *= 0.1
+    got = cpu_backend.expectation(**with_first_pass(case, shape["seed"]))
+    want = cpu_backend.expectation(**case)
+    relative = 4 * value_error(case) + 64 * EPS
+    for name in ("statistics", "class_posterior", "offset_posterior", "numerator", "denominator", "cross"):
+        size = max(1, np.abs(want[name]).max()) * shape["images"]
+        assert np.abs(got[name] - want[name]).max() <= relative * size, name
+
+
+def pair_posterior(case):
+    """(n, k, t) posterior of the reference, summed over angles."""
+    n, k, t = len(case["images"]), len(case["references"]), len(case["phases"])
+    result = reference.expectation(**(case | {"top": k * t * case["psi"]}))
+    pairs = np.zeros((n, k, t))
+    image = np.arange(n)[:, None]
+    np.add.at(
+        pairs, (image, result["top_samples"][..., 0], result["top_samples"][..., 2]), result["top_weights"]
+    )
+    return pairs
+
+
+def first_pass_of(two):
+    """The problem that the first pass solves."""
+    rings = 1 + int(np.searchsorted(np.cumsum(two["ring_samples"] // 2), two["coarse_phases"].shape[1]))
+    ring, _ = PolarGrid(24, 7, 3.0, len(two["ring_samples"])).packed_order(len(two["ring_samples"]))
+    return two | {
+        "phases": two["coarse_phases"],
+        "log_prior_offset": two["coarse_log_prior_offset"],
+        "weights": two["weights"][:, :rings],
+        "ring_samples": two["ring_samples"][:rings],
+        "ring_harmonics": two["ring_harmonics"][:rings],
+        "references": two["references"][:, ring < rings],
+        "power": two["power"][:, :rings],
+    }
+
+
+@settings(max_examples=15)
+@given(**shapes, fraction=st.sampled_from([0.5, 0.9, 0.999]))
+def test_second_pass_is_where_the_first_one_says(cpu_backend, fraction, **shape):
+    case = make_case(**shape)
+    two = with_first_pass(case, shape["seed"]) | {"fraction": fraction}
+    got, whole = cpu_backend.expectation(**two), pair_posterior(case)
+    error = 4 * value_error(case) + 64 * EPS
+    for i, pairs in enumerate(pair_posterior(first_pass_of(two))):
+        # The smallest set of pairs that surely holds the fraction must be searched: classes have at least
+        # their share of the whole posterior there, and more as others lose theirs.
+        order = np.argsort(-pairs, axis=None)
+        needed = np.zeros(pairs.size, bool)
+        needed[order[: np.searchsorted(np.cumsum(pairs.ravel()[order]), fraction - error) + 1]] = True
+        must = needed.reshape(pairs.shape)[:, two["parent"]]
+        assert (got["class_posterior"][i] >= (whole[i] * must).sum(axis=1) - error).all()
+
+
+def test_first_pass_saves_searching_without_loss(cpu_backend):
+    """Where the signal is strong, both passes agree with one, though the first drops most pairs."""
+    case = make_case(8, images=30, snr=3.0)
+    two = with_first_pass(case, 0)
+    two["parent"] = np.repeat(np.arange(3, dtype=np.int32), 3)
+    two["coarse_log_prior_offset"] = np.zeros((30, 3), np.float32)
+    one, got = cpu_backend.expectation(**case), cpu_backend.expectation(**(two | {"fraction": 0.999}))
+    assert (one["best"][:, 0] == got["best"][:, 0]).mean() > 0.9
+    assert (got["offset_posterior"] == 0).any()
+
+
 def test_empty_class_gets_nothing(cpu_backend):
     case = make_case(3)
     case["log_prior_class"][2] = -1e4
@@ -167,7 +280,7 @@ def test_threads_do_not_matter(cpu_backend):
 
 def test_sums_over_parts_add(cpu_backend):
     case = make_case(6, images=40)
-    per_image = ("images", "ctf", "group", "scale", "log_prior_offset")
+    per_image = ("images", "ctf", "group", "scale", "log_prior_offset", "coarse_log_prior_offset")
     parts = [
         cpu_backend.expectation(**(case | {name: case[name][part] for name in per_image}))
         for part in (slice(0, 13), slice(13, 40))
@@ -233,9 +346,14 @@ def test_likelihood_is_the_cartesian_one(limit):
         "log_prior_offset": np.zeros((3, len(shifts)), np.float32),
         "log_prior_class": np.zeros(3, np.float32),
         "log_prior_psi": None,
+        "coarse_phases": np.zeros((0, 0), np.complex64),
+        "parent": np.zeros(0, np.int32),
+        "coarse_log_prior_offset": np.zeros((3, 0), np.float32),
         "psi": psi,
         "hard": False,
         "cut": NOTHING_DROPPED,
+        "fraction": 1.0,
+        "top": 5,
         "threads": 1,
     }
     case["images"] = case["images"].astype(np.complex64)
@@ -269,6 +387,15 @@ def test_likelihood_is_the_cartesian_one(limit):
         ({"psi": 14}, "psi is 14, expected an even 2\\^a 3\\^b 5\\^c"),
         ({"scale": np.ones((5, 3), np.float32)}, r"scale has shape \(5, 3\), expected \(5, 2\)"),
         ({"group": np.full(5, 9, np.int32)}, "group of image 0 is outside weights"),
+        ({"fraction": 0.0}, "fraction is 0.0.*, expected more than 0"),
+        (
+            {
+                "coarse_phases": np.ones((2, 4), np.complex64),
+                "coarse_log_prior_offset": np.zeros((5, 2), np.float32),
+                "parent": np.zeros(9, np.int32),
+            },
+            "coarse_phases have 4 samples, which is no whole number of rings",
+        ),
         ({"ring_harmonics": np.full(7, 1, np.int32)}, "references have .* coefficients, the rings have 14"),
     ],
 )

@@ -1,4 +1,5 @@
 #include <complex>
+#include <vector>
 
 #include "bindings/arrays.h"
 #include "cpu/kernels.h"
@@ -20,11 +21,13 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
                      Array<float> scale, Array<int> ring_samples, Array<int> ring_harmonics,
                      ComplexArray references, ComplexArray power, ComplexArray phases,
                      Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi,
-                     int psi, bool hard, float cut, int threads) {
+                     ComplexArray coarse_phases, Array<int> parent, Array<float> coarse_log_prior_offset,
+                     int psi, bool hard, float cut, float fraction, int top, int threads) {
     ExpectationArgs a{};
     check_shape("images", images, {-1, -1});
     check_shape("references", references, {-1, -1});
     check_shape("phases", phases, {-1, -1});
+    check_shape("coarse_phases", coarse_phases, {-1, -1});
     check_shape("ring_samples", ring_samples, {-1});
     a.n = (int)images.shape(0);
     a.stride = (int)images.shape(1);
@@ -34,6 +37,9 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     a.samples = (int)phases.shape(1);
     a.rings = (int)ring_samples.shape(0);
     a.psi = psi;
+    a.coarse_t = (int)coarse_phases.shape(0);
+    a.coarse_samples = (int)coarse_phases.shape(1);
+    a.top = top;
     check_shape("ctf", ctf, {a.n, a.stride});
     check_shape("group", group, {a.n});
     check_shape("weights", weights, {-1, a.rings});
@@ -42,6 +48,12 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     check_shape("power", power, {a.k, a.rings, 3});
     check_shape("log_prior_offset", log_prior_offset, {a.n, a.t});
     check_shape("log_prior_class", log_prior_class, {a.k});
+    check_shape("coarse_log_prior_offset", coarse_log_prior_offset, {a.n, a.coarse_t});
+    check_shape("parent", parent, {a.coarse_t ? a.t : 0});
+    if (top < 0) throw py::value_error("top is " + std::to_string(top) + ", expected 0 or more");
+    if (!(fraction > 0 && fraction <= 1))
+        throw py::value_error("fraction is " + std::to_string(fraction) +
+                              ", expected more than 0 and at most 1");
     if (psi < 10 || psi % 2 || !product_of_2_3_5(psi))
         throw py::value_error("psi is " + std::to_string(psi) +
                               ", expected an even 2^a 3^b 5^c of at least 10");
@@ -60,20 +72,34 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
                                   " harmonics, expected a multiple of 4, fewer harmonics "
                                   "than half of it and no fewer than on the ring before");
         samples += n / 2;
+        if (samples == a.coarse_samples) a.coarse_rings = r + 1;
         coefficients += m + 1;
     }
     if (samples != a.samples || a.samples > a.stride)
         throw py::value_error("phases have " + std::to_string(a.samples) + " samples, the rings have " +
                               std::to_string(samples) + ", the images " + std::to_string(a.stride));
+    if (a.coarse_t && a.coarse_rings == 0)
+        throw py::value_error("coarse_phases have " + std::to_string(a.coarse_samples) +
+                              " samples, which is no whole number of rings");
+    std::vector<int> children(a.coarse_t);
+    for (int i = 0; i < parent.size(); ++i) {
+        if (parent.at(i) < 0 || parent.at(i) >= a.coarse_t)
+            throw py::value_error("parent of offset " + std::to_string(i) + " is outside coarse_phases");
+        ++children[parent.at(i)];
+    }
+    for (int i = 0; i < a.coarse_t; ++i)
+        if (children[i] == 0)
+            throw py::value_error("coarse offset " + std::to_string(i) +
+                                  " is the parent of none, expected every one to have some");
     if (coefficients != a.coefficients)
         throw py::value_error("references have " + std::to_string(a.coefficients) +
                               " coefficients, the rings have " + std::to_string(coefficients));
     for (int i = 0; i < a.n; ++i)
         if (group.at(i) < 0 || group.at(i) >= weights.shape(0))
             throw py::value_error("group of image " + std::to_string(i) + " is outside weights");
-    Array<int> best({a.n, 3});
-    Array<float> statistics({a.n, 4}), class_posterior({a.n, a.k}), offset_posterior({a.n, a.t}),
-        cross({a.n, a.rings}), model({a.n, a.rings});
+    Array<int> best({a.n, 3}), top_samples({a.n, top, 3});
+    Array<float> top_weights({a.n, top}), statistics({a.n, 4}), class_posterior({a.n, a.k}),
+        offset_posterior({a.n, a.t}), cross({a.n, a.rings}), model({a.n, a.rings});
     Array<std::complex<double>> numerator({a.k, a.coefficients}), denominator({a.k, a.rings, 3});
     std::fill_n(numerator.mutable_data(), numerator.size(), 0.0);
     std::fill_n(denominator.mutable_data(), denominator.size(), 0.0);
@@ -89,8 +115,14 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     a.phases = floats(phases);
     a.log_prior_offset = log_prior_offset.data();
     a.log_prior_class = log_prior_class.data();
+    a.coarse_phases = floats(coarse_phases);
+    a.parent = parent.data();
+    a.coarse_log_prior_offset = coarse_log_prior_offset.data();
     a.hard = hard;
     a.cut = cut;
+    a.fraction = fraction;
+    a.top_samples = top_samples.mutable_data();
+    a.top_weights = top_weights.mutable_data();
     a.threads = threads;
     a.best = best.mutable_data();
     a.statistics = statistics.mutable_data();
@@ -106,6 +138,8 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     }
     py::dict out;
     out["best"] = best;
+    out["top_samples"] = top_samples;
+    out["top_weights"] = top_weights;
     out["statistics"] = statistics;
     out["class_posterior"] = class_posterior;
     out["offset_posterior"] = offset_posterior;
@@ -122,8 +156,9 @@ void bind_expectation(py::module_& m) {
     m.def("expectation", &expectation, py::arg("images"), py::arg("ctf"), py::arg("group"),
           py::arg("weights"), py::arg("scale"), py::arg("ring_samples"), py::arg("ring_harmonics"),
           py::arg("references"), py::arg("power"), py::arg("phases"), py::arg("log_prior_offset"),
-          py::arg("log_prior_class"), py::arg("log_prior_psi"), py::arg("psi"), py::arg("hard"),
-          py::arg("cut"), py::arg("threads"));
+          py::arg("log_prior_class"), py::arg("log_prior_psi"), py::arg("coarse_phases"), py::arg("parent"),
+          py::arg("coarse_log_prior_offset"), py::arg("psi"), py::arg("hard"), py::arg("cut"),
+          py::arg("fraction"), py::arg("top"), py::arg("threads"));
 }
 
 }  // namespace boxwood

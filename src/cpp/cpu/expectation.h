@@ -1,5 +1,5 @@
-// Shared pieces of the expectation: the order of coefficients, and the two small matrix products that
-// all its time goes into. Everything is inlined into expectation.cpp.
+// Shared pieces of the expectation: the order of coefficients, grids of offsets, and the two small
+// matrix products that all its time goes into. Everything is inlined into expectation.cpp.
 #pragma once
 #include "cpu/fft.h"
 #include "cpu/kernels.h"
@@ -9,50 +9,72 @@ namespace BOXWOOD_SIMD {
 
 typedef Fft<float, vfloat> LaneFft;
 
-// Offsets handled per register tile of the products: eight accumulators hide the latency of the FMA.
-constexpr int tile = 4;
+// Classes handled per register tile of the product: two accumulators each, enough to hide the latency of
+// the multiply-add, and few enough to stay in registers.
+constexpr int class_tile = lanes == 16 ? 10 : 6;
+// Rings per register tile of the transposed product: their sums over the lanes fill one vector.
+constexpr int ring_tile = lanes / 2;
+// Log-prior of the lanes beyond the last offset.
+constexpr float impossible = -1e30f;
 
-// What all images of a batch share: index tables and references packed with classes along the lanes.
+// Offsets that are searched with all classes and angles, packed along the lanes.
+struct OffsetGrid {
+    const int count, vectors, rings, top;  // top: largest harmonic of these rings
+    Buffer<vfloat> phases;                 // [vectors][samples of these rings][re, im]
+
+    OffsetGrid(const float* in, int t, int ring_count, int samples, int largest_harmonic)
+        : count(t),
+          vectors((t + lanes - 1) / lanes),
+          rings(ring_count),
+          top(largest_harmonic),
+          phases((size_t)vectors * samples * 2) {
+        float* out = (float*)(vfloat*)phases;
+        for (int t0 = 0; t0 < t; t0 += lanes)
+            for (int j = 0; j < 2 * samples; ++j)
+                for (int i = 0; i < lanes; ++i)
+                    *out++ = t0 + i < t ? in[(size_t)(t0 + i) * 2 * samples + j] : 0.0f;
+    }
+};
+
+// What all images of a batch share.
 struct ExpectationTables {
     const ExpectationArgs& a;
-    const int class_vectors, offset_vectors, bins, top;  // top: largest harmonic
-    Buffer<int> first_ring, start;        // [top + 2]: of harmonic m, its first ring and first coefficient
-    Buffer<int> sample_start;             // [rings + 1]
-    Buffer<vfloat> references;            // [class_vectors][coefficients][re, im]
-    Buffer<vfloat> power;                 // [class_vectors][rings][3][re, im]
-    Buffer<vfloat> phases;                // [offset_vectors][samples][re, im]
-    Buffer<vfloat> class_prior, padding;  // [class_vectors]; padding is 0, or -1e30 in lanes without a class
-    Buffer<vfloat> psi_roots;             // [psi][cos, sin] splat
-    Buffer<float> ring_roots;             // cos, sin of every sample angle, [2 samples][2] per ring
-    Buffer<LaneFft*> ring_plans;          // [rings], of length ring_samples / 4
+    const int class_vectors, bins;
+    Buffer<int> first_ring, start;  // [top + 2]: of harmonic m, its first ring and first coefficient
+    Buffer<int> sample_start;       // [rings + 1]
+    OffsetGrid fine, coarse;
+    Buffer<vfloat> power;         // [class_vectors][rings][3][re, im], classes along the lanes
+    Buffer<vfloat> psi_roots;     // [psi][cos, sin] splat
+    Buffer<float> ring_roots;     // cos, sin of every sample angle, [2 samples][2] per ring
+    Buffer<LaneFft*> ring_plans;  // [rings], of length ring_samples / 4
     LaneFft psi_plan;
+    Buffer<int> parents, parent_count;  // [fine.vectors][lanes], [fine.vectors]: distinct coarse offsets
 
     explicit ExpectationTables(const ExpectationArgs& args)
         : a(args),
           class_vectors((a.k + lanes - 1) / lanes),
-          offset_vectors((a.t + lanes - 1) / lanes),
           bins(a.psi / 2 + 1),
-          top(a.ring_harmonics[a.rings - 1]),
-          first_ring(top + 2),
-          start(top + 2),
+          first_ring(a.ring_harmonics[a.rings - 1] + 2),
+          start(a.ring_harmonics[a.rings - 1] + 2),
           sample_start(a.rings + 1),
-          references((size_t)class_vectors * a.coefficients * 2),
+          fine(a.phases, a.t, a.rings, a.samples, a.ring_harmonics[a.rings - 1]),
+          coarse(a.coarse_phases, a.coarse_t, a.coarse_rings, a.coarse_samples,
+                 a.coarse_t ? a.ring_harmonics[a.coarse_rings - 1] : 0),
           power((size_t)class_vectors * a.rings * 6),
-          phases((size_t)offset_vectors * a.samples * 2),
-          class_prior(class_vectors),
-          padding(class_vectors),
           psi_roots((size_t)2 * a.psi),
           ring_roots((size_t)4 * a.samples),
           ring_plans(a.rings),
-          psi_plan(a.psi) {
+          psi_plan(a.psi),
+          parents((size_t)fine.vectors * lanes),
+          parent_count(fine.vectors) {
         int c = 0;
-        for (int m = 0, ring = 0; m <= top; ++m) {
+        for (int m = 0, ring = 0; m <= fine.top; ++m) {
             while (a.ring_harmonics[ring] < m) ++ring;
             first_ring[m] = ring;
             start[m] = c;
             c += a.rings - ring;
         }
-        start[top + 1] = c;
+        start[fine.top + 1] = c;
         sample_start[0] = 0;
         for (int r = 0; r < a.rings; ++r) {
             const int n = a.ring_samples[r];
@@ -64,29 +86,20 @@ struct ExpectationTables {
             }
             ring_plans[r] = new LaneFft(n / 4);
         }
-        pack(a.references, a.k, (size_t)a.coefficients * 2, (float*)(vfloat*)references);
-        pack(a.power, a.k, (size_t)a.rings * 6, (float*)(vfloat*)power);
-        pack(a.phases, a.t, (size_t)a.samples * 2, (float*)(vfloat*)phases);
-        for (int v = 0; v < class_vectors; ++v)
-            for (int i = 0; i < lanes; ++i) {
-                const int k = v * lanes + i;
-                ((float*)&class_prior[v])[i] = k < a.k ? a.log_prior_class[k] : -1e30f;
-                ((float*)&padding[v])[i] = k < a.k ? 0.0f : -1e30f;
-            }
+        float* out = (float*)(vfloat*)power;
+        for (int k0 = 0; k0 < a.k; k0 += lanes)
+            for (int j = 0; j < 6 * a.rings; ++j)
+                for (int i = 0; i < lanes; ++i)
+                    *out++ = k0 + i < a.k ? a.power[(size_t)(k0 + i) * 6 * a.rings + j] : 0.0f;
         for (int i = 0; i < a.psi; ++i) {
             psi_roots[2 * i] = splat((float)cos(2 * M_PI * i / a.psi));
             psi_roots[2 * i + 1] = splat((float)sin(2 * M_PI * i / a.psi));
         }
+        if (a.coarse_t)
+            for (int v = 0; v < fine.vectors; ++v) find_parents(v);
     }
     ~ExpectationTables() {
         for (int r = 0; r < a.rings; ++r) delete ring_plans[r];
-    }
-
-    // [n][m] to [vectors of n][m][lane], zero-padded.
-    static void pack(const float* in, int n, size_t m, float* out) {
-        for (int i0 = 0; i0 < n; i0 += lanes)
-            for (size_t j = 0; j < m; ++j)
-                for (int i = 0; i < lanes; ++i) *out++ = i0 + i < n ? in[(i0 + i) * m + j] : 0.0f;
     }
 
     // Harmonic m as one of the bins 0 .. psi/2, and whether it is there as its conjugate.
@@ -95,52 +108,97 @@ struct ExpectationTables {
         conjugate = b > a.psi / 2;
         return conjugate ? a.psi - b : b;
     }
+
+    BOXWOOD_INLINE const float* reference(int k) const {
+        return a.references + (size_t)k * a.coefficients * 2;
+    }
+
+private:
+    void find_parents(int v) {
+        int* list = parents + (size_t)v * lanes;
+        int n = 0;
+        for (int t = v * lanes; t < a.t && t < (v + 1) * lanes; ++t) {
+            int i = 0;
+            while (i < n && list[i] != a.parent[t]) ++i;
+            if (i == n) list[n++] = a.parent[t];
+        }
+        parent_count[v] = n;
+    }
 };
 
-// z[t] = sum over rings of conj(reference) * image, for `tile` neighbouring offsets and one class vector.
-static BOXWOOD_INLINE void correlate(const vfloat* reference, const float* image, int rings, vfloat* zr,
-                                     vfloat* zi) {
-    vfloat re[tile] = {}, im[tile] = {};
+// z[class] = sum over rings of conj(reference) * image, for one harmonic and one vector of offsets.
+template <int classes>
+static BOXWOOD_INLINE void correlate(const float* const* references, size_t first, const vfloat* image,
+                                     int rings, vfloat* re, vfloat* im) {
+    vfloat zr[classes] = {}, zi[classes] = {};
+    const vfloat* y = image + 2 * first;
     for (int r = 0; r < rings; ++r) {
-        const vfloat ar = reference[2 * r], ai = reference[2 * r + 1];
-        const float* y = image + (size_t)r * 2 * lanes;
-#pragma GCC unroll 4
-        for (int t = 0; t < tile; ++t) {
-            const vfloat yr = splat(y[t]), yi = splat(y[lanes + t]);
-            re[t] += ar * yr;
-            im[t] += ar * yi;
-            re[t] += ai * yi;
-            im[t] -= ai * yr;
+        const vfloat yr = y[2 * r], yi = y[2 * r + 1];
+#pragma GCC unroll 16
+        for (int c = 0; c < classes; ++c) {
+            const float* p = references[c] + 2 * (first + r);
+            const vfloat ar = splat(p[0]), ai = splat(p[1]);
+            zr[c] += ar * yr;
+            zi[c] += ar * yi;
+            zr[c] += ai * yi;
+            zi[c] -= ai * yr;
         }
     }
-    for (int t = 0; t < tile; ++t) {
-        zr[t] = re[t];
-        zi[t] = im[t];
+    for (int c = 0; c < classes; ++c) {
+        re[c] = zr[c];
+        im[c] = zi[c];
     }
 }
 
-// n[r] = sum over the listed offsets of weight * image, for `tile` rings and one class vector.
-// weight: [offset][re, im]; image[offset]: pointer to the coefficient of the first ring.
-template <int rings_in_tile>
-static BOXWOOD_INLINE void accumulate(const vfloat* weight, float sign, const float* const* image,
-                                      size_t coefficient, int offsets, vfloat* nr, vfloat* ni) {
-    vfloat re[rings_in_tile] = {}, im[rings_in_tile] = {};
-    for (int t = 0; t < offsets; ++t) {
-        const vfloat wr = weight[2 * t], wi = weight[2 * t + 1] * sign;
-        const float* y = image[t] + coefficient * 2 * lanes;
+// Sums over the lanes of `lanes` vectors, as one vector, by rounds of adding halves of pairs.
+static BOXWOOD_INLINE vfloat sum_lanes(vfloat* v) {
+#if defined(__AVX512F__)
+    constexpr int rounds = 4;
+    const vint low[rounds] = {{0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29},
+                              {0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29},
+                              {0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23},
+                              {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}};
+    const vint high[rounds] = {{2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31},
+                               {2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31},
+                               {8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31},
+                               {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31}};
+#elif defined(__AVX2__)
+    constexpr int rounds = 3;
+    const vint low[rounds] = {
+        {0, 8, 1, 9, 4, 12, 5, 13}, {0, 1, 8, 9, 4, 5, 12, 13}, {0, 1, 2, 3, 8, 9, 10, 11}};
+    const vint high[rounds] = {
+        {2, 10, 3, 11, 6, 14, 7, 15}, {2, 3, 10, 11, 6, 7, 14, 15}, {4, 5, 6, 7, 12, 13, 14, 15}};
+#else
+    constexpr int rounds = 2;
+    const vint low[rounds] = {{0, 4, 1, 5}, {0, 1, 4, 5}};
+    const vint high[rounds] = {{2, 6, 3, 7}, {2, 3, 6, 7}};
+#endif
 #pragma GCC unroll 4
-        for (int r = 0; r < rings_in_tile; ++r) {
-            const vfloat yr = splat(y[r * 2 * lanes]), yi = splat(y[r * 2 * lanes + lanes]);
-            re[r] += wr * yr;
-            im[r] += wr * yi;
-            re[r] -= wi * yi;
-            im[r] += wi * yr;
+    for (int round = 0; round < rounds; ++round)
+#pragma GCC unroll 8
+        for (int i = 0; i < lanes >> (round + 1); ++i)
+            v[i] = shuffle(v[2 * i], v[2 * i + 1], low[round]) + shuffle(v[2 * i], v[2 * i + 1], high[round]);
+    return v[0];
+}
+
+// Sums over offsets of weight * image for `rings` <= ring_tile rings of one harmonic: [ring][re, im].
+// weight: [vector][re, im]; image[vector]: its coefficients; sign: -1 takes the conjugate of the weight.
+template <int rings>
+static BOXWOOD_INLINE vfloat accumulate(const vfloat* weight, float sign, const vfloat* const* image,
+                                        size_t first, int vectors) {
+    vfloat sums[lanes] = {};
+    for (int v = 0; v < vectors; ++v) {
+        const vfloat wr = weight[2 * v], wi = weight[2 * v + 1] * sign;
+        const vfloat* y = image[v] + 2 * first;
+#pragma GCC unroll 8
+        for (int r = 0; r < rings; ++r) {
+            sums[2 * r] += wr * y[2 * r];
+            sums[2 * r + 1] += wr * y[2 * r + 1];
+            sums[2 * r] -= wi * y[2 * r + 1];
+            sums[2 * r + 1] += wi * y[2 * r];
         }
     }
-    for (int r = 0; r < rings_in_tile; ++r) {
-        nr[r] = re[r];
-        ni[r] = im[r];
-    }
+    return sum_lanes(sums);
 }
 
 }  // namespace BOXWOOD_SIMD

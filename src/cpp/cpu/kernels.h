@@ -53,31 +53,41 @@ struct PolarAdjointArgs {
 // The method is in docs/class2d.md; the packed order of coefficients is m outer, ring inner, over
 // rings whose harmonics reach m.
 struct ExpectationArgs {
-    int n;                          // images
-    int k;                          // classes
-    int t;                          // offsets
-    int psi;                        // in-plane angles, even, 2^a 3^b 5^c
-    int rings;                      // rings in use; ring i has radius i + 1
-    int samples;                    // half-circle samples of these rings
-    int coefficients;               // packed harmonics of these rings
-    int stride;                     // samples stored per image (>= samples)
-    const int* ring_samples;        // [rings] samples of the full circle, multiple of 4
-    const int* ring_harmonics;      // [rings] largest harmonic
-    const float* images;            // [n, stride, 2]
-    const float* ctf;               // [n, stride]
-    const int* group;               // [n] noise group
-    const float* weights;           // [groups, rings]: ring weight / (samples * sigma2)
-    const float* scale;             // [n, 2]: factor of the image, factor of the CTF
-    const float* references;        // [k, coefficients, 2]
-    const float* power;             // [k, rings, 3, 2]: harmonics 0, 2, 4 of |reference|^2
-    const float* phases;            // [t, samples, 2]: exp(-2 pi i f . offset / box)
-    const float* log_prior_offset;  // [n, t]
-    const float* log_prior_class;   // [k]
-    const float* log_prior_psi;     // [psi]; or null for a flat one
-    int hard;                       // 1: all weight on the largest cross / sqrt(norm), priors unused
-    float cut;  // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
+    int n;                                 // images
+    int k;                                 // classes
+    int t;                                 // offsets
+    int coarse_t;                          // offsets of the first pass; 0: everything is searched at once
+    int coarse_rings;                      // rings of the first pass
+    int coarse_samples;                    // half-circle samples of these rings
+    int psi;                               // in-plane angles, even, 2^a 3^b 5^c
+    int rings;                             // rings in use; ring i has radius i + 1
+    int samples;                           // half-circle samples of these rings
+    int coefficients;                      // packed harmonics of these rings
+    int stride;                            // samples stored per image (>= samples)
+    const int* ring_samples;               // [rings] samples of the full circle, multiple of 4
+    const int* ring_harmonics;             // [rings] largest harmonic
+    const float* images;                   // [n, stride, 2]
+    const float* ctf;                      // [n, stride]
+    const int* group;                      // [n] noise group
+    const float* weights;                  // [groups, rings]: ring weight / (samples * sigma2)
+    const float* scale;                    // [n, 2]: factor of the image, factor of the CTF
+    const float* references;               // [k, coefficients, 2]
+    const float* power;                    // [k, rings, 3, 2]: harmonics 0, 2, 4 of |reference|^2
+    const float* phases;                   // [t, samples, 2]: exp(-2 pi i f . offset / box)
+    const float* coarse_phases;            // [coarse_t, coarse_samples, 2]
+    const int* parent;                     // [t]: the coarse offset whose neighbour this one is
+    const float* log_prior_offset;         // [n, t]
+    const float* coarse_log_prior_offset;  // [n, coarse_t]
+    const float* log_prior_class;          // [k]
+    const float* log_prior_psi;            // [psi]; or null for a flat one
+    int hard;                              // 1: all weight on the largest cross / sqrt(norm), priors unused
+    float cut;       // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
+    float fraction;  // of the posterior over (class, offset) pairs that is kept by either pass
+    int top;         // how many of the largest samples to report
     int threads;
     int* best;                // [n, 3] class, psi, offset
+    int* top_samples;         // [n, top, 3] class, psi, offset
+    float* top_weights;       // [n, top] decreasing
     float* statistics;        // [n, 4] log sum, largest probability, entropy, value at best
     float* class_posterior;   // [n, k]
     float* offset_posterior;  // [n, t]

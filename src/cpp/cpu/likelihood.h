@@ -1,4 +1,4 @@
-// First half of the expectation of one image: log-likelihoods of all classes, angles and offsets.
+// First half of the expectation of one image: log-likelihoods of classes and angles at a vector of offsets.
 #pragma once
 #include "cpu/expectation.h"
 
@@ -9,58 +9,19 @@ class Likelihood {
 public:
     const ExpectationTables& s;
     const ExpectationArgs& a;
-    float best;               // largest value of this image
     Buffer<float> ctf_power;  // [rings][3][re, im]: harmonics 0, 2, 4 of weight CTF^2
-    Buffer<vfloat> shifted;   // [offset_vectors][coefficients][re, im], offsets along the lanes
-    Buffer<vfloat> peak;      // [class_vectors][t] largest over psi
-    Buffer<vfloat> values;    // [class_vectors][t][psi], only where matters(class vector, t)
 
     explicit Likelihood(const ExpectationTables& tables)
         : s(tables),
           a(tables.a),
           ctf_power((size_t)6 * a.rings),
-          shifted((size_t)s.offset_vectors * a.coefficients * 2),
-          peak((size_t)s.class_vectors * a.t),
-          values((size_t)s.class_vectors * a.t * a.psi),
           weighted_((size_t)2 * a.samples),
           ring_(longest_ring() * 2),
           norm_((size_t)s.class_vectors * 6),
           inverse_norm_((size_t)s.class_vectors * a.psi),
-          spectrum_((size_t)lanes * s.bins * 2),
+          spectra_((size_t)s.bins * class_tile * 2),
           line_((size_t)2 * a.psi),
           work_((size_t)2 * a.psi) {}
-
-    void run(int image) {
-        weigh(image);
-        norms();
-        best = -1e30f;
-        for (int tv = 0; tv < s.offset_vectors; ++tv) {
-            shift_and_transform(tv);
-            for (int kv = 0; kv < s.class_vectors; ++kv) {
-                correlate_all(image, kv, tv);
-                to_angles(kv, tv);
-            }
-        }
-    }
-
-    // Whether this class vector and offset have a say in the posterior.
-    bool matters(int kv, int offset) const {
-        return horizontal_max(peak[(size_t)kv * a.t + offset]) >= best - (a.hard ? 0.0f : a.cut);
-    }
-
-private:
-    Buffer<float> weighted_;  // [samples][re, im]
-    Buffer<vfloat> ring_;
-    Buffer<vfloat> norm_;          // [class_vectors][3][re, im]
-    Buffer<vfloat> inverse_norm_;  // [class_vectors][psi], hard assignment only
-    Buffer<vfloat> spectrum_;      // [lanes offsets][bins][re, im]
-    Buffer<vfloat> line_, work_;
-
-    size_t longest_ring() const {
-        int n = 0;
-        for (int r = 0; r < a.rings; ++r) n = a.ring_samples[r] > n ? a.ring_samples[r] : n;
-        return (size_t)2 * n;
-    }
 
     // weight * CTF * image on the samples, and the low harmonics of weight * CTF^2.
     void weigh(int image) {
@@ -88,12 +49,11 @@ private:
         }
     }
 
-    // Harmonics 0, 2, 4 in psi of the norm of every reference under this image's CTF.
-    void norms() {
+    // Harmonics 0, 2, 4 in psi of the norm of every reference under this image's CTF, on the first rings.
+    void norms(int rings) {
         for (int kv = 0; kv < s.class_vectors; ++kv) {
-            vfloat* q = norm_ + 6 * kv;
-            for (int i = 0; i < 6; ++i) q[i] = vfloat{};
-            for (int r = 0; r < a.rings; ++r) {
+            vfloat q[6] = {};
+            for (int r = 0; r < rings; ++r) {
                 const vfloat* b = s.power + ((size_t)kv * a.rings + r) * 6;
                 const float* g = ctf_power + 6 * r;
                 for (int i = 0; i < 6; i += 2) {
@@ -101,8 +61,38 @@ private:
                     q[i + 1] += b[i] * g[i + 1] - b[i + 1] * g[i];
                 }
             }
+            for (int i = 0; i < 6; ++i) norm_[6 * kv + i] = q[i];
             if (a.hard) invert_norm(kv);
         }
+    }
+
+    // Values of the listed classes at one vector of offsets: keep(class, angles) is called for each, where
+    // every second vector of `angles` is one psi. prior: log-priors of the offsets. shifted: room for the
+    // coefficients of the shifted image, packed as the references are.
+    template <class Keep>
+    void search(const OffsetGrid& grid, int tv, const int* classes, int count, vfloat prior, vfloat* shifted,
+                const Keep& keep) {
+        shift_and_transform(grid, tv, shifted);
+        for (int i = 0; i < count; i += class_tile) {
+            const int n = count - i < class_tile ? count - i : class_tile;
+            begin_spectra(classes + i, n, prior);
+            correlate_some<class_tile>(grid, classes + i, n, shifted);
+            for (int c = 0; c < n; c += 2) to_angles(classes + i, c, n, prior, keep);
+        }
+    }
+
+private:
+    Buffer<float> weighted_;  // [samples][re, im]
+    Buffer<vfloat> ring_;
+    Buffer<vfloat> norm_;          // [class_vectors][3][re, im], classes along the lanes
+    Buffer<vfloat> inverse_norm_;  // [class_vectors][psi], hard assignment only
+    Buffer<vfloat> spectra_;       // [bins][class_tile][re, im], offsets along the lanes
+    Buffer<vfloat> line_, work_;
+
+    size_t longest_ring() const {
+        int n = 0;
+        for (int r = 0; r < a.rings; ++r) n = a.ring_samples[r] > n ? a.ring_samples[r] : n;
+        return (size_t)2 * n;
     }
 
     void invert_norm(int kv) {
@@ -117,13 +107,13 @@ private:
         }
     }
 
-    // Y of one vector of offsets: all harmonics of all rings of the shifted image.
-    void shift_and_transform(int tv) {
-        vfloat* out = shifted + (size_t)tv * a.coefficients * 2;
-        for (int r = 0; r < a.rings; ++r) {
+    // Y of one vector of offsets: all harmonics of the searched rings of the shifted image.
+    void shift_and_transform(const OffsetGrid& grid, int tv, vfloat* out) {
+        const vfloat* phases = grid.phases + (size_t)tv * s.sample_start[grid.rings] * 2;
+        for (int r = 0; r < grid.rings; ++r) {
             const int n = a.ring_samples[r], h = n / 2, q = n / 4, first = s.sample_start[r];
             const float* roots = s.ring_roots + (size_t)4 * first;
-            const vfloat* phase = s.phases + ((size_t)tv * a.samples + first) * 2;
+            const vfloat* phase = phases + (size_t)2 * first;
             const float* x = weighted_ + 2 * first;
             vfloat* even = ring_;
             vfloat* odd = ring_ + 2 * q;
@@ -165,78 +155,88 @@ private:
         }
     }
 
-    // Spectra over psi of the log-likelihood (hard: of the correlation) for one class and offset vector.
-    void correlate_all(int image, int kv, int tv) {
-        for (int t = 0; t < lanes; ++t) {
-            vfloat* z = spectrum_ + (size_t)t * s.bins * 2;
-            for (int b = 0; b < 2 * s.bins; ++b) z[b] = vfloat{};
-            if (a.hard) continue;
-            const int offset = tv * lanes + t;
-            const float prior = offset < a.t ? a.log_prior_offset[(size_t)image * a.t + offset] : 0.0f;
-            const vfloat* q = norm_ + 6 * kv;
-            z[0] = s.class_prior[kv] + prior - 0.5f * q[0];
-            z[4] = -0.5f * q[2];
-            z[5] = -0.5f * q[3];
-            z[8] = -0.5f * q[4];
-            z[9] = -0.5f * q[5];
+    // Priors and half the norm, which are added to the likelihood as its low harmonics in psi.
+    void begin_spectra(const int* classes, int n, vfloat prior) {
+        memset(spectra_, 0, sizeof(vfloat) * s.bins * class_tile * 2);
+        if (a.hard) return;
+        for (int c = 0; c < n; ++c) {
+            const int k = classes[c];
+            const vfloat* q = norm_ + 6 * (k / lanes);
+            const int l = k % lanes;
+            vfloat* z = spectra_ + 2 * c;
+            z[0] = prior + (a.log_prior_class[k] - 0.5f * q[0][l]);
+            for (int i = 2; i < 6; i += 2) {
+                z[(size_t)i * class_tile * 2] = splat(-0.5f * q[i][l]);
+                z[(size_t)i * class_tile * 2 + 1] = splat(-0.5f * q[i + 1][l]);
+            }
         }
-        const vfloat* references = s.references + (size_t)kv * a.coefficients * 2;
-        const float* images = (const float*)(shifted + (size_t)tv * a.coefficients * 2);
-        for (int m = 0; m <= s.top; ++m) {
+    }
+
+    // The instance of correlate_block for this number of classes.
+    template <int most>
+    BOXWOOD_INLINE void correlate_some(const OffsetGrid& grid, const int* classes, int n,
+                                       const vfloat* shifted) {
+        if constexpr (most > 0) {
+            if (n == most)
+                correlate_block<most>(grid, classes, shifted);
+            else
+                correlate_some<most - 1>(grid, classes, n, shifted);
+        }
+    }
+
+    template <int classes>
+    __attribute__((noinline)) void correlate_block(const OffsetGrid& grid, const int* list,
+                                                   const vfloat* shifted) {
+        const float* references[classes];
+        for (int c = 0; c < classes; ++c) references[c] = s.reference(list[c]);
+        for (int m = 0; m <= grid.top; ++m) {
             bool conjugate;
-            const int b = s.bin(m, conjugate), c = s.start[m], n = s.start[m + 1] - c;
+            const int b = s.bin(m, conjugate);
             // Harmonics m and -m meet in the bins 0 and psi/2, which are real.
-            const float twice = m > 0 && (b == 0 || b == a.psi / 2) ? 2.0f : 1.0f;
-            const float sign = conjugate ? -1.0f : b == 0 || b == a.psi / 2 ? 0.0f : 1.0f;
-            for (int t0 = 0; t0 < lanes; t0 += tile) {
-                vfloat re[tile], im[tile];
-                correlate(references + 2 * c, images + (size_t)c * 2 * lanes + t0, n, re, im);
-                vfloat* z = spectrum_ + ((size_t)t0 * s.bins + b) * 2;
-                for (int t = 0; t < tile; ++t) {
-                    z[(size_t)t * s.bins * 2] += re[t] * twice;
-                    z[(size_t)t * s.bins * 2 + 1] += im[t] * sign;
-                }
+            const bool real = b == 0 || b == a.psi / 2;
+            const float twice = m > 0 && real ? 2.0f : 1.0f, sign = real ? 0.0f : conjugate ? -1.0f : 1.0f;
+            vfloat re[classes], im[classes];
+            correlate<classes>(references, s.start[m], shifted, grid.rings - s.first_ring[m], re, im);
+            vfloat* z = spectra_ + (size_t)b * class_tile * 2;
+            for (int c = 0; c < classes; ++c) {
+                z[2 * c] += re[c] * twice;
+                z[2 * c + 1] += im[c] * sign;
             }
         }
     }
 
-    // All angles of the spectra, two offsets per complex transform; keeps what may matter.
-    void to_angles(int kv, int tv) {
-        for (int t = 0; t < lanes && tv * lanes + t < a.t; t += 2) {
-            const vfloat* z1 = spectrum_ + (size_t)t * s.bins * 2;
-            const vfloat* z2 = z1 + (size_t)s.bins * 2;
-            line_[0] = z1[0];
-            line_[1] = z2[0];
-            line_[a.psi] = z1[a.psi];
-            line_[a.psi + 1] = z2[a.psi];
-            for (int b = 1; b < a.psi / 2; ++b) {
-                line_[2 * b] = z1[2 * b] - z2[2 * b + 1];
-                line_[2 * b + 1] = z1[2 * b + 1] + z2[2 * b];
-                line_[2 * (a.psi - b)] = z1[2 * b] + z2[2 * b + 1];
-                line_[2 * (a.psi - b) + 1] = z2[2 * b] - z1[2 * b + 1];
+    // All angles of class c and its neighbour by one complex transform.
+    template <class Keep>
+    void to_angles(const int* classes, int c, int n, vfloat prior, const Keep& keep) {
+        const size_t step = class_tile * 2;
+        const vfloat* z1 = spectra_ + 2 * c;
+        const vfloat* z2 = c + 1 < n ? z1 + 2 : z1;
+        const size_t last = (size_t)(a.psi / 2) * step;
+        line_[0] = z1[0];
+        line_[1] = z2[0];
+        line_[a.psi] = z1[last];
+        line_[a.psi + 1] = z2[last];
+        for (int b = 1; b < a.psi / 2; ++b) {
+            const vfloat r1 = z1[b * step], i1 = z1[b * step + 1], r2 = z2[b * step], i2 = z2[b * step + 1];
+            line_[2 * b] = r1 - i2;
+            line_[2 * b + 1] = i1 + r2;
+            line_[2 * (a.psi - b)] = r1 + i2;
+            line_[2 * (a.psi - b) + 1] = r2 - i1;
+        }
+        s.psi_plan.run<-1>(line_, work_);
+        for (int side = 0; side < 2 && c + side < n; ++side) {
+            const int k = classes[c + side];
+            vfloat* angles = line_ + side;
+            if (a.hard) {
+                const float* inverse =
+                    (const float*)(inverse_norm_ + (size_t)(k / lanes) * a.psi) + k % lanes;
+                for (int i = 0; i < a.psi; ++i)
+                    angles[2 * i] = prior > 0.5f * impossible ? angles[2 * i] * inverse[i * lanes] : prior;
             }
-            s.psi_plan.run<-1>(line_, work_);
-            for (int side = 0; side < 2 && tv * lanes + t + side < a.t; ++side)
-                keep(kv, tv * lanes + t + side, line_ + side);
+            if (a.log_prior_psi)
+                for (int i = 0; i < a.psi; ++i) angles[2 * i] += a.log_prior_psi[i];
+            keep(k, angles);
         }
-    }
-
-    // angles: every second vector is one psi.
-    void keep(int kv, int offset, vfloat* angles) {
-        if (a.hard) {
-            const vfloat* inverse = inverse_norm_ + (size_t)kv * a.psi;
-            for (int i = 0; i < a.psi; ++i) angles[2 * i] = angles[2 * i] * inverse[i] + s.padding[kv];
-        }
-        if (a.log_prior_psi)
-            for (int i = 0; i < a.psi; ++i) angles[2 * i] += a.log_prior_psi[i];
-        vfloat top = angles[0];
-        for (int i = 1; i < a.psi; ++i) top = vmax(top, angles[2 * i]);
-        peak[(size_t)kv * a.t + offset] = top;
-        const float highest = horizontal_max(top);
-        if (highest > best) best = highest;
-        if (highest < best - (a.hard ? 0.0f : a.cut)) return;
-        vfloat* out = values + ((size_t)kv * a.t + offset) * a.psi;
-        for (int i = 0; i < a.psi; ++i) out[i] = angles[2 * i];
     }
 };
 

@@ -87,6 +87,17 @@ static BOXWOOD_INLINE vfloat vsin_pi(vfloat x) {
     return sine;
 }
 
+// The lanes of the pair (a, b) that `order` names; a constant order is one instruction or a few.
+static BOXWOOD_INLINE vfloat shuffle(vfloat a, vfloat b, vint order) {
+#if defined(__clang__)
+    vfloat out;
+    for (int i = 0; i < lanes; ++i) out[i] = order[i] < lanes ? a[order[i]] : b[order[i] - lanes];
+    return out;
+#else
+    return __builtin_shuffle(a, b, order);
+#endif
+}
+
 // Transposes a square of lanes x lanes floats: log2(lanes) rounds of interleaving, as one shuffles cards.
 #if defined(__AVX512F__)
 #define BOXWOOD_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23

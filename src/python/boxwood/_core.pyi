@@ -56,9 +56,14 @@ def expectation(
     log_prior_offset: FloatArray,
     log_prior_class: FloatArray,
     log_prior_psi: FloatArray | None,
+    coarse_phases: ComplexArray,
+    parent: AnyArray,
+    coarse_log_prior_offset: FloatArray,
     psi: int,
     hard: bool,
     cut: float,
+    fraction: float,
+    top: int,
     threads: int,
 ) -> dict[str, AnyArray]: ...
 def extract(

@@ -157,9 +157,14 @@ class Backend(Protocol):
         log_prior_offset: FloatArray,
         log_prior_class: FloatArray,
         log_prior_psi: FloatArray | None,
+        coarse_phases: ComplexArray,
+        parent: AnyArray,
+        coarse_log_prior_offset: FloatArray,
         psi: int,
         hard: bool,
         cut: float,
+        fraction: float,
+        top: int,
         threads: int,
     ) -> dict[str, Any]:
         """Posterior of images over classes, angles and offsets, and the sums for the maximisation.
@@ -184,22 +189,35 @@ class Backend(Protocol):
             Harmonics 0, 2, 4 of |reference|^2.
         phases : (t, samples) complex64
         log_prior_offset : (n, t), log_prior_class : (k,), log_prior_psi : (psi,) or None; float32
+        coarse_phases : (c, coarse samples) complex64
+            Offsets of a first pass over all classes, on as many rings as the samples make up; the second
+            pass searches where the first one says that it matters. c = 0: everything is searched at once.
+        parent : (t,) int32
+            The coarse offset on whose word each offset is searched, every one at least once; (0,) without a
+            first pass.
+        coarse_log_prior_offset : (n, c) float32
         psi : int
             Number of angles, an even 2^a 3^b 5^c of at least 10.
         hard : bool
             All weight on the largest cross / sqrt(norm); priors on class and offset are not used.
         cut : float
             (class, offset) pairs whose best is this far below the image's best are dropped.
+        fraction : float
+            Of the posterior over (class, offset) pairs, this much goes from the first pass to the second,
+            and from the second to the sums.
+        top : int
+            How many of the largest samples of each image to report.
         threads : int
 
         Returns
         -------
         dict
-            best (n, 3) int32: class, angle, offset; statistics (n, 4) float32: log of the sum over all
-            samples, largest probability, entropy, value of the best; class_posterior (n, k) and
-            offset_posterior (n, t) float32; cross, model (n, rings) float32: posterior means of
-            <reference, image> and <|reference|^2 CTF^2> under the weights; numerator (k, coefficients),
-            denominator (k, rings, 3) complex128.
+            best (n, 3) int32: class, angle, offset; top_samples (n, top, 3) int32 and top_weights (n, top)
+            float32: the same for the largest samples, and their posterior, decreasing, 0 where there are
+            fewer; statistics (n, 4) float32: log of the sum over all samples, largest probability, entropy,
+            value of the best; class_posterior (n, k) and offset_posterior (n, t) float32; cross, model
+            (n, rings) float32: posterior means of <reference, image> and <|reference|^2 CTF^2> under the
+            weights; numerator (k, coefficients), denominator (k, rings, 3) complex128.
 
         Raises
         ------

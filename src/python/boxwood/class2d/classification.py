@@ -63,7 +63,10 @@ class Classification:
         self._psi_prior = None
         if parameters.align:
             self.sampling = make_sampling(
-                parameters.psi_step_deg, parameters.offset_range_px, parameters.offset_step_px
+                parameters.psi_step_deg,
+                parameters.offset_range_px,
+                parameters.offset_step_px,
+                two_pass=parameters.search == "two-pass",
             )
         else:
             self.sampling = make_sampling(36.0, 0.0, 1.0)
@@ -151,6 +154,7 @@ class Classification:
             self.sampling,
             hard,
             p.cut,
+            p.adaptive_fraction,
             perturbation_rad=turn,
             psi_prior=self._psi_prior,
             pixel_size_angstrom=self.pixel_size,

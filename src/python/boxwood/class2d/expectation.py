@@ -73,22 +73,23 @@ class Search:
     sampling: Sampling
     hard: bool
     cut: float
+    fraction: float
     perturbation_rad: float = 0.0
     psi_prior: AnyArray | None = None
     pixel_size_angstrom: float = 1.0
     offset_prior: str = "fixed"
 
-    def log_prior_offset(self, centres: AnyArray, sigma_px: float) -> AnyArray:
-        """(n, t) Gaussian prior on the whole offset, centre plus search.
+    def log_prior_offset(self, centres: AnyArray, offsets: AnyArray, sigma_px: float) -> AnyArray:
+        """(n, t) Gaussian prior on the whole offset, centre (n, 2) plus search (t, 2).
 
         "relion" repeats the units of RELION 3.1 to 5.0: the centre in pixels and the search in Angstrom
         are added, and the sum is scaled from pixels to Angstrom once more.
         """
         if self.offset_prior == "relion":
             a = self.pixel_size_angstrom
-            total = centres[:, None, :] + self.sampling.offsets[None] * a
+            total = centres[:, None, :] + offsets[None] * a
         else:
-            total = centres[:, None, :] + self.sampling.offsets[None]
+            total = centres[:, None, :] + offsets[None]
         return (-0.5 * (total**2).sum(axis=2) / sigma_px**2).astype(np.float32)
 
 
@@ -189,6 +190,9 @@ class _Context:
         self.area = ring_weights(model.limit, rings)
         self.weights = self.area / (grid.ring_samples[:rings] * model.sigma2[:, :rings])
         self.phases = search.sampling.phases(grid, rings)
+        self.coarse_phases = search.sampling.coarse_phases(
+            grid, min(rings, search.sampling.coarse_rings(grid))
+        )
         with np.errstate(divide="ignore"):
             self.log_shares = np.maximum(np.log(model.shares), -1e4).astype(np.float32)
         # All rings count in the likelihood, those beyond the limit as noise, so that its values can be
@@ -204,6 +208,8 @@ class _Context:
         scale = np.stack(
             [model.mean_norm / model.norm[part], model.scale[self.groups.scale[part]]], axis=1
         ).astype(np.float32)
+        sampling = search.sampling
+        log_prior_offset = search.log_prior_offset(centres, sampling.offsets, model.sigma_offset_px)
         result = self.backend.expectation(
             batch.transform,
             self.particles.ctf(part),
@@ -215,12 +221,17 @@ class _Context:
             self.references.harmonics,
             self.references.power,
             self.phases,
-            search.log_prior_offset(centres, model.sigma_offset_px),
+            log_prior_offset,
             self.log_shares,
             search.psi_prior,
-            search.sampling.psi,
+            self.coarse_phases,
+            sampling.parent,
+            search.log_prior_offset(centres, sampling.coarse_offsets, model.sigma_offset_px),
+            sampling.psi,
             search.hard,
             search.cut,
+            search.fraction,
+            0,
             self.threads,
         )
         best = result["best"]
@@ -246,7 +257,7 @@ class _Context:
 
         squares = ((centres[:, None, :] + search.sampling.offsets[None]) ** 2).sum(axis=2)
         if search.offset_prior == "relion":
-            squares = -2 * model.sigma_offset_px**2 * search.log_prior_offset(centres, model.sigma_offset_px)
+            squares = -2.0 * model.sigma_offset_px**2 * log_prior_offset
         strong = self._strong_rings()
         return Statistics(
             numerator=result["numerator"],

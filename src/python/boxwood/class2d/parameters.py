@@ -19,6 +19,11 @@ class Class2DParameters:
     psi_step_deg : float
         Largest step; rounded down to 360 degrees over a number 2^a 3^b 5^c.
     offset_range_px, offset_step_px : float
+    search : str
+        "two-pass" searches all classes at offsets two steps apart and at limited resolution first, and
+        then only where that says that it matters; "exhaustive" searches everything.
+    adaptive_fraction : float
+        How much of the posterior goes from the first pass to the second, and from there to the averages.
     zero_mask : bool
         Outside of the mask: zero, or noise of the current spectrum.
     limit_resolution_angstrom : float or None
@@ -47,6 +52,8 @@ class Class2DParameters:
     psi_step_deg: float = 6.0
     offset_range_px: float = 5.0
     offset_step_px: float = 1.0
+    search: str = "two-pass"
+    adaptive_fraction: float = 0.999
     zero_mask: bool = True
     limit_resolution_angstrom: float | None = None
     align: bool = True
@@ -78,6 +85,12 @@ class Class2DParameters:
             raise InputError(f"psi_step_deg is {self.psi_step_deg}; it must be at most 36")
         if self.offset_range_px < 0:
             raise InputError(f"offset_range_px is {self.offset_range_px}; it must be 0 or more")
+        if not 0 < self.adaptive_fraction <= 1:
+            raise InputError(
+                f"adaptive_fraction is {self.adaptive_fraction}; it must be more than 0 and at most 1"
+            )
+        if self.search not in ("two-pass", "exhaustive"):
+            raise InputError(f"search {self.search!r} is unknown; choose two-pass or exhaustive")
         if self.recipe not in ("balanced", "relion"):
             raise InputError(f"recipe {self.recipe!r} is unknown; choose balanced or relion")
         if self.offset_prior not in ("fixed", "relion"):

@@ -1,6 +1,6 @@
-"""The grid of in-plane angles and offsets that is searched."""
+"""The grid of in-plane angles and offsets that is searched, in one pass or in two."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,10 +18,16 @@ class Sampling:
         Number of angles.
     offsets : (t, 2) float64
         x and y in pixels, relative to the whole-pixel centre of each particle.
+    coarse_offsets : (c, 2) float64
+        Offsets of the first pass, twice as far apart; none: everything is searched in one pass.
+    parent : (t,) int32
+        The coarse offset in whose place each offset is searched; empty if there are none.
     """
 
     psi: int
     offsets: AnyArray
+    coarse_offsets: AnyArray = field(default_factory=lambda: np.zeros((0, 2)))
+    parent: AnyArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
 
     @property
     def psi_step_deg(self) -> float:
@@ -32,15 +38,46 @@ class Sampling:
         """(t, samples) complex64: what multiplies the transform of an image to shift it by each offset."""
         return grid.shift_phases(self.offsets, grid.samples(rings)).astype(np.complex64)
 
+    def coarse_phases(self, grid: PolarGrid, rings: int) -> AnyArray:
+        """(c, samples) complex64: the same for the coarse offsets."""
+        return grid.shift_phases(self.coarse_offsets, grid.samples(rings)).astype(np.complex64)
 
-def make_sampling(psi_step_deg: float, offset_range_px: float, offset_step_px: float) -> Sampling:
-    """Angles no further apart than `psi_step_deg`, offsets (ix step, iy step) within the range.
+    def coarse_rings(self, grid: PolarGrid) -> int:
+        """Rings of the first pass: two thirds of what twice the angular step resolves at the mask's edge.
 
-    The number of angles is rounded up to an even 2^a 3^b 5^c of at least 10.
+        RELION's rule for its coarse image size.
+        """
+        arc = 2 * np.pi * grid.support_radius / self.psi * 2
+        return int(np.clip(np.ceil(1.5 * grid.box / arc), 2, grid.rings))
+
+
+def make_sampling(
+    psi_step_deg: float, offset_range_px: float, offset_step_px: float, *, two_pass: bool = False
+) -> Sampling:
+    """Angles no further apart than `psi_step_deg`, offsets `offset_step_px` apart within the range.
+
+    The number of angles is rounded up to an even 2^a 3^b 5^c of at least 10. Offsets are the four
+    neighbours, half a step off in x and in y, of coarse ones (2 ix step, 2 iy step) within the range; a
+    range of less than one step has the offset 0 only.
     """
     psi = good_length(max(10.0, 360.0 / psi_step_deg - 1e-6), 2)
-    steps = int(np.floor(offset_range_px / offset_step_px + 1e-6))
-    axis = offset_step_px * np.arange(-steps, steps + 1)
-    x, y = np.meshgrid(axis, axis, indexing="ij")
-    inside = x**2 + y**2 < offset_range_px**2 + 1e-3
-    return Sampling(psi, np.stack([x[inside], y[inside]], axis=1))
+    if offset_range_px < offset_step_px:
+        return Sampling(psi, np.zeros((1, 2)))
+    coarse = _disc(offset_range_px, 2 * offset_step_px)
+    quarter = 0.5 * offset_step_px * np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)])
+    offsets = (coarse[:, None, :] + quarter).reshape(-1, 2)
+    if not two_pass:
+        return Sampling(psi, offsets)
+    return Sampling(psi, offsets, coarse, np.repeat(np.arange(len(coarse), dtype=np.int32), 4))
+
+
+def _disc(radius: float, step: float) -> AnyArray:
+    """(n, 2) points (ix step, iy step) within the radius, neighbours close to each other in the list."""
+    steps = int(np.floor(radius / step + 1e-6))
+    axis = np.arange(-steps, steps + 1)
+    x, y = (a.ravel() for a in np.meshgrid(axis, axis, indexing="ij"))
+    inside = step**2 * (x**2 + y**2) < radius**2 + 1e-3
+    x, y = x[inside], y[inside]
+    # Blocks of 2 x 2 one after the other: a vector of the kernel holds two or four neighbours.
+    order = np.lexsort((y, x, (y + steps) // 2, (x + steps) // 2))
+    return step * np.stack([x, y], axis=1)[order].astype(np.float64)

@@ -45,12 +45,20 @@ def expectation(
     log_prior_offset: AnyArray,
     log_prior_class: AnyArray,
     log_prior_psi: AnyArray | None,
+    coarse_phases: AnyArray,
+    parent: AnyArray,
+    coarse_log_prior_offset: AnyArray,
     psi: int,
     hard: bool,
     cut: float,
+    fraction: float,
+    top: int,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """See `boxwood.backends.protocol.Backend.expectation`; here in float64, `cut` is not used."""
+    """See `boxwood.backends.protocol.Backend.expectation`; here in float64.
+
+    Everything is searched and counts; neither the first pass nor `cut` and `fraction` are used.
+    """
     n, k, t = len(images), len(references), len(phases)
     rings = len(ring_samples)
     start = np.concatenate([[0], np.cumsum(np.asarray(ring_samples) // 2)])
@@ -92,7 +100,7 @@ def expectation(
         value = value + np.asarray(log_prior_psi, np.float64)[:, None]
     flat = value.reshape(n, -1).argmax(axis=1)
     best = np.stack(np.unravel_index(flat, (k, psi, t)), axis=1).astype(np.int32)
-    top = value.reshape(n, -1).max(axis=1)
+    highest = value.reshape(n, -1).max(axis=1)
     if hard:
         p = np.zeros_like(value)
         p.reshape(n, -1)[np.arange(n), flat] = 1.0
@@ -100,6 +108,7 @@ def expectation(
         p = np.exp(value - value.max(axis=(1, 2, 3), keepdims=True))
     total = p.sum(axis=(1, 2, 3))
     p /= total[:, None, None, None]
+    largest = np.argsort(-p.reshape(n, -1), axis=1, kind="stable")[:, :top]
     with np.errstate(divide="ignore", invalid="ignore"):
         entropy = -np.where(p > 0, p * np.log(p), 0).sum(axis=(1, 2, 3))
     numerator = np.zeros((k, len(ring)), dtype=np.complex128)
@@ -116,7 +125,11 @@ def expectation(
         denominator[:, r] = np.einsum("nkm,nm->km", marginal, g_low)
     return {
         "best": best,
-        "statistics": np.stack([top + np.log(total), p.reshape(n, -1).max(axis=1), entropy, top], axis=1),
+        "top_samples": np.stack(np.unravel_index(largest, (k, psi, t)), axis=2).astype(np.int32),
+        "top_weights": np.take_along_axis(p.reshape(n, -1), largest, axis=1),
+        "statistics": np.stack(
+            [highest + np.log(total), p.reshape(n, -1).max(axis=1), entropy, highest], axis=1
+        ),
         "class_posterior": p.sum(axis=(2, 3)),
         "offset_posterior": p.sum(axis=(1, 2)),
         "cross": np.einsum("nkpt,nrkpt->nr", p, cross, optimize=True),

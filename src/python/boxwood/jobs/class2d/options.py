@@ -160,6 +160,21 @@ class Class2DOptions(Options):
         joboption="offset_step",
         flag="--offset_step",
     )
+    search: str = option(
+        "two-pass searches all classes at limited resolution and offsets two steps apart first, and then "
+        "only where that says that it matters; exhaustive searches everything",
+        "two-pass",
+        choices=("two-pass", "exhaustive"),
+        group="Sampling",
+    )
+    adaptive_fraction: float = option(
+        "share of the posterior that goes from the first pass to the second, and from there to the averages",
+        0.999,
+        above=0,
+        at_most=1,
+        group="Sampling",
+        flag="--adaptive_fraction",
+    )
     offset_prior: str = option(
         "relion repeats the mixed units of RELION's prior on offsets",
         "fixed",
