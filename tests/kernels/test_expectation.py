@@ -169,7 +169,7 @@ def test_largest_samples(cpu_backend, **shape):
 
 
 def with_first_pass(case, seed):
-    """The same problem with a first pass: every offset has a neighbour among the coarse ones, on fewer rings."""
+    """The same problem with a first pass: offsets have neighbours among the coarse ones, on fewer rings."""
     rng = np.random.default_rng(seed)
     rings = max(1, len(case["ring_samples"]) - 2)
     samples = int(case["ring_samples"][:rings].sum()) // 2
