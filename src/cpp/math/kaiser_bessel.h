@@ -10,23 +10,18 @@ namespace boxwood {
 constexpr double kaiser_bessel_width = 4.0;
 constexpr double kaiser_bessel_beta = 8.99615229;  // pi sqrt((4/2)^2 (2 - 1/2)^2 - 0.8)
 
-// Modified Bessel function of order 0 by its power series; converges fast for the x < 10 met here.
-BOXWOOD_HD double bessel_i0(double x) {
-    double term = 1.0, sum = 1.0;
-    const double q = 0.25 * x * x;
-    for (int k = 1; k < 60; ++k) {
-        term *= q / ((double)k * k);
-        sum += term;
-        if (term < 1e-17 * sum) break;
-    }
-    return sum;
-}
-
-// d: distance in grid cells; 0 beyond half the width.
-BOXWOOD_HD float kaiser_bessel(float d) {
-    const double u = 2.0 * d / kaiser_bessel_width;
-    if (u * u >= 1.0) return 0.0f;
-    return (float)(bessel_i0(kaiser_bessel_beta * sqrt(1.0 - u * u)) / kaiser_bessel_width);
+// d: distance in grid cells; 0 beyond half the width. Real: float, or a vector of them.
+//
+// I0(2 sqrt q) = sum q^k / k!^2, nested from the 20th term on: what is left out is below 1e-9 of the sum for
+// the q < 20.3 met here, and all terms are positive.
+template <class Real>
+BOXWOOD_HD Real kaiser_bessel(Real d) {
+    const float quarter = (float)(kaiser_bessel_beta * kaiser_bessel_beta / 4);
+    const Real u = d * (float)(2.0 / kaiser_bessel_width);
+    const Real q = quarter - quarter * u * u;
+    Real sum = q * (1.0f / 400) + 1.0f;
+    for (int k = 19; k > 0; --k) sum = sum * q * (1.0f / (float)(k * k)) + 1.0f;
+    return q > 0.0f ? sum * (float)(1.0 / kaiser_bessel_width) : Real{};
 }
 
 // x: position in units of the padded box.
