@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from boxwood.backends import get_backend
-from boxwood.class2d import Class2DParameters, Classification, classify2d
+from boxwood.class2d import Class2DParameters, Classification, OpticsGroup, classify2d
 from boxwood.class2d.expectation import Assignments, Search, expectation
 from boxwood.class2d.maximisation import Prior, wiener
-from boxwood.class2d.particles import ArraySource
 from boxwood.class2d.refill import LARGE, WEAK, refill
+from boxwood.class2d.source import ArraySource
 from boxwood.errors import InputError
 from boxwood.imaging.masks import soft_circle
 
@@ -203,8 +203,8 @@ def test_objective_never_decreases(data):
     parameters = replace(SMALL, classes=4)
     n = len(data[0])
     run = Classification(
-        ArraySource(data[0]), data[1], PIXEL, parameters, 0, None, None, np.zeros(n), np.zeros((n, 2)),
-        get_backend("cpu"), 2,
+        ArraySource(data[0]), data[1], [OpticsGroup(BOX, PIXEL)], None, parameters, 0, None, None,
+        np.zeros(n), np.zeros((n, 2)), get_backend("cpu"), 2,
     )  # fmt: skip
     model = run.begin().model
     rings = model.limit + 1

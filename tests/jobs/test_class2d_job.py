@@ -329,18 +329,6 @@ def test_refusals_of_what_is_continued(finished, tmp_path):
         read_iteration(IterationFiles(str(folder / "whole/run"), 9))
 
 
-def test_optics_groups_must_fit_together(finished, tmp_path):
-    folder, _ = finished
-    particles = ParticleSet.read(folder / "particles.star")
-    second = particles.optics.assign(rlnOpticsGroup=2, rlnOpticsGroupName="two", rlnImagePixelSize=5.0)
-    table = particles.table.assign(rlnOpticsGroup=np.arange(COUNT) % 2 + 1)
-    mixed = replace(particles, optics=pd.concat([particles.optics, second]), table=table)
-    mixed.write(tmp_path / "mixed.star")
-    values = {**SETTINGS, "particles": tmp_path / "mixed.star"}
-    with pytest.raises(InputError, match="optics groups of different pixel sizes"):
-        run_job(JOB, values, project=folder, output=tmp_path / "out")
-
-
 def test_the_stacks_must_have_the_size_the_star_file_says(finished, tmp_path):
     folder, _ = finished
     particles = ParticleSet.read(folder / "particles.star")
@@ -370,6 +358,7 @@ def test_every_option_reaches_the_algorithm():
         "norm_correction": False,
         "scale_correction": False,
         "center_classes": False,
+        "normalise": True,
         "seed": 9,
         "memory_gib": 0.5,
     }
@@ -406,7 +395,7 @@ def test_noise_goes_through_both_dialects(finished, tmp_path, noise_groups, dial
     result = replace(state.result, model=model)
     saved = saved_model(result, data, 2.0, dialect)
     assert len(saved.noise) == (3 if dialect == "3.1" else 1)
-    assigned = saved_assignments(result.assignments, model.norm, BOX, PIXEL)
+    assigned = saved_assignments(result.assignments, model.norm, BOX, data)
     again = model_of(saved, assigned, data)
     if noise_groups == "micrograph" and dialect == "5":
         sigma2 = np.tile(np.average(sigma2, axis=0, weights=data.counts), (3, 1))

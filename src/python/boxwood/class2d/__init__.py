@@ -4,7 +4,16 @@ from boxwood.class2d.classification import Classification
 from boxwood.class2d.expectation import Assignments
 from boxwood.class2d.iterate import classify2d
 from boxwood.class2d.model import Model
+from boxwood.class2d.optics import OpticsGroup
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.result import IterationResult
 
-__all__ = ["Assignments", "Class2DParameters", "Classification", "IterationResult", "Model", "classify2d"]
+__all__ = [
+    "Assignments",
+    "Class2DParameters",
+    "Classification",
+    "IterationResult",
+    "Model",
+    "OpticsGroup",
+    "classify2d",
+]

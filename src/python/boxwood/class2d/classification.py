@@ -1,6 +1,6 @@
 """The fixed part of a 2D classification, its first model, and the step from one model to the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,19 +9,22 @@ from boxwood.backends import Backend
 from boxwood.class2d.expectation import Assignments, Groups, Search, expectation
 from boxwood.class2d.initialise import initial_model
 from boxwood.class2d.maximisation import Prior, maximise
+from boxwood.class2d.optics import OpticsGroup, SampledOptics
 from boxwood.class2d.parameters import Class2DParameters
-from boxwood.class2d.particles import (
-    BackgroundNoise,
-    FixedPoses,
-    ImageSource,
-    PolarParticles,
-    usable,
-)
+from boxwood.class2d.particles import BackgroundNoise, FixedPoses, PolarParticles
 from boxwood.class2d.refill import refill
 from boxwood.class2d.result import IterationResult
 from boxwood.class2d.sampling import make_sampling
+from boxwood.class2d.screening import (
+    NormalisedSource,
+    check_enough,
+    complaints,
+    ctf_faults,
+    sample,
+    usual_deviation,
+)
+from boxwood.class2d.source import ImageSource
 from boxwood.errors import InputError
-from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
@@ -30,13 +33,22 @@ MASK_EDGE_PX = 5.0
 
 
 class Classification:
-    """The fixed part of a classification: particles, grid, mask, sampling."""
+    """The fixed part of a classification: particles, grid, sampling.
+
+    Class averages have the pixels and the box of the first optics group.
+
+    Attributes
+    ----------
+    complaints : list of str
+        What looks wrong with the images as a whole, in sentences.
+    """
 
     def __init__(
         self,
         source: ImageSource,
         ctf_rows: AnyArray | None,
-        pixel_size_angstrom: float,
+        optics: Sequence[OpticsGroup],
+        optics_groups: AnyArray | None,
         parameters: Class2DParameters,
         ctf_mode: int,
         noise_groups: AnyArray | None,
@@ -47,18 +59,23 @@ class Classification:
         threads: int,
     ) -> None:
         self.parameters, self.backend, self.threads = parameters, backend, threads
-        self.pixel_size = pixel_size_angstrom
         n = len(source)
         if n == 0:
             raise InputError("there are no particles to classify")
         if ctf_rows is not None and np.shape(ctf_rows) != (n, 9):
             raise InputError(f"ctf_rows has shape {np.shape(ctf_rows)}, expected ({n}, 9)")
-        self.groups = Groups(_indices(noise_groups, n), _indices(micrographs, n))
-        self.box = source.read(np.arange(1)).shape[1]
-        radius = min(
-            parameters.mask_diameter_angstrom / (2 * pixel_size_angstrom), self.box / 2 - MASK_EDGE_PX
+        model, optics_of = optics[0], _indices(optics_groups, n)
+        if optics_of.max() >= len(optics):
+            raise InputError(
+                f"there are {len(optics)} optics groups, and a particle of group {optics_of.max()}"
+            )
+        self.groups = Groups(
+            optics_of if noise_groups is None else _indices(noise_groups, n), _indices(micrographs, n)
         )
-        self.mask = soft_circle((self.box, self.box), radius, MASK_EDGE_PX).astype(np.float32)
+        _check_noise_groups(self.groups.noise, optics_of)
+        self.box, self.pixel_size = model.box_px, model.pixel_size_angstrom
+        edge = MASK_EDGE_PX * self.pixel_size
+        radius = min(parameters.mask_diameter_angstrom / 2, model.size_angstrom / 2 - edge)
         self._psi_deg, self._offset_px = psi_deg, offset_px
         self._psi_prior = None
         if parameters.align:
@@ -72,29 +89,47 @@ class Classification:
             self.sampling = make_sampling(36.0, 0.0, 1.0)
             self._psi_prior = np.where(np.arange(self.sampling.psi) == 0, 0.0, -1e30).astype(np.float32)
         self.grid = PolarGrid(
-            self.box, radius + MASK_EDGE_PX / 2, parameters.offset_range_px, self.box // 2 - 1
+            self.box, (radius + edge / 2) / self.pixel_size, parameters.offset_range_px, self.box // 2 - 1
         )
+        sampled = [SampledOptics(group, model, self.grid, radius, edge) for group in optics]
+        self.mask = sampled[0].mask
         self.largest_limit = self._largest_limit()
         # A prior common to all classes regularises small ones less, so it is given half the weight.
         plain = parameters.recipe == "relion"
         self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.5), per_class=plain)
-        self.good = self._screen(source)
-        if len(self.good) < parameters.classes:
-            raise InputError(
-                f"{len(self.good)} usable particles are too few for {parameters.classes} classes; "
-                "ask for fewer classes or give more particles"
-            )
+        self.faults = np.zeros(n, dtype=np.int8) if ctf_rows is None else ctf_faults(ctf_rows)
+        if parameters.normalise:
+            own = np.array([min(radius, g.size_angstrom / 2) / g.pixel_size_angstrom for g in optics])
+            source = NormalisedSource(source, own[optics_of], backend, threads)
+        check_enough(len(self.good), parameters.classes)
+        samples = [sample(source, self.good[optics_of[self.good] == g]) for g in range(len(optics))]
+        self.complaints = [
+            text
+            for images, own in zip(samples, sampled, strict=True)
+            for text in complaints(images, own.mask)
+        ]
         self.particles = PolarParticles(
             source,
             self.grid,
-            self.mask,
-            self._ctf(ctf_rows, ctf_mode),
+            sampled,
+            optics_of,
+            None if ctf_rows is None else np.asarray(ctf_rows, dtype=np.float64),
+            ctf_mode,
+            self.faults,
+            np.array([usual_deviation(images) for images in samples]),
             backend,
             threads,
             parameters.memory_gib,
-            None if parameters.zero_mask else BackgroundNoise(source, self.good, parameters.seed),
+            None
+            if parameters.zero_mask
+            else [BackgroundNoise(s, parameters.seed) if len(s) else None for s in samples],
             None if parameters.align else FixedPoses(psi_deg, offset_px),
         )
+
+    @property
+    def good(self) -> AnyArray:
+        """Indices of the particles that nothing was found wrong with yet."""
+        return np.flatnonzero(self.faults == 0)
 
     def _largest_limit(self) -> int:
         limit = self.grid.rings - 1
@@ -102,24 +137,6 @@ class Classification:
         if wanted is not None and wanted > 0:
             limit = min(limit, max(2, round(self.box * self.pixel_size / wanted)))
         return limit
-
-    def _ctf(self, rows: AnyArray | None, mode: int) -> Callable[[AnyArray], AnyArray]:
-        frequencies = (self.grid.positions / (self.box * self.pixel_size)).astype(np.float32)
-        if rows is None:
-            return lambda indices: np.ones((len(indices), len(frequencies)), dtype=np.float32)
-        rows = np.array(rows, dtype=np.float64)
-        if not self.parameters.align:
-            rows[:, 2] += self._psi_deg  # the images are turned, and their astigmatism with them
-        return lambda indices: np.asarray(
-            self.backend.ctf(rows[indices], frequencies, mode, self.threads), dtype=np.float32
-        )
-
-    def _screen(self, source: ImageSource) -> AnyArray:
-        good = [np.empty(0, dtype=np.int64)]
-        for first in range(0, len(source), 4096):
-            indices = np.arange(first, min(first + 4096, len(source)))
-            good.append(indices[usable(source.read(indices))])
-        return np.concatenate(good)
 
     def begin(self) -> IterationResult:
         """Iteration 0: the initial model, nothing assigned."""
@@ -138,9 +155,19 @@ class Classification:
         n = len(self.particles)
         assignments = Assignments.empty(n)
         assignments.psi_deg[:], assignments.offset_px[:] = self._psi_deg, self._offset_px
-        bad = tuple(int(i) for i in np.setdiff1d(np.arange(n), self.good))
         return IterationResult(
-            0, model, assignments, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, self.sampling, self.pixel_size, bad
+            0,
+            model,
+            assignments,
+            0.0,
+            0.0,
+            0.0,
+            1.0,
+            0.0,
+            0.0,
+            self.sampling,
+            self.pixel_size,
+            self.faults.copy(),
         )
 
     def step(self, before: IterationResult, progress: Callable[[int, int, int], None]) -> IterationResult:
@@ -176,6 +203,8 @@ class Classification:
             self.threads,
             lambda done, total: progress(iteration, done, total),
         )
+        assignments.class_index[self.faults != 0] = -1
+        indices = indices[self.faults[indices] == 0]
         model = maximise(
             statistics,
             model,
@@ -188,6 +217,7 @@ class Classification:
             pixel_size_angstrom=self.pixel_size,
             hard=hard,
             norm=norm if p.norm_correction else None,
+            visited=indices,
             particles_per_scale_group=self._particles_per_micrograph(indices) if p.scale_correction else None,
             backend=self.backend,
             threads=self.threads,
@@ -208,7 +238,7 @@ class Classification:
             *changes,
             self.sampling,
             self.pixel_size,
-            before.bad,
+            self.faults.copy(),
         )
 
     def _recentre(self, assignments: Assignments, indices: AnyArray) -> None:
@@ -259,3 +289,12 @@ def _changes(before: Assignments, after: Assignments, indices: AnyArray) -> tupl
     psi = (after.psi_deg[same] - before.psi_deg[same] + 180.0) % 360.0 - 180.0
     offset = ((after.offset_px[same] - before.offset_px[same]) ** 2).sum(axis=1)
     return changed, float(np.sqrt(np.mean(psi**2))), float(np.sqrt(np.mean(offset)))
+
+
+def _check_noise_groups(noise: AnyArray, optics: AnyArray) -> None:
+    pairs = len(np.unique(noise * (int(optics.max()) + 1) + optics))
+    if pairs > len(np.unique(noise)):
+        raise InputError(
+            "particles of several optics groups share a noise spectrum; give each optics group its own "
+            "(noise groups: optics)"
+        )

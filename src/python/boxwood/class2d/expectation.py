@@ -7,7 +7,7 @@ import numpy as np
 
 from boxwood.backends import Backend
 from boxwood.class2d.model import Model
-from boxwood.class2d.particles import PolarParticles
+from boxwood.class2d.particles import PolarBatch, PolarParticles
 from boxwood.class2d.sampling import Sampling
 from boxwood.class2d.statistics import Statistics
 from boxwood.errors import InputError
@@ -141,9 +141,9 @@ def expectation(
     threads: int,
     progress: Callable[[int, int], None],
 ) -> Statistics:
-    """One pass over the particles `indices`; fills `assignments` and `new_norm` at these indices.
+    """One pass over the particles `indices`; fills `assignments` and `new_norm` at those that can be used.
 
-    Returns the sums over all of them. `progress(done, total)` is called after every batch.
+    Returns the sums over these. `progress(done, total)` is called after every batch.
     """
     grid = particles.grid
     rings = min(model.limit + 1, grid.rings)
@@ -154,12 +154,14 @@ def expectation(
     total: Statistics | None = None
     done = 0
     for part in batches(indices):
-        statistics = context.run(part, assignments, new_norm)
-        total = statistics if total is None else total + statistics
+        batch = particles.batch(part)
+        if len(batch.indices):
+            statistics = context.run(batch, assignments, new_norm)
+            total = statistics if total is None else total + statistics
         done += len(part)
         progress(done, len(indices))
     if total is None:
-        raise InputError("an expectation needs at least one particle")
+        raise InputError("an expectation needs at least one usable particle")
     return total
 
 
@@ -200,9 +202,8 @@ class _Context:
         self.all_area = 2 * np.pi * np.arange(1, grid.rings + 1)
         self.log_noise = 0.5 * (self.all_area * np.log(np.pi * model.sigma2)).sum(axis=1)
 
-    def run(self, part: AnyArray, assignments: Assignments, new_norm: AnyArray) -> Statistics:
-        model, search, rings = self.model, self.search, self.rings
-        batch = self.particles.batch(part)
+    def run(self, batch: PolarBatch, assignments: Assignments, new_norm: AnyArray) -> Statistics:
+        model, search, rings, part = self.model, self.search, self.rings, batch.indices
         centres = self.particles.centres[part]
         noise_group = self.groups.noise[part].astype(np.int32)
         scale = np.stack(
@@ -282,7 +283,9 @@ class _Context:
         full = 2 * np.pi * np.arange(1, self.rings + 1)
         inside = np.where(self.area > 0.5 * full, full, 0.0)
         residual = total_power * scale.astype(np.float64) ** 2 - (explained @ inside) / pixels
-        out[part] = np.sqrt(np.maximum(residual, 1e-3 * total_power) / self.particles.mask.sum()) / scale
+        out[part] = (
+            np.sqrt(np.maximum(residual, 1e-3 * total_power) / self.particles.mask_pixels(part)) / scale
+        )
 
     def _strong_rings(self) -> AnyArray:
         """Rings with strong signal in the typical class, weighted by shares."""

@@ -7,6 +7,7 @@ from boxwood.class2d.expectation import Groups, batches
 from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarParticles
+from boxwood.class2d.screening import check_enough
 from boxwood.typing import AnyArray
 
 # The first references keep frequencies up to this fraction of the sampling frequency, as in RELION.
@@ -47,12 +48,16 @@ def initial_model(
     subset = np.empty(len(particles), dtype=np.int64)
     subset[rng.permutation(indices)] = np.arange(len(indices)) % classes
     for part in batches(indices):
-        batch, ctf = particles.batch(part), particles.ctf(part).astype(np.float64)
+        batch = particles.batch(part)
+        part, ctf = batch.indices, particles.ctf(batch.indices).astype(np.float64)
         np.add.at(numerator, subset[part], ctf * batch.transform)
         np.add.at(denominator, subset[part], ctf**2)
         np.add.at(power, groups.noise[part], batch.ring_power)
         count += np.bincount(groups.noise[part], minlength=noise_groups)
-    power = np.where(count[:, None] > 0, power / np.maximum(count, 1)[:, None], power.sum(0) / count.sum())
+    check_enough(int(count.sum()), classes)
+    power = _on_all_rings(
+        np.where(count[:, None] > 0, power / np.maximum(count, 1)[:, None], power.sum(0) / count.sum())
+    )
     mean = np.repeat(grid.ring_mean(denominator, grid.rings), grid.ring_samples // 2, axis=1)
     average = numerator / (denominator + 0.1 * mean + 1e-20)
     ring = max(1, round(_FIRST_LIMIT * grid.box))
@@ -70,3 +75,9 @@ def initial_model(
         mean_norm=1.0,
         scale=np.ones(micrographs),
     )
+
+
+def _on_all_rings(power: AnyArray) -> AnyArray:
+    """(groups, rings) spectra that go on beyond the images of a group as they end."""
+    last = np.maximum.accumulate(np.where(power > 0, np.arange(power.shape[1]), 0), axis=1)
+    return np.take_along_axis(power, last, axis=1)

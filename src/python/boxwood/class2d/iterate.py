@@ -1,6 +1,7 @@
 """2D classification as a sequence of iterations."""
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 
 from boxwood.backends import available_threads, get_backend
 from boxwood.class2d.classification import Classification
+from boxwood.class2d.optics import OpticsGroup
 from boxwood.class2d.parameters import Class2DParameters
-from boxwood.class2d.particles import ArraySource, ImageSource
 from boxwood.class2d.result import IterationResult
+from boxwood.class2d.source import ArraySource, ImageSource
 from boxwood.errors import InputError
 from boxwood.typing import AnyArray
 
@@ -19,7 +21,9 @@ def classify2d(
     images: AnyArray | ImageSource,
     ctf_rows: AnyArray | None = None,
     *,
-    pixel_size_angstrom: float,
+    pixel_size_angstrom: float | None = None,
+    optics: Sequence[OpticsGroup] | None = None,
+    optics_groups: AnyArray | None = None,
     parameters: Class2DParameters | None = None,
     ctf_mode: int = 0,
     noise_groups: AnyArray | None = None,
@@ -30,6 +34,7 @@ def classify2d(
     backend: str = "cpu",
     threads: int | None = None,
     progress: Callable[[int, int, int], None] = lambda iteration, done, total: None,
+    warn: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=4),
     **settings: Any,
 ) -> Iterator[IterationResult]:
     """Classify particle images in 2D by maximum likelihood; yields the result of every iteration.
@@ -43,6 +48,10 @@ def classify2d(
         (kV), spherical aberration (mm), amplitude contrast, B-factor (Angstrom^2), scale. None: images are
         used as they are.
     pixel_size_angstrom : float
+        Of all images; or, where they differ,
+    optics : sequence of OpticsGroup, optics_groups : (n,) int
+        What the images of each optics group share, and which one every particle belongs to. Class averages
+        and offsets have the pixels and the box of the first group.
     parameters : Class2DParameters, optional
     ctf_mode : int
         0, or a sum of 1 (data are phase-flipped) and 2 (CTF is 1 up to its first peak).
@@ -55,6 +64,8 @@ def classify2d(
     backend, threads : str, int
     progress : callable
         Called with (iteration, particles done, particles in all).
+    warn : callable
+        Called with a sentence where the images look wrong as a whole; default: `warnings.warn`.
     **settings
         Fields of `Class2DParameters`, such as ``classes=50, iterations=25, mask_diameter_angstrom=200``;
         they override those of `parameters`.
@@ -73,7 +84,8 @@ def classify2d(
     run = Classification(
         images if not isinstance(images, np.ndarray) else ArraySource(images),
         ctf_rows,
-        pixel_size_angstrom,
+        _optics(images, pixel_size_angstrom, optics),
+        optics_groups,
         _with_settings(parameters or Class2DParameters(), settings),
         ctf_mode,
         noise_groups,
@@ -83,12 +95,29 @@ def classify2d(
         get_backend(backend),
         threads or available_threads(),
     )
-    result = start if start is not None else run.begin()
     if start is None:
-        yield result
+        for complaint in run.complaints:
+            warn(complaint)
+        start = run.begin()
+        yield start
+    else:
+        run.faults[start.faults != 0] = start.faults[start.faults != 0]
+    result = start
     while result.iteration < run.parameters.iterations:
         result = run.step(result, progress)
         yield result
+
+
+def _optics(
+    images: AnyArray | ImageSource, pixel_size_angstrom: float | None, optics: Sequence[OpticsGroup] | None
+) -> Sequence[OpticsGroup]:
+    if (pixel_size_angstrom is None) == (not optics):
+        raise InputError("classify2d needs the pixel size of the images, or their optics groups; give one")
+    if optics or len(images) == 0:
+        return optics or ()
+    assert pixel_size_angstrom is not None
+    first = images[:1] if isinstance(images, np.ndarray) else images.read(np.arange(1))
+    return (OpticsGroup(first.shape[1], pixel_size_angstrom),)
 
 
 def _with_settings(parameters: Class2DParameters, settings: dict[str, Any]) -> Class2DParameters:

@@ -107,11 +107,11 @@ def next_limit(model: Model, largest: int) -> int:
 
 
 def new_noise(statistics: Statistics, model: Model) -> AnyArray:
-    """(groups, rings) power of what the model leaves; groups without particles keep their spectrum."""
+    """(groups, rings) power of what the model leaves; what was not measured stays as it was."""
     counts = np.maximum(statistics.group_count, 1.0)[:, None]
     sigma2 = statistics.residual / counts
-    sigma2 = np.where(statistics.group_count[:, None] > 0, sigma2, model.sigma2)
-    return np.maximum(sigma2, 1e-4 * model.sigma2)
+    # Rings that the images of a group do not reach leave exactly nothing, and neither do empty groups.
+    return np.where(statistics.residual != 0, np.maximum(sigma2, 1e-4 * model.sigma2), model.sigma2)
 
 
 def new_scale(statistics: Statistics, model: Model, particles_per_group: AnyArray) -> AnyArray:
@@ -153,6 +153,7 @@ def maximise(
     pixel_size_angstrom: float,
     hard: bool,
     norm: AnyArray | None,
+    visited: AnyArray,
     particles_per_scale_group: AnyArray | None,
     backend: Backend,
     threads: int,
@@ -160,7 +161,8 @@ def maximise(
     """The next model.
 
     `center`: largest recentring of class averages in pixels, or None; `norm`: new residual amplitudes, or
-    None to keep; `particles_per_scale_group`: to correct the grey scale of micrographs, or None.
+    None to keep, and `visited`: the particles whose amplitudes are new; `particles_per_scale_group`: to
+    correct the grey scale of micrographs, or None.
     """
     rings = statistics.denominator.shape[1]
     turned = _turn_back(statistics, grid, rings, perturbation_rad)
@@ -190,7 +192,7 @@ def maximise(
             sigma_offset_px=new_sigma_offset(statistics, pixel_size_angstrom),
         )
         if norm is not None:
-            new = replace(new, norm=norm, mean_norm=float(np.mean(norm)))
+            new = replace(new, norm=norm, mean_norm=float(np.mean(norm[visited])))
         if particles_per_scale_group is not None:
             new = replace(new, scale=new_scale(statistics, model, particles_per_scale_group))
     return replace(new, limit=next_limit(new, largest_limit))

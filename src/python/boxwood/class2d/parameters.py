@@ -38,6 +38,8 @@ class Class2DParameters:
     offset_prior : str
         "fixed" has both terms in Angstrom; "relion" repeats RELION's mixture of pixels and Angstrom.
     norm_correction, scale_correction, center_classes : bool
+    normalise : bool
+        Bring the background of every image to mean 0 and standard deviation 1 when it is read.
     seed : int
     cut : float
         (class, offset) pairs this many nats below an image's best are dropped from its posterior.
@@ -63,6 +65,7 @@ class Class2DParameters:
     norm_correction: bool = True
     scale_correction: bool = True
     center_classes: bool = True
+    normalise: bool = False
     seed: int = 1
     cut: float = 15.0
     memory_gib: float = 4.0

@@ -1,39 +1,18 @@
 """The particles of a classification, in polar form."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.class2d.optics import SampledOptics
+from boxwood.class2d.screening import Fault, image_faults
+from boxwood.class2d.source import ImageSource
 from boxwood.errors import InputError
 from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
-
-
-class ImageSource(Protocol):
-    """Where images come from: an array, or stacks on disc."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, indices: AnyArray) -> AnyArray:
-        """(len(indices), box, box) float32; unreadable images are filled with NaN."""
-        ...
-
-
-@dataclass(frozen=True)
-class ArraySource:
-    """Images that are in memory already, (n, box, box)."""
-
-    images: AnyArray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def read(self, indices: AnyArray) -> AnyArray:
-        return np.asarray(self.images[indices], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -42,6 +21,8 @@ class PolarBatch:
 
     Attributes
     ----------
+    indices : (n,) int
+        Which ones: those asked for, without those that cannot be used.
     transform : (n, samples) complex64
     ring_power : (n, rings) float32
         Mean |F|^2 on each ring.
@@ -49,20 +30,30 @@ class PolarBatch:
         Sum of squares of the masked image.
     """
 
+    indices: AnyArray
     transform: AnyArray
     ring_power: AnyArray
     total_power: AnyArray
 
 
 class PolarParticles:
-    """Masks, centres and transforms images, and remembers the transforms if all of them fit into memory.
+    """Screens, masks, centres and transforms images, and remembers the transforms if all fit into memory.
 
     Parameters
     ----------
     source : ImageSource
-    ctf : function of indices
-        Returns (n, samples) float32.
-    noise : BackgroundNoise, optional
+    grid : PolarGrid
+    optics : sequence of SampledOptics
+        The first is the model's.
+    optics_of : (n,) int
+        Which of them each particle has.
+    ctf_rows : (n, 9) float64, optional
+    ctf_mode : int
+    faults : (n,) int8
+        `Fault` of what is known already; what is found when images are read is added.
+    usual : (groups,) float64
+        Standard deviation of an ordinary image of each optics group.
+    noise : BackgroundNoise of each optics group, optional
         What fills the outside of the mask; default: zeros.
     poses : FixedPoses, optional
         Known angles and offsets, undone in the transforms.
@@ -72,17 +63,23 @@ class PolarParticles:
         self,
         source: ImageSource,
         grid: PolarGrid,
-        mask: AnyArray,
-        ctf: Callable[[AnyArray], AnyArray],
+        optics: Sequence[SampledOptics],
+        optics_of: AnyArray,
+        ctf_rows: AnyArray | None,
+        ctf_mode: int,
+        faults: AnyArray,
+        usual: AnyArray,
         backend: Backend,
         threads: int,
         memory_gib: float,
-        noise: "BackgroundNoise | None" = None,
+        noise: "Sequence[BackgroundNoise | None] | None" = None,
         poses: "FixedPoses | None" = None,
     ) -> None:
-        self.source, self.grid, self.mask, self.backend, self.threads = source, grid, mask, backend, threads
+        self.source, self.grid, self.backend, self.threads = source, grid, backend, threads
+        self.optics, self.optics_of, self.faults, self._usual = optics, optics_of, faults, usual
+        self.mask = optics[0].mask
         self.centres = np.zeros((len(source), 2), dtype=np.int32)
-        self._noise, self._poses, self._ctf_of = noise, poses, ctf
+        self._noise, self._poses, self._ctf_rows, self._ctf_mode = noise, poses, ctf_rows, ctf_mode
         n, samples = len(source), int(grid.sample_start[-1])
         self._cached = n * samples * 12 < memory_gib * 2**30
         if self._cached:
@@ -96,6 +93,10 @@ class PolarParticles:
     def __len__(self) -> int:
         return len(self.source)
 
+    def mask_pixels(self, indices: AnyArray) -> AnyArray:
+        """(n,) pixels inside each particle's mask."""
+        return np.array([optics.mask.sum() for optics in self.optics])[self.optics_of[indices]]
+
     def move(self, indices: AnyArray, centres: AnyArray) -> None:
         """Set the whole-pixel centres of particles; their transforms are made anew where they moved."""
         moved = np.any(self.centres[indices] != centres, axis=1)
@@ -103,43 +104,81 @@ class PolarParticles:
         self._fresh[indices[moved]] = False
 
     def batch(self, indices: AnyArray) -> PolarBatch:
-        """Transforms of some particles."""
+        """Transforms of those of some particles that can be used."""
+        indices = indices[self.faults[indices] == Fault.NONE]
         if not self._cached:
             return self._make(indices)
         stale = indices[~self._fresh[indices]]
         if len(stale):
             new = self._make(stale)
-            self._transform[stale] = new.transform
-            self._ring_power[stale] = new.ring_power
-            self._total_power[stale] = new.total_power
-            self._fresh[stale] = True
-        return PolarBatch(self._transform[indices], self._ring_power[indices], self._total_power[indices])
+            self._transform[new.indices] = new.transform
+            self._ring_power[new.indices] = new.ring_power
+            self._total_power[new.indices] = new.total_power
+            self._fresh[new.indices] = True
+            indices = indices[self._fresh[indices]]
+        return PolarBatch(
+            indices, self._transform[indices], self._ring_power[indices], self._total_power[indices]
+        )
 
     def ctf(self, indices: AnyArray) -> AnyArray:
         """(n, samples) float32."""
         if not self._cached:
-            return self._ctf_of(indices)
+            return self._make_ctf(indices)
         missing = indices[~self._ctf_known[indices]]
         if len(missing):
-            self._ctf[missing] = self._ctf_of(missing)
+            self._ctf[missing] = self._make_ctf(missing)
             self._ctf_known[missing] = True
         return self._ctf[indices]
 
+    def _make_ctf(self, indices: AnyArray) -> AnyArray:
+        out = np.empty((len(indices), int(self.grid.sample_start[-1])), dtype=np.float32)
+        for group, places in by_group(self.optics_of[indices]):
+            chosen = indices[places]
+            out[places] = self.optics[group].ctf(
+                None if self._ctf_rows is None else self._ctf_rows[chosen],
+                len(chosen),
+                None if self._poses is None else self._poses.psi_deg[chosen],
+                self._ctf_mode,
+                self.backend,
+                self.threads,
+            )
+        return out
+
     def _make(self, indices: AnyArray) -> PolarBatch:
-        images = self.source.read(indices)
-        if images.shape[1:] != self.mask.shape:
-            raise InputError(f"particles are {images.shape[1:]} px, expected {self.mask.shape}")
-        shifts, mask = self.centres[indices], self.mask
-        if self._noise is not None:
-            images = self._noise.fill(images, shifts, mask, indices)
-            shifts, mask = np.zeros_like(shifts), self._noise.outer
-        transform, power = self.backend.polar_transform(
-            images, shifts, mask, self.grid.positions, self.threads
-        )
+        """Read, screen and transform."""
+        transform = np.zeros((len(indices), int(self.grid.sample_start[-1])), dtype=np.complex64)
+        power = np.zeros(len(indices), dtype=np.float32)
+        for group, places in by_group(self.optics_of[indices]):
+            optics, rows = self.optics[group], indices[places]
+            images = self.source.read(rows)
+            if images.shape[1:] != optics.mask.shape:
+                raise InputError(f"particles are {images.shape[1:]} px, expected {optics.mask.shape}")
+            self.faults[rows] = image_faults(images, self._usual[group])
+            fine = self.faults[rows] == Fault.NONE
+            if not fine.all():
+                images, places, rows = images[fine], places[fine], rows[fine]
+            centres, mask = self.centres[rows], None
+            noise = None if self._noise is None else self._noise[group]
+            if noise is not None:
+                shifts = np.rint(optics.offsets_in_image(centres)).astype(np.int32)
+                images = noise.fill(images, shifts, optics.mask, rows)
+                centres, mask = np.zeros_like(centres), noise.outer
+            transform[places], power[places] = optics.transform(
+                images, centres, self.backend, self.threads, mask
+            )
+        fine = self.faults[indices] == Fault.NONE
+        if not fine.all():
+            indices, transform, power = indices[fine], transform[fine], power[fine]
         if self._poses is not None:
             transform = self._poses.apply(transform, indices, self.grid)
         ring_power = self.grid.ring_mean(np.abs(transform) ** 2, self.grid.rings)
-        return PolarBatch(np.asarray(transform), ring_power.astype(np.float32), np.asarray(power))
+        return PolarBatch(indices, np.asarray(transform), ring_power.astype(np.float32), power)
+
+
+def by_group(groups: AnyArray) -> Iterator[tuple[int, AnyArray]]:
+    """Every group that occurs and the places where it does."""
+    for group in np.unique(groups):
+        yield int(group), np.flatnonzero(groups == group)
 
 
 class BackgroundNoise:
@@ -148,8 +187,7 @@ class BackgroundNoise:
     Every particle has its own noise, the same in every iteration and after a restart.
     """
 
-    def __init__(self, source: ImageSource, indices: AnyArray, seed: int) -> None:
-        sample = source.read(indices[:: max(1, len(indices) // 500)])
+    def __init__(self, sample: AnyArray, seed: int) -> None:
         self.box = sample.shape[1]
         self._seed = seed
         power = (np.abs(np.fft.rfft2(sample)) ** 2).mean(axis=0)
@@ -193,10 +231,3 @@ class FixedPoses:
             part = slice(grid.sample_start[r], grid.sample_start[r + 1])
             out[:, part] = np.fft.ifft(circle, axis=1)[:, : n // 2]
         return out
-
-
-def usable(images: AnyArray) -> AnyArray:
-    """(n,) bool: finite, not constant, and of a size that arithmetic in float32 survives."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        low, high = images.min(axis=(1, 2)), images.max(axis=(1, 2))
-        return np.isfinite(low) & np.isfinite(high) & (high > low) & (np.maximum(-low, high) < 1e6)

@@ -28,8 +28,8 @@ class IterationResult:
         Root mean square change of the assigned angle and offset, of particles that kept their class.
     sampling : Sampling
     pixel_size_angstrom : float
-    bad : tuple of int
-        Particles that got no weight: not finite, constant, or too large.
+    faults : (n,) int8
+        `boxwood.class2d.screening.Fault` of every particle: why it gets no weight, or 0.
     """
 
     iteration: int
@@ -43,7 +43,12 @@ class IterationResult:
     changed_offset_px: float
     sampling: Sampling
     pixel_size_angstrom: float
-    bad: tuple[int, ...] = ()
+    faults: AnyArray
+
+    @property
+    def bad(self) -> tuple[int, ...]:
+        """Particles that get no weight."""
+        return tuple(np.flatnonzero(self.faults).tolist())
 
     @property
     def class_averages(self) -> AnyArray:

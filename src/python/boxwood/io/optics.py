@@ -66,9 +66,17 @@ def _numbered(table: pd.DataFrame, keys: list[str]) -> pd.Series:
 
 
 def per_row(
-    optics: pd.DataFrame, table: pd.DataFrame, label: str, source: str, *, positive: bool = False
+    optics: pd.DataFrame,
+    table: pd.DataFrame,
+    label: str,
+    source: str,
+    *,
+    positive: bool = False,
+    complete: bool = True,
 ) -> DoubleArray:
     """A value of the optics groups for every row of a table; pixel sizes, for one, must be positive.
+
+    Unless it must be `complete`, it may have values that are no numbers.
 
     Raises
     ------
@@ -79,7 +87,7 @@ def per_row(
         raise InputError(f"{source} has no _{label} in its optics groups; add that column to data_optics.")
     by_group = optics.set_index("rlnOpticsGroup")[label].astype(np.float64)
     values = by_group.reindex(table["rlnOpticsGroup"]).to_numpy(dtype=np.float64)
-    if not (np.isfinite(values) & ((values > 0) | (not positive))).all():
+    if complete and not (np.isfinite(values) & ((values > 0) | (not positive))).all():
         wanted = "positive number" if positive else "number"
         raise InputError(f"{source} has a _{label} in data_optics that is no {wanted}; correct it.")
     return values

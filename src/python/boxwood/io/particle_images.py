@@ -20,17 +20,27 @@ class ParticleImages:
     its end and an image of another size do not stop anything: they are named in `bad`, and `usable` tells
     which rows can be read.
 
+    Parameters
+    ----------
+    names : Series of str
+    root : path
+        Folder that names start from.
+    groups : (n,) int, optional
+        From 0: particles of one group have one box size. Default: all.
+
     Attributes
     ----------
-    box : int
-        Edge of the images in pixels: that of most particles.
+    boxes : (n,) int
+        Edge of each image in pixels: that of most particles of its group.
     usable : (n,) bool
         Rows whose image can be read.
     bad : dict of str to str
         What cannot be read (a file, or NUMBER@FILE) and why.
     """
 
-    def __init__(self, names: pd.Series, root: str | os.PathLike[str] = "") -> None:
+    def __init__(
+        self, names: pd.Series, root: str | os.PathLike[str] = "", groups: AnyArray | None = None
+    ) -> None:
         parts = names.astype("str").str.rpartition("@")
         numbers = pd.to_numeric(parts[0].replace("", "1"), errors="coerce").fillna(0).to_numpy()
         self._index = numbers.astype(np.int64) - 1
@@ -38,7 +48,7 @@ class ParticleImages:
         self._names = names
         self.bad: dict[str, str] = {}
         self._stacks = [self._open(Path(root) / file, str(file)) for file in files]
-        self._check([str(file) for file in files])
+        self._check([str(file) for file in files], np.zeros(len(names), int) if groups is None else groups)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -50,7 +60,17 @@ class ParticleImages:
             self.bad[name] = str(error)
             return None
 
-    def _check(self, files: list[str]) -> None:
+    @property
+    def box(self) -> int:
+        """Edge of the images of most particles."""
+        return int(np.bincount(self.boxes).argmax()) if len(self.boxes) else 0
+
+    def give_up(self, row: int, reason: str) -> None:
+        """Note that the image of a row turned out to be unreadable."""
+        self.usable[row] = False
+        self.bad[str(self._names.iloc[row])] = reason
+
+    def _check(self, files: list[str], groups: AnyArray) -> None:
         counts = np.array([0 if stack is None else len(stack) for stack in self._stacks], dtype=np.int64)
         boxes = np.array(
             [
@@ -60,20 +80,23 @@ class ParticleImages:
             dtype=np.int64,
         )
         row_box, opened = boxes[self._file], counts[self._file] > 0
-        square = row_box[row_box > 0]
-        self.box = int(np.bincount(square).argmax()) if len(square) else 0
+        self.boxes = np.zeros(len(row_box), dtype=np.int64)
+        for group in np.unique(groups):
+            square = row_box[(groups == group) & (row_box > 0)]
+            self.boxes[groups == group] = np.bincount(square).argmax() if len(square) else 0
         exists = (self._index >= 0) & (self._index < counts[self._file])
-        self.usable = opened & exists & (row_box == self.box) & (self.box > 0)
+        self.usable = opened & exists & (row_box == self.boxes) & (self.boxes > 0)
         for row in np.flatnonzero(opened & ~exists):
             count = counts[self._file[row]]
             self.bad[str(self._names.iloc[row])] = f"the stack has {count} images, numbered from 1"
-        for stack, file, box in zip(self._stacks, files, boxes, strict=True):
-            if stack is not None and (box != self.box or not box):
-                shape = " x ".join(map(str, stack.shape[:0:-1]))
-                self.bad[file] = f"images are {shape} pixels, expected {self.box} x {self.box}"
+        for row in np.flatnonzero(opened & ((row_box != self.boxes) | (row_box == 0))):
+            stack, box = self._stacks[self._file[row]], self.boxes[row]
+            assert stack is not None  # it was opened
+            shape = " x ".join(map(str, stack.shape[:0:-1]))
+            self.bad[files[self._file[row]]] = f"images are {shape} pixels, expected {box} x {box}"
 
     def read(self, rows: AnyArray | slice | list[int]) -> FloatArray:
-        """Read the images of some rows.
+        """Read the images of some rows, which have one size.
 
         Parameters
         ----------
@@ -94,7 +117,8 @@ class ParticleImages:
         if len(broken):
             name = self._names.iloc[broken[0]]
             raise FileFormatError(f"the image {name} cannot be read; leave its particle out.")
-        images = np.empty((len(chosen), self.box, self.box), dtype=np.float32)
+        box = int(self.boxes[chosen[0]]) if len(chosen) else self.box
+        images = np.empty((len(chosen), box, box), dtype=np.float32)
         order = np.lexsort((self._index[chosen], self._file[chosen]))
         files = self._file[chosen][order]
         for places in np.split(order, np.flatnonzero(np.diff(files)) + 1) if len(order) else []:

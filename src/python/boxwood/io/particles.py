@@ -160,19 +160,30 @@ class ParticleSet(StarSet):
     key = "rlnImageName"
     pixel_labels = ("rlnImagePixelSize",)
 
-    def images(self, root: str | os.PathLike[str] | None = None) -> ParticleImages:
+    def images(
+        self, root: str | os.PathLike[str] | None = None, groups: AnyArray | None = None
+    ) -> ParticleImages:
         """A reader for the particles' images.
 
         Parameters
         ----------
         root : path
             The folder that image names start from; `root()` where it is not given.
+        groups : (n,) int, optional
+            From 0: particles of one group have one box size. Default: all.
         """
-        return ParticleImages(self.table["rlnImageName"], self.root() if root is None else Path(root))
+        root = self.root() if root is None else Path(root)
+        return ParticleImages(self.table["rlnImageName"], root, groups)
 
 
-def ctf_rows(rows: StarSet) -> DoubleArray:
+def ctf_rows(rows: StarSet, *, complete: bool = True) -> DoubleArray:
     """CTF parameters of every row, in the order of `Backend.ctf`.
+
+    Parameters
+    ----------
+    rows : StarSet
+    complete : bool
+        Refuse values that are no numbers; otherwise they are nan.
 
     Returns
     -------
@@ -188,7 +199,7 @@ def ctf_rows(rows: StarSet) -> DoubleArray:
     columns = []
     for label, default in _CTF.items():
         if label in rows.optics and label not in rows.table:
-            columns.append(per_row(rows.optics, rows.table, label, rows.source))
+            columns.append(per_row(rows.optics, rows.table, label, rows.source, complete=complete))
         elif label in rows.table:
             columns.append(rows.table[label].to_numpy(dtype=np.float64))
         elif label == "rlnDefocusV":
@@ -201,7 +212,7 @@ def ctf_rows(rows: StarSet) -> DoubleArray:
             )
     result = np.stack(columns, axis=1)
     bad = np.flatnonzero(~np.isfinite(result).all(axis=1))
-    if len(bad):
+    if complete and len(bad):
         name = rows.table[rows.key].iloc[bad[0]]
         raise InputError(
             f"{rows.source} has CTF parameters that are no numbers in {len(bad)} rows, the first is "

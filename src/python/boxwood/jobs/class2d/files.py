@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from boxwood.errors import FileFormatError, InputError
@@ -20,7 +19,7 @@ from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.class2d.convergence import add_iteration, empty_history
-from boxwood.jobs.class2d.particles import ParticleData, ParticleSource, prepare
+from boxwood.jobs.class2d.particles import ParticleData, prepare
 from boxwood.jobs.class2d.relion import result_of, saved_assignments, saved_model
 from boxwood.jobs.class2d.state import Settings, State, read_state, write_state
 
@@ -98,7 +97,7 @@ def write_iteration(
         dialect=dialect,
     )
     assigned = saved_assignments(
-        result.assignments, result.model.norm, result.model.references.shape[1], pixel
+        result.assignments, result.model.norm, result.model.references.shape[1], data
     )
     table = assigned_table(data.particles.table, data.scale_group, assigned, result.iteration)
     replace(data.particles, table=table).write(files.path("data.star"), dialect=dialect)
@@ -239,7 +238,6 @@ def _from_star(
         psi_step_deg=psi_step,
         offset_range_px=parameters.offset_range_px,
         offset_step_px=parameters.offset_step_px,
-        bad=_unusable(data.source()),
     )
     history = add_iteration(empty_history(), result)
     return State(result, settings, data.root, data.ctf_rows, history), data
@@ -254,16 +252,6 @@ def _prepare(particles: ParticleSet, settings: Settings, root: Path | None) -> P
         noise_groups=settings.noise_groups,
         root=root,
     )
-
-
-def _unusable(source: ParticleSource) -> tuple[int, ...]:
-    from boxwood.class2d.particles import usable
-
-    bad = []
-    for first in range(0, len(source), 4096):
-        indices = np.arange(first, min(first + 4096, len(source)))
-        bad.extend(indices[~usable(source.read(indices))].tolist())
-    return tuple(bad)
 
 
 def start_particles(particles: ParticleSet, settings: Settings) -> ParticleData:

@@ -115,6 +115,11 @@ class Class2DOptions(Options):
         choices=("optics", "micrograph"),
         group="Optimisation",
     )
+    normalise: bool = option(
+        "bring the background of every image to mean 0 and standard deviation 1, its ramp taken away",
+        False,
+        group="Optimisation",
+    )
     norm_correction: bool = option(
         "estimate the contrast of every particle", True, group="Optimisation", flag="--norm"
     )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boxwood.errors import InputError
+from boxwood.errors import BoxwoodError, InputError
 from boxwood.io.class2d_data import scale_groups, sorted_by_micrograph
 from boxwood.io.particles import ctf_rows
+from boxwood.jobs.class2d.optics import groups_in_use, magnifications, optics_groups
 from boxwood.typing import AnyArray
 
 if TYPE_CHECKING:
+    from boxwood.class2d import OpticsGroup
     from boxwood.io.particle_images import ParticleImages
     from boxwood.io.particles import ParticleSet
 
 
 class ParticleSource:
-    """Images of a `ParticleSet` for `classify2d`: what cannot be read is nan, and is named at the end."""
+    """Images of a `ParticleSet` for `classify2d`: what cannot be read is nan, and named in `images.bad`."""
 
     def __init__(self, images: ParticleImages) -> None:
         self.images = images
@@ -28,14 +31,28 @@ class ParticleSource:
         return len(self.images)
 
     def read(self, indices: AnyArray) -> AnyArray:
-        """(len(indices), box, box) float32."""
+        """(len(indices), box, box) float32, of particles whose images have one size."""
+        try:
+            return self._readable(indices)
+        except (BoxwoodError, OSError):  # a file changed or went away since it was opened
+            self._find_unreadable(indices)
+            return self._readable(indices)
+
+    def _readable(self, indices: AnyArray) -> AnyArray:
         readable = self.images.usable[indices]
         if readable.all():
             return self.images.read(indices)
-        box = self.images.box
+        box = self.images.boxes[indices[0]]
         out = np.full((len(indices), box, box), np.nan, dtype=np.float32)
         out[readable] = self.images.read(indices[readable])
         return out
+
+    def _find_unreadable(self, indices: AnyArray) -> None:
+        for index in indices[self.images.usable[indices]]:
+            try:
+                self.images.read([index])
+            except (BoxwoodError, OSError) as error:
+                self.images.give_up(index, str(error))
 
 
 @dataclass(frozen=True)
@@ -49,11 +66,13 @@ class ParticleData:
     root : Path
         Folder that image names start from.
     pixel_size_angstrom : float
+        Of the class averages: that of the first optics group.
     ctf_rows : (n, 9) float64, or None if there is no correction
     ctf_mode : int
     group_names : (g,) str
     scale_group, noise_group, optics_group : (n,) int64
-        From 0.
+        From 0; optics groups in the order of their table.
+    magnification : (groups, 2, 2) float64
     """
 
     particles: ParticleSet
@@ -65,6 +84,12 @@ class ParticleData:
     scale_group: AnyArray
     noise_group: AnyArray
     optics_group: AnyArray
+    magnification: AnyArray
+
+    @property
+    def magnification_of_rows(self) -> AnyArray:
+        """(n, 2, 2)"""
+        return self.magnification[self.optics_group]
 
     @property
     def counts(self) -> AnyArray:
@@ -79,20 +104,27 @@ class ParticleData:
         InputError
             No image can be read, or they have another size than the STAR file says.
         """
-        images = self.particles.images(self.root)
+        images = self.particles.images(self.root, self.optics_group)
         if not images.usable.any():
             name, reason = next(iter(images.bad.items()), ("", "there are no rows"))
             raise InputError(f"no particle of {self.particles.source} can be read; {name}: {reason}")
-        optics = self.particles.optics
+        optics, _ = groups_in_use(self.particles)
         if "rlnImageSize" in optics:
-            used = optics["rlnOpticsGroup"].isin(self.particles.table["rlnOpticsGroup"].unique())
-            said = int(optics.loc[used, "rlnImageSize"].iloc[0])
-            if said != images.box:
+            said = optics["rlnImageSize"].to_numpy(np.int64)[self.optics_group]
+            wrong = np.flatnonzero(images.usable & (said != images.boxes))
+            if len(wrong):
                 raise InputError(
-                    f"{self.particles.source} says that images have {said} px (_rlnImageSize), and the "
-                    f"stacks have {images.box} px; extract the particles again"
+                    f"{self.particles.source} says that images have {said[wrong[0]]} px (_rlnImageSize), and "
+                    f"the stacks have {images.boxes[wrong[0]]} px; extract the particles again"
                 )
         return ParticleSource(images)
+
+    def optics(self, source: ParticleSource, warn: Callable[[str], None]) -> list[OpticsGroup]:
+        """What the images of each optics group share; `warn` is told what cannot be corrected for."""
+        first = np.unique(self.optics_group, return_index=True)[1]
+        boxes = source.images.boxes[first]
+        ctf = self.ctf_rows is not None
+        return optics_groups(self.particles, boxes, self.root, ctf=ctf, warn=warn)
 
     def saved_noise_group(self, dialect: str) -> AnyArray:
         """(n,) group whose spectrum a model.star holds: micrograph in RELION 3, optics group from 4."""
@@ -113,7 +145,7 @@ def prepare(
     Raises
     ------
     InputError
-        There are no particles, their optics groups differ in pixel or box size, or CTF columns are missing.
+        There are no particles, or CTF columns are missing.
     """
     if len(particles) == 0:
         raise InputError(f"{particles.source} has no particles; give a file that has some")
@@ -121,36 +153,24 @@ def prepare(
     root = particles.root() if root is None else root
     particles = replace(particles, table=sorted_by_micrograph(particles.table))
     names, scale = scale_groups(particles.table)
-    _, optics = np.unique(particles.table["rlnOpticsGroup"].to_numpy(), return_inverse=True)
-    optics = optics.astype(np.int64)
+    table, optics = groups_in_use(particles)
+    pixel_sizes = particles.pixel_size_of_groups()
     return ParticleData(
         particles=particles,
         root=root,
-        pixel_size_angstrom=float(particles.pixel_sizes()[0]),
-        ctf_rows=ctf_rows(particles) if ctf else None,
+        pixel_size_angstrom=pixel_sizes[int(table["rlnOpticsGroup"].iloc[0])],
+        ctf_rows=ctf_rows(particles, complete=False) if ctf else None,
         ctf_mode=int(ctf_phase_flipped) + 2 * int(ctf_intact_first_peak),
         group_names=names,
         scale_group=scale,
         noise_group=scale if noise_groups == "micrograph" else optics,
         optics_group=optics,
+        magnification=magnifications(table),
     )
 
 
 def _check_optics(particles: ParticleSet, ctf: bool) -> None:
-    sizes = particles.pixel_size_of_groups()
-    if max(sizes.values()) - min(sizes.values()) > 1e-4 * max(sizes.values()):
-        listed = ", ".join(f"{size:g} Å/px in group {group}" for group, size in sizes.items())
-        raise InputError(
-            f"{particles.source} has optics groups of different pixel sizes ({listed}), which cannot be "
-            "classified together yet; extract all particles with one pixel size"
-        )
     optics = particles.optics
-    used = optics["rlnOpticsGroup"].isin(particles.table["rlnOpticsGroup"].unique())
-    if "rlnImageSize" in optics and optics.loc[used, "rlnImageSize"].nunique() > 1:
-        raise InputError(
-            f"{particles.source} has optics groups of different box sizes, which cannot be classified "
-            "together yet; extract all particles with one box size"
-        )
     if ctf and "rlnCtfDataAreCtfPremultiplied" in optics and optics["rlnCtfDataAreCtfPremultiplied"].any():
         raise InputError(
             f"{particles.source} has images that are multiplied by their CTF already, which cannot be "

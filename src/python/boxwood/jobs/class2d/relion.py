@@ -50,29 +50,34 @@ def to_shells(rings: AnyArray, box: int, *, beyond: bool) -> AnyArray:
 
 
 def to_relion_pose(
-    psi_deg: AnyArray, offset_px: AnyArray, pixel_size_angstrom: float
+    psi_deg: AnyArray, offset_px: AnyArray, pixel_size_angstrom: float, magnification: AnyArray
 ) -> tuple[AnyArray, AnyArray]:
     """rlnAnglePsi (n,) and rlnOriginX/YAngst (n, 2) of our angles and offsets.
 
     Signs agree: the origin is the shift that centres the particle, as is our offset, and positive angles turn
-    the same way. Only the ranges differ, RELION's being -180 to 180.
+    the same way. The ranges differ, RELION's being -180 to 180, and its origins are in the image as it was
+    recorded, ours in the particle's frame: `magnification` (n, 2, 2) lies between them.
     """
-    return (psi_deg + 180.0) % 360.0 - 180.0, offset_px * pixel_size_angstrom
+    origin = np.einsum("ni,nij->nj", offset_px * pixel_size_angstrom, magnification)
+    return (psi_deg + 180.0) % 360.0 - 180.0, origin
 
 
 def from_relion_pose(
-    psi_deg: AnyArray, origin_angstrom: AnyArray, pixel_size_angstrom: float
+    psi_deg: AnyArray, origin_angstrom: AnyArray, pixel_size_angstrom: float, magnification: AnyArray
 ) -> tuple[AnyArray, AnyArray]:
     """The inverse of `to_relion_pose`; psi from 0 to 360."""
-    return psi_deg % 360.0, origin_angstrom / pixel_size_angstrom
+    offset = np.einsum("ni,nij->nj", origin_angstrom, np.linalg.inv(magnification))
+    return psi_deg % 360.0, offset / pixel_size_angstrom
 
 
 def saved_assignments(
-    assignments: Assignments, norm: AnyArray, box: int, pixel_size_angstrom: float
+    assignments: Assignments, norm: AnyArray, box: int, data: ParticleData
 ) -> SavedAssignments:
     """What data.star says of the particles; those without weight have class 0."""
     used = assignments.class_index >= 0
-    psi, origin = to_relion_pose(assignments.psi_deg, assignments.offset_px, pixel_size_angstrom)
+    psi, origin = to_relion_pose(
+        assignments.psi_deg, assignments.offset_px, data.pixel_size_angstrom, data.magnification_of_rows
+    )
     return SavedAssignments(
         class_number=assignments.class_index.astype(np.int64) + 1,
         psi_deg=psi,
@@ -158,7 +163,6 @@ def result_of(
     psi_step_deg: float,
     offset_range_px: float,
     offset_step_px: float,
-    bad: tuple[int, ...],
 ) -> IterationResult:
     """The iteration that RELION's files describe, to go on from."""
     from boxwood.class2d import Assignments, IterationResult
@@ -168,7 +172,9 @@ def result_of(
     model = model_of(saved, given, data)
     largest = model.sigma2.shape[1] - 1
     model = replace(model, limit=min(max(model.limit, next_limit(model, largest)), largest))
-    psi, offset = from_relion_pose(given.psi_deg, given.origin_angstrom, data.pixel_size_angstrom)
+    psi, offset = from_relion_pose(
+        given.psi_deg, given.origin_angstrom, data.pixel_size_angstrom, data.magnification_of_rows
+    )
     unit = log_density_unit(saved.averages.shape[1])
     assignments = Assignments(
         class_index=given.class_number.astype(np.int32) - 1,
@@ -190,5 +196,5 @@ def result_of(
         changed_offset_px=0.0,
         sampling=make_sampling(psi_step_deg, offset_range_px, offset_step_px),
         pixel_size_angstrom=data.pixel_size_angstrom,
-        bad=bad,
+        faults=np.zeros(len(given.psi_deg), dtype=np.int8),  # found when the images are read
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from boxwood.typing import AnyArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from boxwood.class2d import IterationResult
+    from boxwood.class2d import IterationResult, OpticsGroup
     from boxwood.jobs.class2d.particles import ParticleData, ParticleSource
     from boxwood.jobs.context import JobContext
 
@@ -47,20 +47,19 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     """Classify, and write every iteration as RELION does."""
     state, data, settings = _begin(options, context)
     source = data.source()
+    optics = (state.optics if state else ()) or tuple(data.optics(source, context.warn))
     _make_way(state, context)
     history = empty_history() if state is None else state.history
     command = shlex.join(["boxwood", "class2d", *as_command(options)])
     writer: Behind[pd.DataFrame]
-    named = False
+    named = _BadParticles(data, source, context)
     with one_behind() as writer:
-        for result in _iterations(state, data, source, settings, context):
-            if not named:
-                _name_bad(result, source, data, context)
-                named = True
+        for result in _iterations(state, data, source, optics, settings, context):
+            named.add(result)
             history = add_iteration(history, result)
             context.log(_line(result, history))
             files = IterationFiles(context.name + "run", result.iteration)
-            saved = State(result, settings, data.root, data.ctf_rows, history)
+            saved = State(result, settings, data.root, data.ctf_rows, history, optics)
             writer.start(partial(_write, files, saved, data, command, context))
             context.check_abort()
         written = writer.wait()
@@ -80,6 +79,7 @@ def _iterations(
     state: State | None,
     data: ParticleData,
     source: ParticleSource,
+    optics: Sequence[OpticsGroup],
     settings: Settings,
     context: JobContext,
 ) -> Iterator[IterationResult]:
@@ -91,7 +91,9 @@ def _iterations(
     if state is None:
         first = 0
         known = read_assignments(data.particles.table)
-        psi, offset = from_relion_pose(known.psi_deg, known.origin_angstrom, data.pixel_size_angstrom)
+        psi, offset = from_relion_pose(
+            known.psi_deg, known.origin_angstrom, data.pixel_size_angstrom, data.magnification_of_rows
+        )
     else:
         first = state.result.iteration
         psi, offset = state.result.assignments.psi_deg, state.result.assignments.offset_px
@@ -104,7 +106,8 @@ def _iterations(
     return classify2d(
         source,
         data.ctf_rows,
-        pixel_size_angstrom=data.pixel_size_angstrom,
+        optics=optics,
+        optics_groups=data.optics_group,
         parameters=settings.parameters,
         ctf_mode=data.ctf_mode,
         noise_groups=data.noise_group,
@@ -114,6 +117,7 @@ def _iterations(
         start=None if state is None else state.result,
         threads=context.threads,
         progress=progress,
+        warn=context.warn,
     )
 
 
@@ -161,16 +165,31 @@ def _make_way(state: State | None, context: JobContext) -> None:
         context.log(f"removed iterations {removed[0]} to {removed[-1]} of {context.name}, to be made anew")
 
 
-def _name_bad(
-    result: IterationResult, source: ParticleSource, data: ParticleData, context: JobContext
-) -> None:
-    """Name what gets no weight: files that cannot be read, and images with nothing in them."""
-    for name, reason in source.images.bad.items():
-        context.bad(name, reason)
-    names = data.particles.table["rlnImageName"]
-    readable = [i for i in result.bad if source.images.usable[i]]
-    for i in readable:
-        context.bad(str(names.iloc[i]), "its pixels are constant, not finite or too large")
+class _BadParticles:
+    """Names what gets no weight, once: files that cannot be read, and images or CTFs that cannot be used."""
+
+    def __init__(self, data: ParticleData, source: ParticleSource, context: JobContext) -> None:
+        self._names, self._images, self._context = (
+            data.particles.table["rlnImageName"],
+            source.images,
+            context,
+        )
+        self._named: set[str | int] = set()
+
+    def add(self, result: IterationResult) -> None:
+        """Name those that this iteration found."""
+        from boxwood.class2d.screening import Fault
+
+        for name, reason in self._images.bad.items():
+            self._name(name, name, reason)
+        for i in result.bad:
+            if self._images.usable[i]:
+                self._name(i, str(self._names.iloc[i]), Fault(result.faults[i]).sentence)
+
+    def _name(self, key: str | int, name: str, reason: str) -> None:
+        if key not in self._named:
+            self._named.add(key)
+            self._context.bad(name, reason)
 
 
 def _line(result: IterationResult, history: AnyArray) -> str:

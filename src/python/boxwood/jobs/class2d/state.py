@@ -19,7 +19,7 @@ from boxwood.io.atomic import atomic_write
 from boxwood.typing import AnyArray
 
 if TYPE_CHECKING:
-    from boxwood.class2d import Class2DParameters, IterationResult
+    from boxwood.class2d import Class2DParameters, IterationResult, OpticsGroup
 
 _VERSION = 1
 
@@ -48,6 +48,8 @@ class State:
     ctf_rows : (n, 9) float64 or None
     history : (iterations, columns) float64
         See `boxwood.jobs.class2d.convergence`.
+    optics : tuple of OpticsGroup
+        None if they are to be taken from the STAR file.
     """
 
     result: IterationResult
@@ -55,6 +57,7 @@ class State:
     root: Path
     ctf_rows: AnyArray | None
     history: AnyArray
+    optics: tuple[OpticsGroup, ...] = ()
 
 
 def write_state(path: str | os.PathLike[str], state: State) -> None:
@@ -65,6 +68,7 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
         "settings": json.dumps(asdict(state.settings)),
         "root": str(state.root),
         "history": state.history,
+        "optics": json.dumps([asdict(group) for group in state.optics], default=lambda array: array.tolist()),
         "sampling_psi": result.sampling.psi,
         "sampling_offsets": result.sampling.offsets,
         **_pack("model_", result.model, without={"references"}),
@@ -85,7 +89,7 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
     FileFormatError
         The file is damaged or of another version.
     """
-    from boxwood.class2d import Assignments, Class2DParameters, IterationResult, Model
+    from boxwood.class2d import Assignments, Class2DParameters, IterationResult, Model, OpticsGroup
     from boxwood.class2d.sampling import Sampling
 
     try:
@@ -102,11 +106,20 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
             sampling=Sampling(int(arrays["sampling_psi"]), arrays["sampling_offsets"]),
         )
         root, history = Path(str(arrays["root"])), arrays["history"]
-        return State(result, Settings(**settings), root, arrays.get("ctf_rows"), history)
+        optics = tuple(OpticsGroup(**_as_given(group)) for group in json.loads(str(arrays["optics"])))
+        return State(result, Settings(**settings), root, arrays.get("ctf_rows"), history, optics)
     except Exception as error:  # what NumPy and zipfile raise for damaged bytes has no end
         raise FileFormatError(
             f"{path} cannot be read ({error}); remove it to go on from the STAR files, which have six digits."
         ) from None
+
+
+def _as_given(group: dict[str, Any]) -> dict[str, Any]:
+    """Fields of an `OpticsGroup` from what JSON makes of them: lists of lists are arrays, others tuples."""
+    return {
+        name: np.array(value) if np.ndim(value) == 2 else tuple(value) if isinstance(value, list) else value
+        for name, value in group.items()
+    }
 
 
 def _pack(prefix: str, value: Any, without: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]

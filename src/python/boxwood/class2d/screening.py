@@ -1,0 +1,141 @@
+"""What is wrong with particles: those that get no weight, and images that were not normalised."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from boxwood.backends import Backend
+from boxwood.class2d.source import ImageSource
+from boxwood.errors import InputError
+from boxwood.typing import AnyArray
+
+# Images of which the usual grey scale is found.
+_SAMPLE = 500
+# An image this many times stronger than usual is not of a particle in ice; mostly it has a hot pixel.
+_TOO_STRONG = 10.0
+# Backgrounds further from mean 0 and deviation 1 than this are not normalised; RELION's limits.
+_MEAN, _DEVIATION = 0.5, (0.5, 2.0)
+# Particles this many standard errors darker than their surroundings have the wrong contrast.
+_DARK = 5.0
+
+
+class Fault(IntEnum):
+    """Why a particle gets no weight; 0 if it does."""
+
+    NONE = 0
+    NOT_FINITE = 1
+    CONSTANT = 2
+    TOO_STRONG = 3
+    CTF = 4
+
+    @property
+    def sentence(self) -> str:
+        return {
+            Fault.NONE: "",
+            Fault.NOT_FINITE: "it has pixels that are no finite numbers",
+            Fault.CONSTANT: "its pixels are constant",
+            Fault.TOO_STRONG: f"its contrast is more than {_TOO_STRONG:g} times that of the other particles",
+            Fault.CTF: "its CTF parameters are no numbers or make no sense, such as a voltage of 0",
+        }[self]
+
+
+def ctf_faults(rows: AnyArray) -> AnyArray:
+    """(n,) int8 `Fault` of CTF rows (n, 9) that no CTF can be computed from."""
+    with np.errstate(invalid="ignore"):
+        fine = np.isfinite(rows).all(axis=1) & (rows[:, 4] > 0) & (np.abs(rows[:, 6]) < 1)
+        fine &= rows[:, 7] > -1e3  # an amplification that overflows
+    return np.where(fine, Fault.NONE, Fault.CTF).astype(np.int8)
+
+
+def image_faults(images: AnyArray, usual: float = np.inf) -> AnyArray:
+    """(n,) int8 `Fault` of images; `usual` is the standard deviation of an ordinary one."""
+    flat = images.reshape(len(images), -1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        low, high = flat.min(axis=1), flat.max(axis=1)
+        finite = np.isfinite(low) & np.isfinite(high)
+        deviation = flat.std(axis=1, dtype=np.float64)
+    faults = np.full(len(images), Fault.NONE, dtype=np.int8)
+    faults[deviation > _TOO_STRONG * usual] = Fault.TOO_STRONG
+    faults[low == high] = Fault.CONSTANT
+    faults[~finite] = Fault.NOT_FINITE
+    return faults
+
+
+def sample(source: ImageSource, indices: AnyArray) -> AnyArray:
+    """Usable images of some of the particles, evenly spread."""
+    if len(indices) == 0:
+        return np.zeros((0, 1, 1), dtype=np.float32)
+    images = source.read(indices[:: max(1, len(indices) // _SAMPLE)])
+    images = images[image_faults(images) == Fault.NONE]
+    return images[image_faults(images, usual_deviation(images)) == Fault.NONE]
+
+
+def usual_deviation(images: AnyArray) -> float:
+    """Median standard deviation of a sample, which a few odd images do not move."""
+    return float(np.median(images.std(axis=(1, 2), dtype=np.float64))) if len(images) else np.inf
+
+
+def complaints(images: AnyArray, mask: AnyArray) -> list[str]:
+    """Sentences on a sample that was not normalised, or has dark particles; `mask` is 1 on the particle."""
+    if len(images) == 0:
+        return []
+    outside = images[:, mask < 0.5].astype(np.float64)
+    if outside.shape[1] < 16:  # the mask fills the box
+        return []
+    mean, deviation = np.median(outside.mean(axis=1)), np.median(outside.std(axis=1))
+    found = []
+    if abs(mean) > _MEAN or not _DEVIATION[0] <= deviation <= _DEVIATION[1]:
+        found.append(
+            f"the background of particles has mean {mean:.3g} and standard deviation {deviation:.3g}, and "
+            "about 0 and 1 are expected; use --normalise, or extract the particles with normalisation"
+        )
+    contrast = images[:, mask >= 0.5].mean(axis=1, dtype=np.float64) - outside.mean(axis=1)
+    error = contrast.std() / np.sqrt(len(contrast))
+    if contrast.mean() < -_DARK * error:
+        found.append(
+            "the particles look darker than their surroundings, and white ones are expected; if the averages "
+            "look inverted, extract the particles with inverted contrast"
+        )
+    return found
+
+
+def check_enough(usable: int, classes: int) -> None:
+    """Refuse fewer usable particles than classes."""
+    if usable < classes:
+        raise InputError(
+            f"{usable} usable particles are too few for {classes} classes; "
+            "ask for fewer classes or give more particles"
+        )
+
+
+class NormalisedSource:
+    """Images with a background of mean 0 and standard deviation 1, its ramp taken away, as extraction does.
+
+    Parameters
+    ----------
+    source : ImageSource
+    radius_px : (n,) float64
+        What is farther from the origin of each image is background.
+    """
+
+    def __init__(self, source: ImageSource, radius_px: AnyArray, backend: Backend, threads: int) -> None:
+        self._source, self._radius, self._backend, self._threads = source, radius_px, backend, threads
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def read(self, indices: AnyArray) -> AnyArray:
+        """Particles of one optics group; those that cannot be normalised are as they were."""
+        images = self._source.read(indices)
+        n, box = images.shape[:2]
+        if n == 0:
+            return images
+        if box % 2:
+            raise InputError(f"images of {box} px cannot be normalised; give boxes of an even size")
+        # The stack is one tall micrograph, out of which each particle is cut where it lies.
+        centres = np.stack([np.full(n, box // 2), np.arange(n) * box + box // 2], axis=1).astype(np.int32)
+        done, faults = self._backend.extract(
+            images.reshape(n * box, box), centres, None, None, 0.0, box, box, box,
+            float(self._radius[indices[0]]), True, 0.0, 0.0, False, 0, self._threads,
+        )  # fmt: skip
+        return np.where((faults == 0)[:, None, None], done, images)
