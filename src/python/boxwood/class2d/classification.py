@@ -30,6 +30,8 @@ from boxwood.typing import AnyArray
 
 # Width in pixels of the soft edge of masks, RELION's --maskedge.
 MASK_EDGE_PX = 5.0
+# Share of the first pass's posterior that is searched where only the best sample counts.
+HARD_FRACTION = 0.9
 
 
 class Classification:
@@ -181,7 +183,7 @@ class Classification:
             self.sampling,
             hard,
             p.cut,
-            p.adaptive_fraction,
+            min(p.adaptive_fraction, HARD_FRACTION) if hard else p.adaptive_fraction,
             perturbation_rad=turn,
             psi_prior=self._psi_prior,
             pixel_size_angstrom=self.pixel_size,
