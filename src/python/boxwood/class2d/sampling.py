@@ -1,6 +1,7 @@
 """The grid of in-plane angles and offsets that is searched, in one pass or in two."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,11 +37,11 @@ class Sampling:
 
     def phases(self, grid: PolarGrid, rings: int) -> AnyArray:
         """(t, samples) complex64: what multiplies the transform of an image to shift it by each offset."""
-        return grid.shift_phases(self.offsets, grid.samples(rings)).astype(np.complex64)
+        return _phases(self.offsets.tobytes(), grid, rings)
 
     def coarse_phases(self, grid: PolarGrid, rings: int) -> AnyArray:
         """(c, samples) complex64: the same for the coarse offsets."""
-        return grid.shift_phases(self.coarse_offsets, grid.samples(rings)).astype(np.complex64)
+        return _phases(self.coarse_offsets.tobytes(), grid, rings)
 
     def coarse_rings(self, grid: PolarGrid) -> int:
         """Rings of the first pass: two thirds of what twice the angular step resolves at the mask's edge.
@@ -49,6 +50,13 @@ class Sampling:
         """
         arc = 2 * np.pi * grid.support_radius / self.psi * 2
         return int(np.clip(np.ceil(1.5 * grid.box / arc), 2, grid.rings))
+
+
+@lru_cache(maxsize=4)
+def _phases(offsets: bytes, grid: PolarGrid, rings: int) -> AnyArray:
+    """(t, samples) complex64 of (t, 2) float64; most iterations have the rings of the one before."""
+    shifts = np.frombuffer(offsets).reshape(-1, 2)
+    return grid.shift_phases(shifts, grid.samples(rings)).astype(np.complex64)
 
 
 def make_sampling(

@@ -4,7 +4,7 @@ Definition, accuracy and reasons: docs/class2d.md, "The polar grid".
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -95,13 +95,8 @@ class PolarGrid:
 
     def packed_order(self, rings: int) -> tuple[AnyArray, AnyArray]:
         """Ring and harmonic of every packed coefficient: harmonic outer, ring inner."""
-        pairs = [
-            (r, m)
-            for m in range(self.ring_harmonics[rings - 1] + 1)
-            for r in range(rings)
-            if m <= self.ring_harmonics[r]
-        ]
-        ring, harmonic = np.array(pairs).T
+        m = np.arange(self.ring_harmonics[rings - 1] + 1)
+        harmonic, ring = np.nonzero(m[:, None] <= self.ring_harmonics[:rings])
         return ring, harmonic
 
     def shift_phases(self, shifts: AnyArray, samples: int) -> AnyArray:
@@ -119,42 +114,35 @@ class PolarGrid:
 
         For a real image the even harmonics are those of the real part and the odd ones i times those of
         the imaginary part; the factor i is left out, as it cancels in every product (docs/class2d.md).
+        The real part has the period pi, the imaginary part after a turn of its phase, too: half a circle
+        is all there is to transform.
         """
-        table = np.zeros((len(samples), rings, int(self.ring_harmonics[rings - 1]) + 1), dtype=np.complex128)
-        for r in range(rings):
-            m = int(self.ring_harmonics[r])
-            circle = np.fft.fft(self.full_circle(samples, r), axis=1)[:, : m + 1] / self.ring_samples[r]
-            circle[:, 1::2] /= 1j
-            table[:, r, : m + 1] = circle
-        ring, harmonic = self.packed_order(rings)
-        return table[:, ring, harmonic]
+        out = np.empty((len(samples), self.coefficients(rings)), dtype=np.complex128)
+        for r, places in enumerate(_packed_places(self, rings)):
+            part = samples[:, self.sample_start[r] : self.sample_start[r + 1]]
+            n = part.shape[1]
+            even, odd = places[::2], places[1::2]
+            out[:, even] = np.fft.rfft(part.real, axis=1)[:, : len(even)] / n
+            out[:, odd] = np.fft.fft(part.imag * np.conj(_turn(n)), axis=1)[:, : len(odd)] / n
+        return out
 
     def power_harmonics(self, samples: AnyArray, rings: int) -> AnyArray:
         """Harmonics 0, 2, 4 of |transform|^2 on every ring: (n, rings, 3) complex."""
         out = np.zeros((len(samples), rings, 3), dtype=np.complex128)
         for r in range(rings):
-            power = np.abs(self.full_circle(samples, r)) ** 2
-            spectrum = np.fft.fft(power, axis=1) / self.ring_samples[r]
-            for i in range(3):
-                if 2 * i < self.ring_samples[r]:
-                    out[:, r, i] = spectrum[:, 2 * i]
+            part = samples[:, self.sample_start[r] : self.sample_start[r + 1]]
+            spectrum = np.fft.rfft(part.real**2 + part.imag**2, axis=1)[:, :3] / part.shape[1]
+            out[:, r, : spectrum.shape[1]] = spectrum
         return out
 
     def from_harmonics(self, packed: AnyArray, rings: int) -> AnyArray:
         """Half-circle samples (n, samples) from packed harmonics; the inverse of `harmonics`."""
-        ring, harmonic = self.packed_order(rings)
-        out = np.zeros((len(packed), self.samples(rings)), dtype=np.complex128)
-        for r in range(rings):
-            n = int(self.ring_samples[r])
-            mine = ring == r
-            spectrum = np.zeros((len(packed), n // 2 + 1), dtype=np.complex128)
-            spectrum[:, harmonic[mine]] = packed[:, mine]
-            even, odd = spectrum.copy(), spectrum.copy()
-            even[:, 1::2] = 0
-            odd[:, 0::2] = 0
-            half = slice(0, n // 2)
-            circle = np.fft.irfft(even, n, axis=1)[:, half] + 1j * np.fft.irfft(odd, n, axis=1)[:, half]
-            out[:, self.sample_start[r] : self.sample_start[r + 1]] = circle * n
+        out = np.empty((len(packed), self.samples(rings)), dtype=np.complex128)
+        for r, places in enumerate(_packed_places(self, rings)):
+            part = out[:, self.sample_start[r] : self.sample_start[r + 1]]
+            n = part.shape[1]
+            part.real = np.fft.irfft(packed[:, places[::2]], n, axis=1) * n
+            part.imag = (np.fft.ifft(packed[:, places[1::2]], n, axis=1) * _turn(n)).real * (2 * n)
         return out
 
     def low_harmonics_on_samples(self, low: AnyArray, rings: int) -> AnyArray:
@@ -178,3 +166,16 @@ def cutoff(rings: int, limit: int) -> AnyArray:
     """Soft edge of the resolution limit on rings 1..rings: 1 up to limit - 1, 0 from limit + 2 on."""
     r = np.arange(1, rings + 1)
     return 0.5 - 0.5 * np.sin(np.pi * np.clip((r - limit - 0.5) / 3, -0.5, 0.5))
+
+
+@cache
+def _packed_places(grid: PolarGrid, rings: int) -> list[AnyArray]:
+    """Of every ring, where its harmonics 0, 1, ... stand in the packed order."""
+    ring, _ = grid.packed_order(rings)
+    return [np.flatnonzero(ring == r) for r in range(rings)]
+
+
+@cache
+def _turn(n: int) -> AnyArray:
+    """(n,) exp(i theta) on the n samples of half a circle."""
+    return np.exp(1j * np.pi * np.arange(n) / n)
