@@ -128,12 +128,30 @@ def test_going_on_is_the_same_as_not_stopping(data, results):
     assert rest[-1].model.references.tobytes() == results[-1].model.references.tobytes()
 
 
-def test_memory_setting_changes_nothing(data, results):
-    parameters = replace(SMALL, iterations=2, memory_gib=1e-6)
-    few = list(classify2d(data[0], data[1], pixel_size_angstrom=PIXEL, parameters=parameters, threads=2))
-    parameters = replace(SMALL, iterations=2)
-    many = list(classify2d(data[0], data[1], pixel_size_angstrom=PIXEL, parameters=parameters, threads=2))
-    assert few[-1].model.references.tobytes() == many[-1].model.references.tobytes()
+class Counting(ArraySource):
+    """Counts the images it is asked for."""
+
+    asked = 0
+
+    def read(self, indices):
+        type(self).asked += len(indices)
+        return super().read(indices)
+
+
+def test_memory_setting_decides_what_is_read_again_and_changes_nothing_else(data):
+    def run(memory_gib):
+        Counting.asked = 0
+        parameters = replace(SMALL, iterations=3, memory_gib=memory_gib)
+        source = Counting(data[0])
+        last = list(classify2d(source, data[1], pixel_size_angstrom=PIXEL, parameters=parameters, threads=2))[
+            -1
+        ]
+        return Counting.asked, last.model.references.tobytes(), last.assignments.log_likelihood.tobytes()
+
+    all_kept, some, none = run(1.0), run(3e-4), run(1e-9)
+    assert all_kept[0] < some[0] < none[0]
+    assert none[0] >= 4 * len(data[0])  # the initial model and three iterations
+    assert all_kept[1:] == some[1:] == none[1:]
 
 
 def test_bad_particles_are_named_and_change_nothing_else(data):

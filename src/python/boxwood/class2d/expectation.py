@@ -1,11 +1,14 @@
 """Expectation: posterior of every particle over classes, angles and offsets, and the sums of it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.class2d.ahead import ahead
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarBatch, PolarParticles
 from boxwood.class2d.sampling import Sampling
@@ -153,13 +156,15 @@ def expectation(
     context = _Context(model, particles, groups, search, references, rings, backend, threads)
     total: Statistics | None = None
     done = 0
-    for part in batches(indices):
-        batch = particles.batch(part)
-        if len(batch.indices):
-            statistics = context.run(batch, assignments, new_norm)
-            total = statistics if total is None else total + statistics
-        done += len(part)
-        progress(done, len(indices))
+    # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
+    loaded = ahead(particles.batch, batches(indices))
+    with closing(ahead(lambda batch: (batch, context.search_in(batch)), loaded)) as searched:
+        for part, (batch, result) in zip(batches(indices), searched, strict=True):
+            if result is not None:
+                statistics = context.sums(batch, result, assignments, new_norm)
+                total = statistics if total is None else total + statistics
+            done += len(part)
+            progress(done, len(indices))
     if total is None:
         raise InputError("an expectation needs at least one usable particle")
     return total
@@ -202,32 +207,38 @@ class _Context:
         self.all_area = 2 * np.pi * np.arange(1, grid.rings + 1)
         self.log_noise = 0.5 * (self.all_area * np.log(np.pi * model.sigma2)).sum(axis=1)
 
-    def run(self, batch: PolarBatch, assignments: Assignments, new_norm: AnyArray) -> Statistics:
-        model, search, rings, part = self.model, self.search, self.rings, batch.indices
+    def _scale(self, part: AnyArray) -> AnyArray:
+        """(n, 2) float32: factors of the image and of the CTF."""
+        model = self.model
+        scale = [model.mean_norm / model.norm[part], model.scale[self.groups.scale[part]]]
+        return np.stack(scale, axis=1).astype(np.float32)
+
+    def _log_prior_offset(self, part: AnyArray, offsets: AnyArray) -> AnyArray:
         centres = self.particles.centres[part]
-        noise_group = self.groups.noise[part].astype(np.int32)
-        scale = np.stack(
-            [model.mean_norm / model.norm[part], model.scale[self.groups.scale[part]]], axis=1
-        ).astype(np.float32)
-        sampling = search.sampling
-        log_prior_offset = search.log_prior_offset(centres, sampling.offsets, model.sigma_offset_px)
-        result = self.backend.expectation(
+        return self.search.log_prior_offset(centres, offsets, self.model.sigma_offset_px)
+
+    def search_in(self, batch: PolarBatch) -> dict[str, Any] | None:
+        """What the kernel finds in a batch, None in an empty one."""
+        search, sampling, rings, part = self.search, self.search.sampling, self.rings, batch.indices
+        if len(part) == 0:
+            return None
+        return self.backend.expectation(
             batch.transform,
-            self.particles.ctf(part),
-            noise_group,
+            batch.ctf,
+            self.groups.noise[part].astype(np.int32),
             self.weights.astype(np.float32),
-            scale,
+            self._scale(part),
             self.particles.grid.ring_samples[:rings],
             self.particles.grid.ring_harmonics[:rings],
             self.references.harmonics,
             self.references.power,
             self.phases,
-            log_prior_offset,
+            self._log_prior_offset(part, sampling.offsets),
             self.log_shares,
             search.psi_prior,
             self.coarse_phases,
             sampling.parent,
-            search.log_prior_offset(centres, sampling.coarse_offsets, model.sigma_offset_px),
+            self._log_prior_offset(part, sampling.coarse_offsets),
             sampling.psi,
             search.hard,
             search.cut,
@@ -235,6 +246,15 @@ class _Context:
             0,
             self.threads,
         )
+
+    def sums(
+        self, batch: PolarBatch, result: dict[str, Any], assignments: Assignments, new_norm: AnyArray
+    ) -> Statistics:
+        """Assign the particles of a batch, and sum up what the maximisation needs."""
+        model, search, rings, part = self.model, self.search, self.rings, batch.indices
+        centres = self.particles.centres[part]
+        noise_group = self.groups.noise[part]
+        scale = self._scale(part)
         best = result["best"]
         log_sum, largest, entropy = result["statistics"][:, :3].T.astype(np.float64)
         # From weighted sums over a ring back to means over it.
@@ -258,6 +278,7 @@ class _Context:
 
         squares = ((centres[:, None, :] + search.sampling.offsets[None]) ** 2).sum(axis=2)
         if search.offset_prior == "relion":
+            log_prior_offset = self._log_prior_offset(part, search.sampling.offsets)
             squares = -2.0 * model.sigma_offset_px**2 * log_prior_offset
         strong = self._strong_rings()
         return Statistics(

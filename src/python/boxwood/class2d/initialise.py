@@ -3,6 +3,7 @@
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.class2d.ahead import ahead
 from boxwood.class2d.expectation import Groups, batches
 from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct
 from boxwood.class2d.model import Model
@@ -47,9 +48,8 @@ def initial_model(
     count = np.zeros(noise_groups)
     subset = np.empty(len(particles), dtype=np.int64)
     subset[rng.permutation(indices)] = np.arange(len(indices)) % classes
-    for part in batches(indices):
-        batch = particles.batch(part)
-        part, ctf = batch.indices, particles.ctf(batch.indices).astype(np.float64)
+    for batch in ahead(particles.batch, batches(indices)):
+        part, ctf = batch.indices, batch.ctf.astype(np.float64)
         np.add.at(numerator, subset[part], ctf * batch.transform)
         np.add.at(denominator, subset[part], ctf**2)
         np.add.at(power, groups.noise[part], batch.ring_power)

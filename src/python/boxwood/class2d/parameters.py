@@ -44,7 +44,7 @@ class Class2DParameters:
     cut : float
         (class, offset) pairs this many nats below an image's best are dropped from its posterior.
     memory_gib : float
-        Transforms of the images are kept if they fit, else computed again in every iteration.
+        Transforms of images are kept until they fill this; others are computed again in every iteration.
     """
 
     classes: int = 50

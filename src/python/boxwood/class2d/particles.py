@@ -24,6 +24,7 @@ class PolarBatch:
     indices : (n,) int
         Which ones: those asked for, without those that cannot be used.
     transform : (n, samples) complex64
+    ctf : (n, samples) float32
     ring_power : (n, rings) float32
         Mean |F|^2 on each ring.
     total_power : (n,) float32
@@ -32,12 +33,13 @@ class PolarBatch:
 
     indices: AnyArray
     transform: AnyArray
+    ctf: AnyArray
     ring_power: AnyArray
     total_power: AnyArray
 
 
 class PolarParticles:
-    """Screens, masks, centres and transforms images, and remembers the transforms if all fit into memory.
+    """Screens, masks, centres and transforms images, and remembers as many transforms as may be.
 
     Parameters
     ----------
@@ -53,6 +55,9 @@ class PolarParticles:
         `Fault` of what is known already; what is found when images are read is added.
     usual : (groups,) float64
         Standard deviation of an ordinary image of each optics group.
+    memory_gib : float
+        Transforms of the first particles are kept until they fill this; the others are made again whenever
+        they are asked for, with the same result.
     noise : BackgroundNoise of each optics group, optional
         What fills the outside of the mask; default: zeros.
     poses : FixedPoses, optional
@@ -81,14 +86,11 @@ class PolarParticles:
         self.centres = np.zeros((len(source), 2), dtype=np.int32)
         self._noise, self._poses, self._ctf_rows, self._ctf_mode = noise, poses, ctf_rows, ctf_mode
         n, samples = len(source), int(grid.sample_start[-1])
-        self._cached = n * samples * 12 < memory_gib * 2**30
-        if self._cached:
-            self._transform = np.empty((n, samples), dtype=np.complex64)
-            self._ctf = np.empty((n, samples), dtype=np.float32)
-            self._ring_power = np.empty((n, grid.rings), dtype=np.float32)
-            self._total_power = np.empty(n, dtype=np.float32)
+        kept = min(n, int(memory_gib * 2**30 / (8 * samples + 4 * grid.rings + 4)))
+        self._transform = np.empty((kept, samples), dtype=np.complex64)
+        self._ring_power = np.empty((kept, grid.rings), dtype=np.float32)
+        self._total_power = np.empty(kept, dtype=np.float32)
         self._fresh = np.zeros(n, dtype=bool)
-        self._ctf_known = np.zeros(n, dtype=bool)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -106,29 +108,34 @@ class PolarParticles:
     def batch(self, indices: AnyArray) -> PolarBatch:
         """Transforms of those of some particles that can be used."""
         indices = indices[self.faults[indices] == Fault.NONE]
-        if not self._cached:
-            return self._make(indices)
-        stale = indices[~self._fresh[indices]]
-        if len(stale):
-            new = self._make(stale)
-            self._transform[new.indices] = new.transform
-            self._ring_power[new.indices] = new.ring_power
-            self._total_power[new.indices] = new.total_power
-            self._fresh[new.indices] = True
-            indices = indices[self._fresh[indices]]
+        fresh = self._fresh[indices]
+        new = self._make(indices[~fresh])
+        self._keep(new)
+        if not fresh.any():
+            return new
+        old, indices = indices[fresh], indices[self.faults[indices] == Fault.NONE]
+        made = np.isin(indices, new.indices)
+
+        def merged(kept: AnyArray, added: AnyArray) -> AnyArray:
+            out = np.empty((len(indices), *kept.shape[1:]), kept.dtype)
+            out[made], out[~made] = added, kept[old]
+            return out
+
         return PolarBatch(
-            indices, self._transform[indices], self._ring_power[indices], self._total_power[indices]
+            indices,
+            merged(self._transform, new.transform),
+            self._make_ctf(indices),
+            merged(self._ring_power, new.ring_power),
+            merged(self._total_power, new.total_power),
         )
 
-    def ctf(self, indices: AnyArray) -> AnyArray:
-        """(n, samples) float32."""
-        if not self._cached:
-            return self._make_ctf(indices)
-        missing = indices[~self._ctf_known[indices]]
-        if len(missing):
-            self._ctf[missing] = self._make_ctf(missing)
-            self._ctf_known[missing] = True
-        return self._ctf[indices]
+    def _keep(self, new: PolarBatch) -> None:
+        room = new.indices < len(self._transform)
+        places = new.indices[room]
+        self._transform[places] = new.transform[room]
+        self._ring_power[places] = new.ring_power[room]
+        self._total_power[places] = new.total_power[room]
+        self._fresh[places] = True
 
     def _make_ctf(self, indices: AnyArray) -> AnyArray:
         out = np.empty((len(indices), int(self.grid.sample_start[-1])), dtype=np.float32)
@@ -172,7 +179,13 @@ class PolarParticles:
         if self._poses is not None:
             transform = self._poses.apply(transform, indices, self.grid)
         ring_power = self.grid.ring_mean(np.abs(transform) ** 2, self.grid.rings)
-        return PolarBatch(indices, np.asarray(transform), ring_power.astype(np.float32), power)
+        return PolarBatch(
+            indices,
+            np.asarray(transform),
+            self._make_ctf(indices),
+            ring_power.astype(np.float32),
+            power,
+        )
 
 
 def by_group(groups: AnyArray) -> Iterator[tuple[int, AnyArray]]:

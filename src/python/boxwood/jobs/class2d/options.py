@@ -188,7 +188,7 @@ class Class2DOptions(Options):
     )
 
     memory_gib: float = option(
-        "keep the particles' transforms in memory if they need less than this many GiB",
+        "keep transforms of particles in this many GiB of memory, make others again in every iteration",
         4.0,
         above=0,
         group="Compute",
