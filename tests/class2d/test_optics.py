@@ -57,7 +57,7 @@ def assert_samples_are_the_models(group, offset_px=(0, 0)):
     assert not got[~inside].any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     box=st.sampled_from([40, 51, 64, 90]),
     pixel=st.floats(1.8, 4.5),

@@ -107,3 +107,12 @@ def test_grid_is_fit_for_its_purpose():
     assert edge[7] == 0
     assert edge[5] == pytest.approx(0.75)
     assert edge[6] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("position", [(3.0, -0.1), (-16.1, 0.0), (0.0, 16.1), (np.nan, 0.0)])
+def test_positions_outside_the_half_plane_are_refused(cpu_backend, position):
+    at, flat = np.array([position], dtype=np.float32), np.ones((32, 32), np.float32)
+    with pytest.raises(ValueError, match="lies outside the half plane of a box of 32"):
+        cpu_backend.polar_transform(flat[None], None, flat, at, 1)
+    with pytest.raises(ValueError, match="lies outside the half plane of a box of 32"):
+        cpu_backend.polar_adjoint(np.ones((1, 1), np.complex64), at, 32, 1)

@@ -8,13 +8,24 @@ namespace {
 
 typedef Array<std::complex<float>> ComplexArray;
 
+// Samples elsewhere would be interpolated from memory that is not there.
+void check_positions(const Array<float>& positions, int box) {
+    check_shape("positions", positions, {-1, 2});
+    const float* p = positions.data();
+    const float half = 0.5f * box;
+    for (py::ssize_t i = 0; i < positions.shape(0); ++i, p += 2)
+        if (!(p[0] >= -half && p[0] <= half && p[1] >= 0 && p[1] <= half))
+            throw py::value_error("position (" + std::to_string(p[0]) + ", " + std::to_string(p[1]) +
+                                  ") lies outside the half plane of a box of " + std::to_string(box));
+}
+
 py::tuple transform(Array<float> images, py::object shifts, Array<float> mask, Array<float> positions,
                     int threads) {
     check_shape("images", images, {-1, -1, -1});
     const int box = (int)images.shape(1);
     check_shape("images", images, {-1, box, box});
     check_shape("mask", mask, {box, box});
-    check_shape("positions", positions, {-1, 2});
+    check_positions(positions, box);
     PolarArgs a{};
     a.n = (int)images.shape(0);
     a.box = box;
@@ -41,7 +52,7 @@ py::tuple transform(Array<float> images, py::object shifts, Array<float> mask, A
 }
 
 Array<float> adjoint(ComplexArray samples, Array<float> positions, int box, int threads) {
-    check_shape("positions", positions, {-1, 2});
+    check_positions(positions, box);
     check_shape("samples", samples, {-1, (long)positions.shape(0)});
     PolarAdjointArgs a{};
     a.n = (int)samples.shape(0);

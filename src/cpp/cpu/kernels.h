@@ -34,7 +34,7 @@ struct PolarArgs {
     const float* images;     // [n, box, box]
     const int* shifts;       // [n, 2] x, y; or null
     const float* mask;       // [box, box], 0 to 1
-    const float* positions;  // [samples, 2] x, y in cycles per box, |position| < box/2
+    const float* positions;  // [samples, 2] x, y in cycles per box, |position| < box/2, y >= 0
     int threads;
     float* out;    // [n, samples, 2] re, im
     float* power;  // [n] sum of squares of the masked image; or null

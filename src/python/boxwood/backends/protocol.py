@@ -124,7 +124,7 @@ class Backend(Protocol):
         mask : (box, box) float32
             Before masking, the mean of what the mask takes away is subtracted.
         positions : (m, 2) float32
-            x, y in cycles per box, shorter than box/2; the origin is pixel box // 2.
+            x, y in cycles per box, shorter than box/2, y not negative; the origin is pixel box // 2.
         threads : int
 
         Returns

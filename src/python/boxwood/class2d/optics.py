@@ -102,7 +102,10 @@ class SampledOptics:
         )
         radii = np.maximum.reduceat(np.hypot(*own.T), grid.sample_start[:-1])
         self.inside = np.repeat(np.cumprod(radii < box / 2).astype(bool), grid.ring_samples // 2)
-        self.positions = np.where(self.inside[:, None], own, 0.0).astype(np.float32)
+        # Transforms of real images are sampled on a half plane; the conjugate is at the opposite frequency.
+        self._conjugate = own[:, 1] < 0
+        half = np.where(self._conjugate[:, None], -own, own)
+        self.positions = np.where(self.inside[:, None], half, 0.0).astype(np.float32)
         self._factor = self._image_factor(own / group.size_angstrom, pixel / model.pixel_size_angstrom)
 
     def _image_factor(self, image_frequencies: AnyArray, grey: float) -> AnyArray | None:
@@ -140,6 +143,8 @@ class SampledOptics:
         if rest.any():
             phase = (rest / self.group.box_px) @ self.positions.T.astype(np.float64)
             transform = (transform * np.exp(-2j * np.pi * phase)).astype(np.complex64)
+        if self._conjugate.any():
+            transform[:, self._conjugate] = transform[:, self._conjugate].conj()
         if self._factor is not None:
             transform *= self._factor
         return transform, power
