@@ -221,22 +221,23 @@ def test_objective_never_decreases(data):
     parameters = replace(SMALL, classes=4)
     n = len(data[0])
     run = Classification(
-        ArraySource(data[0]), data[1], [OpticsGroup(BOX, PIXEL)], None, parameters, 0, None, None,
+        ArraySource(data[0]), data[1], [OpticsGroup(BOX, PIXEL)], None, parameters, 0, None, None, None,
         np.zeros(n), np.zeros((n, 2)), get_backend("cpu"), 2,
     )  # fmt: skip
     model = run.begin().model
     rings = model.limit + 1
     prior = Prior(1.0, per_class=True)
     tau2 = np.full((4, run.grid.rings), 0.05 * model.sigma2[0])
-    search = Search(run.sampling, hard=False, cut=1e9, fraction=1.0)
+    search = Search(run.begin().sampling, hard=False, cut=1e9, fraction=1.0)
     area = 2 * np.pi * np.arange(1, rings + 1)
     objective = []
     samples = None
     for _ in range(6):
-        statistics = expectation(
+        even, odd = expectation(
             model, run.particles, run.good, run.groups, search, Assignments.empty(n), np.ones(n),
             run.backend, 2, lambda done, total: None,
         )  # fmt: skip
+        statistics = even + odd
         if samples is not None:
             power = run.grid.ring_mean(np.abs(samples) ** 2, rings)
             # Rings below the first regularised one have no prior.

@@ -38,6 +38,8 @@ def model_of(classes=3, box=8, noise=2, of_groups=True):
         averages=rng.standard_normal((classes, box, box)).astype(np.float32),
         shares=np.full(classes, 1 / classes),
         resolution_angstrom=np.array([8.0, np.inf, 12.5])[:classes],
+        accuracy_deg=np.array([1.5, 999.0, 0.25])[:classes],
+        accuracy_angstrom=np.array([0.5, 999.0, 2.0])[:classes],
         ssnr=rng.uniform(0, 9, (classes, shells)),
         tau2=rng.uniform(1e-9, 1e-3, (classes, shells)),
         sigma2=rng.uniform(1e-9, 1e-3, (classes, shells)),

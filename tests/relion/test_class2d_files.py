@@ -3,14 +3,17 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from boxwood.class2d import classify2d
 from boxwood.io.class2d_data import read_assignments
 from boxwood.io.class2d_model import read_model
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star
+from boxwood.jobs.class2d.files import IterationFiles, read_iteration
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
 
@@ -118,3 +121,80 @@ def test_we_go_on_from_relions_files(both, tmp_path):
     _, us = iteration(tmp_path, LAST + 2)
     classes, turns, shifts = same_poses(us, they)
     assert classes > 0.85 and turns > 0.85 and shifts > 0.95
+
+
+def test_accuracies_are_relions(both):
+    """RELION's next iteration says how accurate the averages of our last one are."""
+    ours = iteration(both / "ours", LAST)[0]
+    theirs = iteration(both / "theirs", LAST + 1)[0]
+    used = theirs.accuracy_deg < 999
+    assert used.sum() >= 2
+    # RELION goes on in steps of 0.05 to 2 degrees and 0.1 pixels and takes the first that is too far, by ten
+    # random particles, which are 5 % off; a shift of theirs is along an axis, ours in the mean direction.
+    np.testing.assert_allclose(ours.accuracy_deg[used], 0.95 * theirs.accuracy_deg[used], rtol=0.15)
+    middle = theirs.accuracy_angstrom[used] - 0.05 * PIXEL
+    np.testing.assert_allclose(ours.accuracy_angstrom[used], middle, rtol=0.2)
+
+
+def test_relion_passes_over_our_tables(both):
+    name = f"ours/run_it{LAST:03d}"
+    printed = relion("relion_star_printtable", f"{name}_model.star", "data_boxwood_classes", cwd=both)
+    table = read_star(both / f"{name}_model.star")["boxwood_classes"]
+    assert [int(line.split()[0]) for line in printed.splitlines()] == table["rlnClassNumber"].tolist()
+    (both / "quiet").mkdir()
+    words = ("--continue", f"{name}_optimiser.star", "--o", "quiet/run", "--iter", LAST + 1, "--j", "1")
+    said = subprocess.run(["relion_refine", *map(str, words)], cwd=both, capture_output=True, text=True)
+    assert said.returncode == 0 and "bw" not in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [({"skip_rotate": True}, "--skip_rotate"), ({"align": False}, "--skip_align")]
+)
+def test_what_is_not_searched_is_kept_by_both(both, tmp_path, option, words):
+    start = f"ours/run_it{LAST:03d}_optimiser.star"
+    run_job(JOB, option, project=both, output=tmp_path / "us", continue_from=start, threads=2)
+    (tmp_path / "they").mkdir()
+    output = ("--o", tmp_path / "they/run", "--iter", LAST + 1, "--j", 1, words)
+    relion("relion_refine", "--continue", start, *output, cwd=both)
+    before = iteration(both / "ours", LAST)[1]
+    (ours, us), (theirs, they) = (iteration(tmp_path / who, LAST + 1) for who in ("us", "they"))
+    for one in (us, they):
+        np.testing.assert_allclose(one.psi_deg, before.psi_deg, atol=1e-4)
+    assert (us.class_number == they.class_number).mean() > 0.95
+    shift = np.abs(us.origin_angstrom - they.origin_angstrom).max(axis=1)
+    assert (shift <= (1.5 * PIXEL if "skip_rotate" in option else 1e-3)).mean() > 0.95
+    np.testing.assert_allclose(ours.shares, theirs.shares, atol=0.03)
+
+
+def test_the_first_iteration_by_correlation_is_relions(both, tmp_path, monkeypatch):
+    """Both start from the same averages and give every particle to its largest normalised correlation."""
+    (tmp_path / "they").mkdir()
+    rows = "".join(f"{k + 1}@ours/run_it{LAST:03d}_classes.mrcs\n" for k in range(3))
+    (tmp_path / "refs.star").write_text(f"data_\n\nloop_\n_rlnReferenceImage\n{rows}")
+    words = (
+        *("--i", "particles.star", "--o", tmp_path / "they/run", "--ref", tmp_path / "refs.star"),
+        *("--firstiter_cc", "--ini_high", 4 * PIXEL, "--iter", 1, "--K", 3, "--ctf", "--pad", 2, "--norm"),
+        *("--particle_diameter", SETTINGS["mask_diameter"], "--flatten_solvent", "--zero_mask", "--scale"),
+        *("--psi_step", 2 * SETTINGS["psi_step"], "--offset_range", SETTINGS["offset_range"]),
+        *("--offset_step", 2, "--oversampling", 1, "--tau2_fudge", 2, "--j", 1, "--random_seed", 1),
+    )
+    relion("relion_refine", *words, cwd=both)
+    monkeypatch.chdir(both)
+    state, data = read_iteration(IterationFiles("ours/run", 0))
+    first = read_model(tmp_path / "they/run_it000_model.star").averages
+    start = replace(state.result, model=replace(state.result.model, references=first, limit=14))
+    parameters = replace(state.settings.parameters, first_iteration_cc=True, iterations=1)
+    ours = list(
+        classify2d(
+            data.source(), data.ctf_rows, pixel_size_angstrom=PIXEL, parameters=parameters, start=start,
+            micrographs=data.scale_group, noise_groups=data.noise_group, threads=2,
+        )
+    )[-1]  # fmt: skip
+    theirs, they = iteration(tmp_path / "they", 1)
+    same = ours.assignments.class_index + 1 == they.class_number
+    turn = np.abs((ours.assignments.psi_deg - they.psi_deg + 180) % 360 - 180)[same]
+    # Ours is weighted by the noise spectrum, and its grid is turned by a part of a step.
+    assert same.mean() > 0.85 and (turn <= SETTINGS["psi_step"]).mean() > 0.7
+    for k in set(they.class_number - 1):
+        one, two = ours.class_averages[k].ravel(), theirs.averages[k].ravel()
+        assert np.corrcoef(one, two)[0, 1] > 0.93

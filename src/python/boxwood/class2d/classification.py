@@ -6,15 +6,18 @@ from dataclasses import replace
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.class2d.accuracy import TRIALS, model_accuracies
+from boxwood.class2d.convergence import changes
 from boxwood.class2d.expectation import Assignments, Groups, Search, expectation
 from boxwood.class2d.initialise import initial_model
 from boxwood.class2d.maximisation import Prior, maximise
+from boxwood.class2d.measures import ClassMeasures, class_measures, overall_accuracies
 from boxwood.class2d.optics import OpticsGroup, SampledOptics
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.particles import BackgroundNoise, FixedPoses, PolarParticles
 from boxwood.class2d.refill import refill
 from boxwood.class2d.result import IterationResult
-from boxwood.class2d.sampling import make_sampling
+from boxwood.class2d.sampling import LARGEST_PSI_STEP_DEG, Sampling, coarser_steps, make_sampling
 from boxwood.class2d.screening import (
     NormalisedSource,
     check_enough,
@@ -55,6 +58,7 @@ class Classification:
         ctf_mode: int,
         noise_groups: AnyArray | None,
         micrographs: AnyArray | None,
+        half_sets: AnyArray | None,
         psi_deg: AnyArray,
         offset_px: AnyArray,
         backend: Backend,
@@ -71,8 +75,11 @@ class Classification:
             raise InputError(
                 f"there are {len(optics)} optics groups, and a particle of group {optics_of.max()}"
             )
+        half = np.arange(n) % 2 if half_sets is None else _indices(half_sets, n)
+        if half.max() > 1:
+            raise InputError(f"half_sets has a number {half.max()}; expected 0 or 1 for every particle")
         self.groups = Groups(
-            optics_of if noise_groups is None else _indices(noise_groups, n), _indices(micrographs, n)
+            optics_of if noise_groups is None else _indices(noise_groups, n), _indices(micrographs, n), half
         )
         _check_noise_groups(self.groups.noise, optics_of)
         self.box, self.pixel_size = model.box_px, model.pixel_size_angstrom
@@ -80,16 +87,9 @@ class Classification:
         radius = min(parameters.mask_diameter_angstrom / 2, model.size_angstrom / 2 - edge)
         self._psi_deg, self._offset_px = psi_deg, offset_px
         self._psi_prior = None
-        if parameters.align:
-            self.sampling = make_sampling(
-                parameters.psi_step_deg,
-                parameters.offset_range_px,
-                parameters.offset_step_px,
-                two_pass=parameters.search == "two-pass",
-            )
-        else:
-            self.sampling = make_sampling(36.0, 0.0, 1.0)
-            self._psi_prior = np.where(np.arange(self.sampling.psi) == 0, 0.0, -1e30).astype(np.float32)
+        if not parameters.turns:  # the images are turned instead, and only the angle 0 is left
+            psi = make_sampling(LARGEST_PSI_STEP_DEG, 0.0, 1.0).psi
+            self._psi_prior = np.where(np.arange(psi) == 0, 0.0, -1e30).astype(np.float32)
         self.grid = PolarGrid(
             self.box, (radius + edge / 2) / self.pixel_size, parameters.offset_range_px, self.box // 2 - 1
         )
@@ -125,13 +125,33 @@ class Classification:
             None
             if parameters.zero_mask
             else [BackgroundNoise(s, parameters.seed) if len(s) else None for s in samples],
-            None if parameters.align else FixedPoses(psi_deg, offset_px),
+            None
+            if parameters.turns
+            else FixedPoses(psi_deg, 0 * offset_px if parameters.align else offset_px),
         )
 
     @property
     def good(self) -> AnyArray:
         """Indices of the particles that nothing was found wrong with yet."""
         return np.flatnonzero(self.faults == 0)
+
+    def _sampling(self, before: IterationResult | None) -> Sampling:
+        """Angles and offsets of the iteration after `before`."""
+        p = self.parameters
+        if not p.align:
+            return make_sampling(LARGEST_PSI_STEP_DEG, 0.0, 1.0)
+        psi_step, offset_step = p.psi_step_deg, p.offset_step_px
+        if p.allow_coarser_sampling and before is not None:
+            accuracies = overall_accuracies(before.measures, before.model.shares)
+            psi_step, offset_step = coarser_steps(psi_step, offset_step, p.offset_range_px, *accuracies)
+        if p.skip_rotate:
+            return make_sampling(LARGEST_PSI_STEP_DEG, p.offset_range_px, offset_step)
+        two_pass = p.search == "two-pass"
+        return make_sampling(psi_step, p.offset_range_px, offset_step, two_pass=two_pass)
+
+    def _lowest_ring(self) -> int:
+        limit = self.parameters.limit_low_resolution_angstrom
+        return 1 if limit is None else int(np.ceil(self.box * self.pixel_size / limit))
 
     def _largest_limit(self) -> int:
         limit = self.grid.rings - 1
@@ -150,6 +170,7 @@ class Classification:
             self.parameters.classes,
             self.pixel_size,
             self.largest_limit,
+            self.parameters.initial_resolution_angstrom,
             self._rng(0),
             self.backend,
             self.threads,
@@ -157,17 +178,19 @@ class Classification:
         n = len(self.particles)
         assignments = Assignments.empty(n)
         assignments.psi_deg[:], assignments.offset_px[:] = self._psi_deg, self._offset_px
+        none = ClassMeasures.none(self.parameters.classes, self.grid.rings)
         return IterationResult(
             0,
             model,
             assignments,
+            none,
             0.0,
             0.0,
             0.0,
             1.0,
             0.0,
             0.0,
-            self.sampling,
+            self._sampling(None),
             self.pixel_size,
             self.faults.copy(),
         )
@@ -178,9 +201,10 @@ class Classification:
         iteration = before.iteration + 1
         rng = self._rng(iteration)
         hard = iteration <= p.hard_iterations
-        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(self.sampling.psi_step_deg) if p.align else 0.0
+        sampling = self._sampling(before)
+        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(sampling.psi_step_deg) if p.turns else 0.0
         search = Search(
-            self.sampling,
+            sampling,
             hard,
             p.cut,
             min(p.adaptive_fraction, HARD_FRACTION) if hard else p.adaptive_fraction,
@@ -188,12 +212,14 @@ class Classification:
             psi_prior=self._psi_prior,
             pixel_size_angstrom=self.pixel_size,
             offset_prior=p.offset_prior,
+            lowest_ring=self._lowest_ring(),
+            frame_deg=None if p.turns else self._psi_deg,
         )
         indices = self._subset(iteration, rng)
         self._recentre(before.assignments, indices)
         assignments = _copy(before.assignments)
         norm = model.norm.copy()
-        statistics = expectation(
+        halves = expectation(
             model,
             self.particles,
             indices,
@@ -207,6 +233,7 @@ class Classification:
         )
         assignments.class_index[self.faults != 0] = -1
         indices = indices[self.faults[indices] == 0]
+        statistics = halves[0] + halves[1]
         model = maximise(
             statistics,
             model,
@@ -226,21 +253,30 @@ class Classification:
         )
         if iteration <= p.last_refill and iteration % 2 == 0:
             model = refill(model, self.mask, rng)
-        if not p.align:
+        if not p.turns:
             assignments.psi_deg[indices] = self._psi_deg[indices]
+        if not p.align:
             assignments.offset_px[indices] = self._offset_px[indices]
-        changes = _changes(before.assignments, assignments, indices)
+        trials = self.good[:: -(-len(self.good) // TRIALS)]
+        accuracies = model_accuracies(
+            model, self.particles, trials, self.groups, self.backend, self.threads, self._lowest_ring()
+        )
+        changed = changes(before.assignments, assignments, indices)
+        settled = iteration > p.last_scheduled
+        ring = int(model.resolution_rings.max())
         return IterationResult(
             iteration,
             model,
             assignments,
+            class_measures(halves, self.grid, accuracies),
             statistics.log_likelihood / statistics.count,
             statistics.largest / statistics.count,
             statistics.entropy / statistics.count,
-            *changes,
-            self.sampling,
+            *changed,
+            sampling,
             self.pixel_size,
             self.faults.copy(),
+            before.convergence.after(changed, ring, settled),
         )
 
     def _recentre(self, assignments: Assignments, indices: AnyArray) -> None:
@@ -281,16 +317,6 @@ def _indices(groups: AnyArray | None, n: int) -> AnyArray:
 
 def _copy(a: Assignments) -> Assignments:
     return replace(a, **{name: value.copy() for name, value in vars(a).items()})
-
-
-def _changes(before: Assignments, after: Assignments, indices: AnyArray) -> tuple[float, float, float]:
-    same = indices[before.class_index[indices] == after.class_index[indices]]
-    changed = 1.0 - len(same) / len(indices)
-    if len(same) == 0:
-        return changed, 0.0, 0.0
-    psi = (after.psi_deg[same] - before.psi_deg[same] + 180.0) % 360.0 - 180.0
-    offset = ((after.offset_px[same] - before.offset_px[same]) ** 2).sum(axis=1)
-    return changed, float(np.sqrt(np.mean(psi**2))), float(np.sqrt(np.mean(offset)))
 
 
 def _check_noise_groups(noise: AnyArray, optics: AnyArray) -> None:

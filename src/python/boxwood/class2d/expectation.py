@@ -9,6 +9,8 @@ import numpy as np
 
 from boxwood.backends import Backend
 from boxwood.class2d.ahead import ahead
+from boxwood.class2d.half_sets import by_half
+from boxwood.class2d.measures import posterior_sums
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarBatch, PolarParticles
 from boxwood.class2d.sampling import Sampling
@@ -63,15 +65,24 @@ class Assignments:
 
 @dataclass(frozen=True)
 class Groups:
-    """Which noise spectrum and which grey scale each particle has, as indices from 0."""
+    """Which noise spectrum and grey scale each particle has, and in which half it is, as indices from 0."""
 
     noise: AnyArray
     scale: AnyArray
+    half: AnyArray
 
 
 @dataclass(frozen=True)
 class Search:
-    """How one iteration searches."""
+    """How one iteration searches.
+
+    Attributes
+    ----------
+    lowest_ring : int
+        Rings below it do not count in the likelihood.
+    frame_deg : (n,) or None
+        Angle by which each image has been turned into the frame of the class averages.
+    """
 
     sampling: Sampling
     hard: bool
@@ -81,18 +92,26 @@ class Search:
     psi_prior: AnyArray | None = None
     pixel_size_angstrom: float = 1.0
     offset_prior: str = "fixed"
+    lowest_ring: int = 1
+    frame_deg: AnyArray | None = None
+
+    def in_image(self, offsets: AnyArray, part: AnyArray) -> AnyArray:
+        """(1 or n, t, 2) offsets (t, 2) as they are in the frame of the images of `part`."""
+        if self.frame_deg is None:
+            return offsets[None]
+        return turned(offsets[None], -self.frame_deg[part, None])
 
     def log_prior_offset(self, centres: AnyArray, offsets: AnyArray, sigma_px: float) -> AnyArray:
-        """(n, t) Gaussian prior on the whole offset, centre (n, 2) plus search (t, 2).
+        """(n, t) Gaussian prior on the whole offset, centre (n, 2) plus search (1 or n, t, 2).
 
         "relion" repeats the units of RELION 3.1 to 5.0: the centre in pixels and the search in Angstrom
         are added, and the sum is scaled from pixels to Angstrom once more.
         """
         if self.offset_prior == "relion":
             a = self.pixel_size_angstrom
-            total = centres[:, None, :] + offsets[None] * a
+            total = centres[:, None, :] + offsets * a
         else:
-            total = centres[:, None, :] + offsets[None]
+            total = centres[:, None, :] + offsets
         return (-0.5 * (total**2).sum(axis=2) / sigma_px**2).astype(np.float32)
 
 
@@ -112,8 +131,12 @@ class PreparedReferences:
         perturbation_rad: float,
         backend: Backend,
         threads: int,
+        lowest_ring: int = 1,
     ) -> "PreparedReferences":
-        """Transform (k, box, box) references; the perturbation turns all of them by one small angle."""
+        """Transform (k, box, box) references; the perturbation turns all of them by one small angle.
+
+        References that are zero below `lowest_ring` leave that part out of the likelihood, not of the sums.
+        """
         box = references.shape[1]
         images = np.ascontiguousarray(references, dtype=np.float32)
         samples, _ = backend.polar_transform(
@@ -121,7 +144,9 @@ class PreparedReferences:
         )
         harmonics = grid.harmonics(samples, rings)
         power = grid.power_harmonics(samples, rings)
-        _, m = grid.packed_order(rings)
+        ring, m = grid.packed_order(rings)
+        harmonics[:, ring < lowest_ring - 1] = 0
+        power[:, : lowest_ring - 1] = 0
         harmonics *= np.exp(1j * m * perturbation_rad)
         power *= np.exp(1j * np.array([0, 2, 4]) * perturbation_rad)
         return cls(harmonics.astype(np.complex64), power.astype(np.complex64))
@@ -143,31 +168,32 @@ def expectation(
     backend: Backend,
     threads: int,
     progress: Callable[[int, int], None],
-) -> Statistics:
+) -> tuple[Statistics, Statistics]:
     """One pass over the particles `indices`; fills `assignments` and `new_norm` at those that can be used.
 
-    Returns the sums over these. `progress(done, total)` is called after every batch.
+    Returns the sums over each half of these. `progress(done, total)` is called after every batch.
     """
     grid = particles.grid
     rings = min(model.limit + 1, grid.rings)
     references = PreparedReferences.of(
-        model.references, grid, rings, search.perturbation_rad, backend, threads
+        model.references, grid, rings, search.perturbation_rad, backend, threads, search.lowest_ring
     )
     context = _Context(model, particles, groups, search, references, rings, backend, threads)
-    total: Statistics | None = None
+    halves: dict[int, Statistics] = {}
     done = 0
     # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
-    loaded = ahead(particles.batch, batches(indices))
+    parts = list(by_half(indices, groups.half, BATCH))
+    loaded = ahead(particles.batch, (part for _, part in parts))
     with closing(ahead(lambda batch: (batch, context.search_in(batch)), loaded)) as searched:
-        for part, (batch, result) in zip(batches(indices), searched, strict=True):
+        for (half, part), (batch, result) in zip(parts, searched, strict=True):
             if result is not None:
                 statistics = context.sums(batch, result, assignments, new_norm)
-                total = statistics if total is None else total + statistics
+                halves[half] = halves[half] + statistics if half in halves else statistics
             done += len(part)
             progress(done, len(indices))
-    if total is None:
+    if not halves:
         raise InputError("an expectation needs at least one usable particle")
-    return total
+    return tuple(halves.get(half, statistics.nothing) for half in (0, 1))  # type: ignore[return-value]
 
 
 def batches(indices: AnyArray) -> Iterator[AnyArray]:
@@ -214,7 +240,7 @@ class _Context:
         return np.stack(scale, axis=1).astype(np.float32)
 
     def _log_prior_offset(self, part: AnyArray, offsets: AnyArray) -> AnyArray:
-        centres = self.particles.centres[part]
+        centres, offsets = self.particles.centres[part], self.search.in_image(offsets, part)
         return self.search.log_prior_offset(centres, offsets, self.model.sigma_offset_px)
 
     def search_in(self, batch: PolarBatch) -> dict[str, Any] | None:
@@ -252,7 +278,7 @@ class _Context:
     ) -> Statistics:
         """Assign the particles of a batch, and sum up what the maximisation needs."""
         model, search, rings, part = self.model, self.search, self.rings, batch.indices
-        centres = self.particles.centres[part]
+        centres, offsets = self.particles.centres[part], search.in_image(search.sampling.offsets, part)
         noise_group = self.groups.noise[part]
         scale = self._scale(part)
         best = result["best"]
@@ -271,20 +297,23 @@ class _Context:
         assignments.class_index[part] = best[:, 0]
         turn = np.rad2deg(search.perturbation_rad)
         assignments.psi_deg[part] = best[:, 1] * search.sampling.psi_step_deg + turn
-        assignments.offset_px[part] = centres + search.sampling.offsets[best[:, 2]]
+        assignments.offset_px[part] = centres + _rows(offsets, best[:, 2])
         assignments.largest[part] = largest
         assignments.log_likelihood[part] = log_likelihood
         assignments.significant[part] = np.exp(entropy)
 
-        squares = ((centres[:, None, :] + search.sampling.offsets[None]) ** 2).sum(axis=2)
+        squares = ((centres[:, None, :] + offsets) ** 2).sum(axis=2)
         if search.offset_prior == "relion":
             log_prior_offset = self._log_prior_offset(part, search.sampling.offsets)
             squares = -2.0 * model.sigma_offset_px**2 * log_prior_offset
         strong = self._strong_rings()
+        class_square, class_entropy = posterior_sums(result["class_posterior"])
         return Statistics(
             numerator=result["numerator"],
             denominator=result["denominator"],
             class_mass=result["class_posterior"].sum(axis=0, dtype=np.float64),
+            class_square=class_square,
+            class_entropy=class_entropy,
             residual=_group_sum(residual, noise_group, len(model.sigma2)),
             group_count=np.bincount(noise_group, minlength=len(model.sigma2)).astype(np.float64),
             offset_square=float((result["offset_posterior"] * squares).sum(dtype=np.float64)),
@@ -315,6 +344,18 @@ class _Context:
     def _scale_sum(self, part: AnyArray, values: AnyArray, rings: AnyArray) -> AnyArray:
         sums = values[:, rings].sum(axis=1, dtype=np.float64)
         return np.bincount(self.groups.scale[part], weights=sums, minlength=len(self.model.scale))
+
+
+def turned(offsets: AnyArray, angle_deg: AnyArray) -> AnyArray:
+    """Offsets (..., 2) turned counter-clockwise by angles that broadcast to their number."""
+    c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+    x, y = offsets[..., 0], offsets[..., 1]
+    return np.stack([c * x - s * y, s * x + c * y], axis=-1)
+
+
+def _rows(offsets: AnyArray, chosen: AnyArray) -> AnyArray:
+    """(n, 2) the chosen one of the offsets (1 or n, t, 2) of each particle."""
+    return offsets[np.arange(len(chosen)) if len(offsets) > 1 else 0, chosen]
 
 
 def _group_sum(values: AnyArray, group: AnyArray, groups: int) -> AnyArray:

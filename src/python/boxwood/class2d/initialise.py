@@ -30,6 +30,7 @@ def initial_model(
     classes: int,
     pixel_size_angstrom: float,
     largest_limit: int,
+    resolution_angstrom: float | None,
     rng: np.random.Generator,
     backend: Backend,
     threads: int,
@@ -61,6 +62,8 @@ def initial_model(
     mean = np.repeat(grid.ring_mean(denominator, grid.rings), grid.ring_samples // 2, axis=1)
     average = numerator / (denominator + 0.1 * mean + 1e-20)
     ring = max(1, round(_FIRST_LIMIT * grid.box))
+    if resolution_angstrom is not None:
+        ring = int(np.clip(round(grid.box * pixel_size_angstrom / resolution_angstrom), 1, grid.rings))
     average *= np.repeat(low_pass(grid.rings, ring), grid.ring_samples // 2)
     references = reconstruct(average, grid, particles.mask, backend, threads)
     return Model(

@@ -28,6 +28,7 @@ def classify2d(
     ctf_mode: int = 0,
     noise_groups: AnyArray | None = None,
     micrographs: AnyArray | None = None,
+    half_sets: AnyArray | None = None,
     psi_deg: AnyArray | None = None,
     offset_px: AnyArray | None = None,
     start: IterationResult | None = None,
@@ -57,6 +58,9 @@ def classify2d(
         0, or a sum of 1 (data are phase-flipped) and 2 (CTF is 1 up to its first peak).
     noise_groups, micrographs : (n,) int, optional
         Indices from 0: which noise spectrum, which grey scale a particle has. Default: one.
+    half_sets : (n,) int, optional
+        0 or 1: the half of the particles each belongs to, for the correlation of class averages between
+        halves. Default: every other particle.
     psi_deg : (n,), offset_px : (n, 2), optional
         Where the particles are known to be: the search starts there, or, without alignment, stays there.
     start : IterationResult, optional
@@ -90,6 +94,7 @@ def classify2d(
         ctf_mode,
         noise_groups,
         micrographs,
+        half_sets,
         np.zeros(len(images)) if psi_deg is None else np.asarray(psi_deg, dtype=np.float64),
         np.zeros((len(images), 2)) if offset_px is None else np.asarray(offset_px, dtype=np.float64),
         get_backend(backend),
@@ -103,7 +108,7 @@ def classify2d(
     else:
         run.faults[start.faults != 0] = start.faults[start.faults != 0]
     result = start
-    while result.iteration < run.parameters.iterations:
+    while not result.finished(run.parameters):
         result = run.step(result, progress)
         yield result
 

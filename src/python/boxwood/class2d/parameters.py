@@ -12,6 +12,8 @@ class Class2DParameters:
     Attributes
     ----------
     classes, iterations : int
+    until_converged : bool
+        Iterate no further once nothing changes any more.
     regularisation : float
         RELION's T. With the balanced recipe the prior is common to all classes and T enters as T/2,
         see docs/class2d.md.
@@ -28,8 +30,19 @@ class Class2DParameters:
         Outside of the mask: zero, or noise of the current spectrum.
     limit_resolution_angstrom : float or None
         Frequencies beyond it are not used at all.
+    limit_low_resolution_angstrom : float or None
+        Frequencies below it are averaged, but do not count in the likelihood.
+    initial_resolution_angstrom : float or None
+        Low-pass of the first averages; None: 0.07 of the sampling frequency, as RELION.
     align : bool
         Search angles and offsets; if not, particles keep those they come with.
+    skip_rotate : bool
+        Search offsets, but keep the angles that particles come with.
+    allow_coarser_sampling : bool
+        Search with steps of 0.8 of the expected accuracies where that is coarser.
+    first_iteration_cc : bool
+        The first iteration gives every particle wholly to its largest normalised correlation, which the
+        balanced recipe does anyway.
     fast_subsets : bool
         Early iterations use part of the particles.
     recipe : str
@@ -49,6 +62,7 @@ class Class2DParameters:
 
     classes: int = 50
     iterations: int = 25
+    until_converged: bool = False
     regularisation: float = 2.0
     mask_diameter_angstrom: float = 200.0
     psi_step_deg: float = 6.0
@@ -58,7 +72,12 @@ class Class2DParameters:
     adaptive_fraction: float = 0.999
     zero_mask: bool = True
     limit_resolution_angstrom: float | None = None
+    limit_low_resolution_angstrom: float | None = None
+    initial_resolution_angstrom: float | None = None
     align: bool = True
+    skip_rotate: bool = False
+    allow_coarser_sampling: bool = False
+    first_iteration_cc: bool = False
     fast_subsets: bool = False
     recipe: str = "balanced"
     offset_prior: str = "fixed"
@@ -86,6 +105,12 @@ class Class2DParameters:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be greater than 0")
         if self.psi_step_deg > 36:
             raise InputError(f"psi_step_deg is {self.psi_step_deg}; it must be at most 36")
+        low, high = self.limit_low_resolution_angstrom, self.limit_resolution_angstrom
+        if low is not None and high is not None and low <= high:
+            raise InputError(
+                f"limit_low_resolution_angstrom is {low} and limit_resolution_angstrom {high}, which leaves "
+                "nothing between them; the first must be greater"
+            )
         if self.offset_range_px < 0:
             raise InputError(f"offset_range_px is {self.offset_range_px}; it must be 0 or more")
         if not 0 < self.adaptive_fraction <= 1:
@@ -100,9 +125,20 @@ class Class2DParameters:
             raise InputError(f"offset_prior {self.offset_prior!r} is unknown; choose fixed or relion")
 
     @property
+    def turns(self) -> bool:
+        """Whether angles are searched."""
+        return self.align and not self.skip_rotate
+
+    @property
     def hard_iterations(self) -> int:
         """First iterations, in which every particle goes wholly to its best normalised correlation."""
-        return round(0.2 * self.iterations) if self.recipe == "balanced" else 0
+        balanced = round(0.2 * self.iterations) if self.recipe == "balanced" else 0
+        return max(balanced, int(self.first_iteration_cc))
+
+    @property
+    def last_scheduled(self) -> int:
+        """Last iteration that differs from later ones in what is done; only after it can all converge."""
+        return max(self.hard_iterations, self.last_refill, 15 if self.fast_subsets else 0)
 
     @property
     def last_refill(self) -> int:

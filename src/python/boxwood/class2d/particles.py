@@ -124,7 +124,7 @@ class PolarParticles:
         return PolarBatch(
             indices,
             merged(self._transform, new.transform),
-            self._make_ctf(indices),
+            self.ctf(indices),
             merged(self._ring_power, new.ring_power),
             merged(self._total_power, new.total_power),
         )
@@ -137,7 +137,8 @@ class PolarParticles:
         self._total_power[places] = new.total_power[room]
         self._fresh[places] = True
 
-    def _make_ctf(self, indices: AnyArray) -> AnyArray:
+    def ctf(self, indices: AnyArray) -> AnyArray:
+        """(n, samples) float32, computed anew."""
         out = np.empty((len(indices), int(self.grid.sample_start[-1])), dtype=np.float32)
         for group, places in by_group(self.optics_of[indices]):
             chosen = indices[places]
@@ -182,7 +183,7 @@ class PolarParticles:
         return PolarBatch(
             indices,
             np.asarray(transform),
-            self._make_ctf(indices),
+            self.ctf(indices),
             ring_power.astype(np.float32),
             power,
         )

@@ -1,11 +1,14 @@
 """What one iteration of a 2D classification gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from boxwood.class2d.convergence import Convergence
 from boxwood.class2d.expectation import Assignments
+from boxwood.class2d.measures import ClassMeasures
 from boxwood.class2d.model import Model
+from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.sampling import Sampling
 from boxwood.typing import AnyArray
 
@@ -20,6 +23,7 @@ class IterationResult:
         0 is the initial model.
     model : Model
     assignments : Assignments
+    measures : ClassMeasures
     log_likelihood, largest_probability, entropy : float
         Means over particles.
     changed_classes : float
@@ -30,11 +34,13 @@ class IterationResult:
     pixel_size_angstrom : float
     faults : (n,) int8
         `boxwood.class2d.screening.Fault` of every particle: why it gets no weight, or 0.
+    convergence : Convergence
     """
 
     iteration: int
     model: Model
     assignments: Assignments
+    measures: ClassMeasures
     log_likelihood: float
     largest_probability: float
     entropy: float
@@ -44,11 +50,17 @@ class IterationResult:
     sampling: Sampling
     pixel_size_angstrom: float
     faults: AnyArray
+    convergence: Convergence = field(default_factory=Convergence)
 
     @property
     def bad(self) -> tuple[int, ...]:
         """Particles that get no weight."""
         return tuple(np.flatnonzero(self.faults).tolist())
+
+    def finished(self, parameters: Class2DParameters) -> bool:
+        """Whether this is the last iteration."""
+        converged = parameters.until_converged and self.convergence.reached
+        return converged or self.iteration >= parameters.iterations
 
     @property
     def class_averages(self) -> AnyArray:
@@ -58,7 +70,13 @@ class IterationResult:
     @property
     def resolution_angstrom(self) -> AnyArray:
         """(k,) resolution where the signal-to-noise ratio of each class falls below 1, or inf."""
-        rings = self.model.resolution_rings
-        box = self.model.references.shape[1]
-        with np.errstate(divide="ignore"):
-            return np.where(rings > 0, box * self.pixel_size_angstrom / np.maximum(rings, 1e-9), np.inf)
+        return self._angstrom(self.model.resolution_rings)
+
+    @property
+    def frc_resolution_angstrom(self) -> AnyArray:
+        """(k,) resolution up to which the averages of two halves of the particles agree, or inf."""
+        return self._angstrom(self.measures.frc_rings)
+
+    def _angstrom(self, rings: AnyArray) -> AnyArray:
+        length = self.model.references.shape[1] * self.pixel_size_angstrom
+        return np.where(rings > 0, length / np.maximum(rings, 1), np.inf)

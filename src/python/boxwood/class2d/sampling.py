@@ -8,6 +8,9 @@ import numpy as np
 from boxwood.imaging.polar import PolarGrid, good_length
 from boxwood.typing import AnyArray
 
+LARGEST_PSI_STEP_DEG = 36.0
+_COARSER = 0.8
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -35,6 +38,12 @@ class Sampling:
         """Angle between neighbours, degrees."""
         return 360.0 / self.psi
 
+    @property
+    def offset_step_px(self) -> float:
+        """Smallest distance of offsets along an axis; 0 if there is one only."""
+        x = np.unique(self.offsets[:, 0])
+        return float(x[1] - x[0]) if len(x) > 1 else 0.0
+
     def phases(self, grid: PolarGrid, rings: int) -> AnyArray:
         """(t, samples) complex64: what multiplies the transform of an image to shift it by each offset."""
         return _phases(self.offsets.tobytes(), grid, rings)
@@ -57,6 +66,24 @@ def _phases(offsets: bytes, grid: PolarGrid, rings: int) -> AnyArray:
     """(t, samples) complex64 of (t, 2) float64; most iterations have the rings of the one before."""
     shifts = np.frombuffer(offsets).reshape(-1, 2)
     return grid.shift_phases(shifts, grid.samples(rings)).astype(np.complex64)
+
+
+def coarser_steps(
+    psi_step_deg: float,
+    offset_step_px: float,
+    offset_range_px: float,
+    rotation_deg: float,
+    shift_px: float,
+) -> tuple[float, float]:
+    """Steps of 0.8 of the accuracies where that is coarser, RELION's rule for --allow_coarser_sampling.
+
+    An accuracy that is not finite, not known, changes nothing.
+    """
+    if np.isfinite(rotation_deg):
+        psi_step_deg = max(psi_step_deg, min(_COARSER * rotation_deg, LARGEST_PSI_STEP_DEG))
+    if np.isfinite(shift_px):
+        offset_step_px = max(offset_step_px, min(_COARSER * shift_px, offset_range_px))
+    return psi_step_deg, offset_step_px
 
 
 def make_sampling(

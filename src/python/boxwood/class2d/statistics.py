@@ -15,7 +15,8 @@ class Statistics:
         Sum of posterior x weight x CTF x image in the frame of the class, packed harmonics.
     denominator : (k, rings, 3) complex128
         Sum of posterior x weight x CTF^2, harmonics 0, 2, 4.
-    class_mass : (k,) float64
+    class_mass, class_square, class_entropy : (k,) float64
+        Sums of the posterior p of each class, of p^2, and of p times the entropy of the particle's p.
     residual : (groups, rings) float64
         Sum of the mean power of image minus model.
     group_count : (groups,) float64
@@ -30,6 +31,8 @@ class Statistics:
     numerator: AnyArray
     denominator: AnyArray
     class_mass: AnyArray
+    class_square: AnyArray
+    class_entropy: AnyArray
     residual: AnyArray
     group_count: AnyArray
     offset_square: float
@@ -42,6 +45,11 @@ class Statistics:
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def nothing(self) -> "Statistics":
+        """Sums of the same shapes over no particle."""
+        return Statistics(*(0 * getattr(self, f.name) for f in fields(self)))
 
     @property
     def shares(self) -> AnyArray:

@@ -7,6 +7,7 @@ the mean squared magnitude on a shell, and shell i lies at i / (box x pixel size
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from boxwood.io.star_format import Columns
 from boxwood.typing import AnyArray
 
 # What RELION writes where it has not estimated how accurately particles can be placed.
-_UNKNOWN_ACCURACY = 999.0
+UNKNOWN_ACCURACY = 999.0
 # Digits of the image number in "000001@stack.mrcs".
 _DIGITS = {"3.1": 6, "5": 8}
 NOISE_TABLE = {"3.1": "model_group_", "5": "model_optics_group_"}
@@ -54,6 +55,8 @@ class SavedModel:
     averages : (k, box, box) float32
     shares, resolution_angstrom : (k,) float64
         The resolution may be infinite.
+    accuracy_deg, accuracy_angstrom : (k,) float64
+        The smallest rotation and shift of a particle that matter; UNKNOWN_ACCURACY if not known.
     ssnr, tau2, sigma2 : (k, shells) float64
         Signal-to-noise ratio, power of the prior, power of the noise of each average;
         ssnr = regularisation x tau2 / sigma2.
@@ -72,6 +75,8 @@ class SavedModel:
     averages: AnyArray
     shares: AnyArray
     resolution_angstrom: AnyArray
+    accuracy_deg: AnyArray
+    accuracy_angstrom: AnyArray
     ssnr: AnyArray
     tau2: AnyArray
     sigma2: AnyArray
@@ -94,8 +99,12 @@ def write_model(
     *,
     iteration: int,
     dialect: str,
+    more: Mapping[str, Table | Columns] | None = None,
 ) -> None:
-    """Write `model` to the STAR file `path` and its images to the stack `averages`, which `path` names."""
+    """Write `model` to the STAR file `path` and its images to the stack `averages`, which `path` names.
+
+    `more` are further tables, put behind RELION's.
+    """
     write_stack(averages, model.averages, model.pixel_size_angstrom)
     tables: dict[str, Table | Columns] = {
         "model_general": _general(model, iteration, dialect),
@@ -119,7 +128,7 @@ def write_model(
             "rlnResolution": shells["rlnResolution"],
             "rlnSigma2Noise": noise,
         }
-    write_star(path, tables, dialect=dialect)
+    write_star(path, {**tables, **(more or {})}, dialect=dialect)
 
 
 def _general(model: SavedModel, iteration: int, dialect: str) -> dict[str, Any]:
@@ -154,14 +163,13 @@ def _general(model: SavedModel, iteration: int, dialect: str) -> dict[str, Any]:
 
 def _classes(model: SavedModel, averages: str, iteration: int, dialect: str) -> pd.DataFrame:
     k = len(model.shares)
-    accuracy = _UNKNOWN_ACCURACY if iteration else 0.0
     resolved = np.isfinite(model.resolution_angstrom)
     return pd.DataFrame(
         {
             "rlnReferenceImage": [f"{i + 1:0{_DIGITS[dialect]}d}@{averages}" for i in range(k)],
             "rlnClassDistribution": model.shares,
-            "rlnAccuracyRotations": np.full(k, accuracy),
-            "rlnAccuracyTranslationsAngst": np.full(k, accuracy),
+            "rlnAccuracyRotations": model.accuracy_deg if iteration else np.zeros(k),
+            "rlnAccuracyTranslationsAngst": model.accuracy_angstrom if iteration else np.zeros(k),
             "rlnEstimatedResolution": model.resolution_angstrom,
             # Up to its resolution every ring of a class has more signal than noise.
             "rlnOverallFourierCompleteness": resolved.astype(np.float64) * bool(iteration),
@@ -222,6 +230,8 @@ def _assemble(path: Path, tables: dict[str, Table]) -> SavedModel:
         averages=_read_averages(path, classes["rlnReferenceImage"].tolist()),
         shares=classes["rlnClassDistribution"].to_numpy(np.float64),
         resolution_angstrom=np.where(resolution > 0, resolution, np.inf),
+        accuracy_deg=classes["rlnAccuracyRotations"].to_numpy(np.float64),
+        accuracy_angstrom=classes["rlnAccuracyTranslationsAngst"].to_numpy(np.float64),
         ssnr=_stack(spectra, "rlnSsnrMap"),
         tau2=_stack(spectra, "rlnReferenceTau2"),
         sigma2=_stack(spectra, "rlnReferenceSigma2"),

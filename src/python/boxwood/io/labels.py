@@ -1,4 +1,4 @@
-"""Every metadata label of RELION 3.0 to 5: its type, its unit and, for the ones users meet, a few words.
+"""Every metadata label of RELION 3.0 to 5, and our own: its type, its unit and, for those users meet, a text.
 
 The type decides how a column is read and written: a micrograph called ``0001`` stays text because
 ``rlnMicrographName`` is text, and ``300`` in ``rlnVoltage`` is written ``300.000000``.
@@ -264,14 +264,33 @@ _HELP = {
     "Voltage": "acceleration voltage",
 }
 
+# Labels of our own: name, type, unit, help.
+_OWN: list[tuple[str, Kind, str, str]] = [
+    ("AssignmentEntropy", "float", "nat", "mean entropy of the class probabilities of a class's particles"),
+    ("ChangedClasses", "float", "", "share of the particles that changed class"),
+    ("ChangedOffsetPx", "float", "px", "root mean square change of the offsets"),
+    ("ChangedPsiDeg", "float", "deg", "root mean square change of the in-plane angles"),
+    ("EffectiveClasses", "float", "", "exponential of the entropy of the classes' shares"),
+    ("EffectiveSampleSize", "float", "", "effective number of particles of a class"),
+    ("Entropy", "float", "nat", "entropy of the posterior, mean over particles"),
+    ("HalfSetFrc", "float", "", "Fourier ring correlation of the averages of two halves of the particles"),
+    ("HalfSetResolution", "float", "A", "resolution where that correlation falls below 0.5"),
+    ("LargestClass", "float", "", "share of the largest class"),
+    ("LargestProbability", "float", "", "probability of the most probable pose, mean over particles"),
+    ("LogLikelihood", "float", "", "mean over particles"),
+    ("PopulatedClasses", "int", "", "classes with at least one particle"),
+    ("RefilledClasses", "int", "", "classes that were given up and refilled"),
+    ("ResolutionAngstrom", "float", "A", "resolution of the best class"),
+]
+
 LABELS: dict[str, Label] = {
     f"rln{name}": Label(f"rln{name}", kind, unit, _HELP.get(name, ""))
     for (kind, unit), names in _NAMES.items()
     for name in names.split()
-}
+} | {f"bw{name}": Label(f"bw{name}", kind, unit, help) for name, kind, unit, help in _OWN}
 
 
 def kind_of(label: str) -> Kind | None:
-    """Type of a label's values, or None where the label is not RELION's."""
+    """Type of a label's values, or None where the label is unknown."""
     known = LABELS.get(label)
     return known.kind if known else None

@@ -19,6 +19,7 @@ from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.class2d.convergence import add_iteration, empty_history
+from boxwood.jobs.class2d.measures import class_tables, convergence_tables
 from boxwood.jobs.class2d.particles import ParticleData, prepare
 from boxwood.jobs.class2d.relion import result_of, saved_assignments, saved_model
 from boxwood.jobs.class2d.state import Settings, State, read_state, write_state
@@ -95,6 +96,7 @@ def write_iteration(
         saved_model(result, data, parameters.regularisation, dialect),
         iteration=result.iteration,
         dialect=dialect,
+        more=class_tables(result),
     )
     assigned = saved_assignments(
         result.assignments, result.model.norm, result.model.references.shape[1], data
@@ -103,16 +105,16 @@ def write_iteration(
     replace(data.particles, table=table).write(files.path("data.star"), dialect=dialect)
     if result.iteration:
         sampling = sampling_table(
-            result.sampling.psi_step_deg if parameters.align else parameters.psi_step_deg,
+            result.sampling.psi_step_deg if parameters.turns else parameters.psi_step_deg,
             parameters.offset_range_px * pixel,
-            parameters.offset_step_px * pixel,
+            (result.sampling.offset_step_px or parameters.offset_step_px) * pixel,
         )
         write_star(files.path("sampling.star"), {"sampling_general": sampling}, dialect=dialect)
     write_state(files.path("state.npz"), state)
     optimiser = optimiser_table(_optimiser_values(files, state), dialect)
     write_star(
         files.path("optimiser.star"),
-        {"optimiser_general": optimiser},
+        {"optimiser_general": optimiser, **convergence_tables(state.history)},
         dialect=dialect,
         comments=("RELION optimiser; written by boxwood", command),
     )
@@ -120,11 +122,17 @@ def write_iteration(
 
 
 def _optimiser_values(files: IterationFiles, state: State) -> dict[str, Any]:
+    from boxwood.class2d.measures import overall_accuracies
+
     result, settings, p = state.result, state.settings, state.settings.parameters
-    changes = (999.0, 999.0, 9999999.0)
+    pixel, converging = result.pixel_size_angstrom, result.convergence
+    changes, smallest = (999.0, 999.0, 9999999.0), (999.0, 999.0, 9999999.0)
     if result.iteration:
-        offset = result.changed_offset_px * result.pixel_size_angstrom
-        changes = (result.changed_psi_deg, offset, result.changed_classes)
+        changes = (result.changed_psi_deg, result.changed_offset_px * pixel, result.changed_classes)
+    if max(converging.smallest) < math.inf:
+        classes, psi, offset = converging.smallest
+        smallest = (psi, offset * pixel, classes)
+    rotation, shift = overall_accuracies(result.measures, result.model.shares)
     best = float(result.resolution_angstrom.min())
     return {
         "rlnOutputRootName": files.root,
@@ -137,15 +145,23 @@ def _optimiser_values(files: IterationFiles, state: State) -> dict[str, Any]:
         "rlnParticleDiameter": p.mask_diameter_angstrom,
         "rlnDoZeroMask": int(p.zero_mask),
         "rlnHighresLimitExpectation": p.limit_resolution_angstrom or -1.0,
+        "rlnLowresLimitExpectation": p.limit_low_resolution_angstrom or -1.0,
         "rlnDoFastSubsetOptimisation": int(p.fast_subsets),
         "rlnTau2FudgeArg": p.regularisation,
         "rlnBestResolutionThusFar": 1 / best if math.isfinite(best) else 0.0,
+        "rlnNumberOfIterWithoutResolutionGain": converging.without_gain,
+        "rlnNumberOfIterWithoutChangingAssignments": converging.without_change,
+        "rlnHasConverged": int(converging.reached),
         "rlnDoSkipAlign": int(not p.align),
+        "rlnDoSkipRotate": int(p.skip_rotate),
+        "rlnOverallAccuracyRotations": rotation if rotation < math.inf else 999.0,
+        "rlnOverallAccuracyTranslationsAngst": shift * pixel if shift < math.inf else 999.0,
         "rlnChangesOptimalOrientations": changes[0],
         "rlnChangesOptimalOffsets": changes[1],
         "rlnChangesOptimalClasses": changes[2],
-        "rlnSmallestChangesOrientations": changes[0],
-        "rlnSmallestChangesOffsets": changes[1],
+        "rlnSmallestChangesOrientations": smallest[0],
+        "rlnSmallestChangesOffsets": smallest[1],
+        "rlnSmallestChangesClasses": smallest[2],
         "rlnDoCorrectNorm": int(p.norm_correction),
         "rlnDoCorrectScale": int(p.scale_correction),
         "rlnDoCorrectCtf": int(settings.ctf),
@@ -204,7 +220,7 @@ def _from_star(
         psi_step, offset_range, offset_step = fine_sampling(
             read_star(sampling_path)["sampling_general"], int(optimiser["rlnAdaptiveOversampleOrder"])
         )
-    limit = float(optimiser["rlnHighresLimitExpectation"])
+    limit, low = (float(optimiser[f"rln{side}resLimitExpectation"]) for side in ("High", "Low"))
     parameters = Class2DParameters(
         classes=len(saved.shares),
         iterations=int(optimiser["rlnNumberOfIterations"]),
@@ -215,7 +231,9 @@ def _from_star(
         offset_step_px=offset_step / pixel,
         zero_mask=bool(optimiser["rlnDoZeroMask"]),
         limit_resolution_angstrom=limit if limit > 0 else None,
+        limit_low_resolution_angstrom=low if low > 0 else None,
         align=not optimiser["rlnDoSkipAlign"],
+        skip_rotate=bool(optimiser["rlnDoSkipRotate"]),
         fast_subsets=bool(optimiser["rlnDoFastSubsetOptimisation"]),
         norm_correction=bool(optimiser["rlnDoCorrectNorm"]),
         scale_correction=bool(optimiser["rlnDoCorrectScale"]),

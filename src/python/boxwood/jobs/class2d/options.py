@@ -65,6 +65,11 @@ class Class2DOptions(Options):
         joboption=("nr_iter", "nr_iter_em"),
         flag="--iter",
     )
+    until_converged: bool = option(
+        "end before the last iteration once nothing changes any more",
+        False,
+        group="Optimisation",
+    )
     fast_subsets: bool = option(
         "use part of the particles in early iterations",
         False,
@@ -95,6 +100,26 @@ class Class2DOptions(Options):
         group="Optimisation",
         joboption="highres_limit",
         flag="--strict_highres_exp",
+    )
+    limit_low_resolution: float | None = option(
+        "let frequencies below this resolution not count in the search",
+        None,
+        unit="Å",
+        group="Optimisation",
+        flag="--strict_lowres_exp",
+    )
+    initial_resolution: float | None = option(
+        "low-pass of the first class averages; by default 0.07 of the sampling frequency",
+        None,
+        unit="Å",
+        group="Optimisation",
+        flag="--ini_high",
+    )
+    first_iteration_cc: bool = option(
+        "in the first iteration give every particle to its best normalised correlation; balanced always does",
+        False,
+        group="Optimisation",
+        flag="--firstiter_cc",
     )
     center_classes: bool = option(
         "centre the class averages in every iteration",
@@ -136,6 +161,19 @@ class Class2DOptions(Options):
         group="Sampling",
         joboption="dont_skip_align",
         flag="--skip_align",
+    )
+    skip_rotate: bool = option(
+        "search offsets only; particles keep the angles of the STAR file",
+        False,
+        group="Sampling",
+        flag="--skip_rotate",
+    )
+    allow_coarser_sampling: bool = option(
+        "search with coarser steps while particles cannot be placed as accurately as the steps allow",
+        False,
+        group="Sampling",
+        joboption="allow_coarser",
+        flag="--allow_coarser_sampling",
     )
     psi_step: float = option(
         "in-plane angular step",
@@ -194,9 +232,6 @@ class Class2DOptions(Options):
         group="Compute",
     )
 
-    allow_coarser_sampling: bool | None = option(
-        "", refused="all angles and offsets are searched at full density", flag="--allow_coarser_sampling"
-    )
     grad: bool | None = option(
         "",
         refused="the classification is by expectation-maximisation, not by gradients (VDAM)",
@@ -243,8 +278,8 @@ class Class2DOptions(Options):
             raise InputError("please give mask_diameter, the diameter of the circular mask in Å")
         values = {_OPTION_OF.get(f.name, f.name): f.name for f in fields(Class2DParameters)}
         known = {name: getattr(self, name) for name in values if hasattr(self, name)}
-        limit = known["limit_resolution"]
-        known["limit_resolution"] = limit if limit is not None and limit > 0 else None
+        for name in ("limit_resolution", "limit_low_resolution", "initial_resolution"):
+            known[name] = known[name] if known[name] is not None and known[name] > 0 else None
         return Class2DParameters(**{values[name]: value for name, value in known.items()})
 
     def changes(self, earlier: Class2DParameters, given: Collection[str]) -> Class2DParameters:
@@ -272,4 +307,6 @@ _OPTION_OF = {
     "offset_range_px": "offset_range",
     "offset_step_px": "offset_step",
     "limit_resolution_angstrom": "limit_resolution",
+    "limit_low_resolution_angstrom": "limit_low_resolution",
+    "initial_resolution_angstrom": "initial_resolution",
 }

@@ -13,7 +13,7 @@ import numpy as np
 
 from boxwood.imaging.spectrum import power_spectrum
 from boxwood.io.class2d_data import SavedAssignments
-from boxwood.io.class2d_model import SavedGroups, SavedModel
+from boxwood.io.class2d_model import UNKNOWN_ACCURACY, SavedGroups, SavedModel
 from boxwood.typing import AnyArray
 
 if TYPE_CHECKING:
@@ -103,21 +103,24 @@ def saved_model(
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = np.where(ssnr > 0, regularisation * tau2 / ssnr, 0.0)
     noise = regroup_noise(model.sigma2, data.noise_group, data.saved_noise_group(dialect))
+    measures, pixel = result.measures, result.pixel_size_angstrom
     likelihood = result.assignments.log_likelihood[result.assignments.class_index >= 0]
     return SavedModel(
         averages=model.references,
         shares=model.shares,
         resolution_angstrom=result.resolution_angstrom,
+        accuracy_deg=np.nan_to_num(measures.rotation_deg, nan=UNKNOWN_ACCURACY),
+        accuracy_angstrom=np.nan_to_num(measures.shift_px * pixel, nan=UNKNOWN_ACCURACY),
         ssnr=ssnr,
         tau2=tau2,
         sigma2=sigma2,
         noise=unit * to_shells(noise, box, beyond=True),
         noise_of_groups=dialect == "3.1",
         groups=SavedGroups(data.group_names, data.counts, model.scale),
-        pixel_size_angstrom=result.pixel_size_angstrom,
+        pixel_size_angstrom=pixel,
         regularisation=regularisation,
         norm_average=model.mean_norm,
-        sigma_offset_angstrom=model.sigma_offset_px * result.pixel_size_angstrom,
+        sigma_offset_angstrom=model.sigma_offset_px * pixel,
         log_likelihood=float((likelihood + log_density_unit(box)).sum()),
         largest_probability=result.largest_probability,
         image_size=min(2 * model.limit, box),
@@ -167,6 +170,7 @@ def result_of(
     """The iteration that RELION's files describe, to go on from."""
     from boxwood.class2d import Assignments, IterationResult
     from boxwood.class2d.maximisation import next_limit
+    from boxwood.class2d.measures import ClassMeasures
     from boxwood.class2d.sampling import make_sampling
 
     model = model_of(saved, given, data)
@@ -188,6 +192,7 @@ def result_of(
         iteration=iteration,
         model=model,
         assignments=assignments,
+        measures=ClassMeasures.none(*model.ssnr.shape),
         log_likelihood=saved.log_likelihood / max(int((given.class_number > 0).sum()), 1) - unit,
         largest_probability=saved.largest_probability,
         entropy=float(np.log(np.maximum(given.significant, 1.0)).mean()),

@@ -134,6 +134,11 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
         state, data = read_iteration(earlier)
         parameters = options.changes(state.settings.parameters, context.given)
         refuse_changes(vars(state.settings), options, context.given, _KEEPS)
+        if state.result.iteration < parameters.iterations and state.result.finished(parameters):
+            raise InputError(
+                f"{earlier.path('optimiser.star')} has converged; to go on all the same, give "
+                "--no-until-converged"
+            )
         if state.result.iteration >= parameters.iterations:
             raise InputError(
                 f"{earlier.path('optimiser.star')} is the last of {parameters.iterations} iterations; to go "
@@ -205,7 +210,7 @@ def _line(result: IterationResult, history: AnyArray) -> str:
 
 
 def _draw(state: State, context: JobContext) -> None:
-    result, last = state.result, state.result.iteration == state.settings.parameters.iterations
+    result, last = state.result, state.result.finished(state.settings.parameters)
     if last or result.iteration in _PICTURED:
         name = f"class_averages_it{result.iteration:03d}.png"
         with context.picture(name):
@@ -265,7 +270,6 @@ JOB = Job(
         "do_em": "Yes",
         "do_grad": "No",
         "do_helix": "No",
-        "allow_coarser": "No",
         "use_gpu": "No",
         "gpu_ids": "",
         "nr_pool": "3",

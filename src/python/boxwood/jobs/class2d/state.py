@@ -21,7 +21,7 @@ from boxwood.typing import AnyArray
 if TYPE_CHECKING:
     from boxwood.class2d import Class2DParameters, IterationResult, OpticsGroup
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
         "sampling_offsets": result.sampling.offsets,
         **_pack("model_", result.model, without={"references"}),
         **_pack("assignments_", result.assignments),
-        **_pack("result_", result, without={"model", "assignments", "sampling"}),
+        **_pack("measures_", result.measures),
+        **_pack("convergence_", result.convergence),
+        **_pack("result_", result, without={"model", "assignments", "measures", "sampling", "convergence"}),
     }
     if state.ctf_rows is not None:
         arrays["ctf_rows"] = state.ctf_rows
@@ -90,6 +92,8 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
         The file is damaged or of another version.
     """
     from boxwood.class2d import Assignments, Class2DParameters, IterationResult, Model, OpticsGroup
+    from boxwood.class2d.convergence import Convergence
+    from boxwood.class2d.measures import ClassMeasures
     from boxwood.class2d.sampling import Sampling
 
     try:
@@ -103,6 +107,8 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
             **_unpack("result_", IterationResult, arrays),
             model=Model(references=averages, **_unpack("model_", Model, arrays)),
             assignments=Assignments(**_unpack("assignments_", Assignments, arrays)),
+            convergence=Convergence(**_unpack("convergence_", Convergence, arrays)),
+            measures=ClassMeasures(**_unpack("measures_", ClassMeasures, arrays)),
             sampling=Sampling(int(arrays["sampling_psi"]), arrays["sampling_offsets"]),
         )
         root, history = Path(str(arrays["root"])), arrays["history"]

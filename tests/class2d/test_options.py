@@ -1,0 +1,150 @@
+"""Every option of the search does what it says."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from boxwood.backends import get_backend
+from boxwood.class2d import Class2DParameters, classify2d
+from boxwood.class2d.expectation import PreparedReferences
+from boxwood.class2d.sampling import coarser_steps
+from boxwood.errors import InputError
+from boxwood.imaging.polar import PolarGrid
+from boxwood.simulate.particles import simulate_particles
+
+BOX, PIXEL = 32, 7.0
+SMALL = Class2DParameters(classes=6, mask_diameter_angstrom=160, psi_step_deg=12, offset_range_px=3)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Images, CTF rows and truth: class, angle in degrees, offset in pixels."""
+    p = simulate_particles(200, BOX, PIXEL, classes=3, snr=0.5, max_offset_px=1.5, seed=5)
+    return p.images, p.ctf_rows, p.class_index, p.angles_deg[:, 2] % 360, p.offsets_px
+
+
+def purity(found, truth):
+    """Share of particles whose class's majority is their own kind."""
+    return sum(np.bincount(truth[found == k]).max(initial=0) for k in set(found)) / len(truth)
+
+
+def run(data, psi_deg=None, **settings):
+    images, rows, *_ = data
+    return list(
+        classify2d(
+            images, rows, pixel_size_angstrom=PIXEL, parameters=SMALL, psi_deg=psi_deg, threads=1, **settings
+        )
+    )
+
+
+def test_skip_rotate_keeps_the_angles_and_finds_the_offsets(data):
+    _, _, kind, psi, offset = data
+    last = run(data, psi, classes=3, iterations=8, skip_rotate=True)[-1]
+    assert (last.assignments.psi_deg == psi).all()
+    assert purity(last.assignments.class_index, kind) > 0.9
+    for k in range(3):
+        members = last.assignments.class_index == k
+        angle = np.deg2rad(psi[members])
+        x, y = (last.assignments.offset_px[members] - offset[members]).T
+        # In the frame of the class the remaining offset is the same for all; a grid of 1 px is 0.4 px off.
+        rest = np.stack([np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y], 1)
+        assert np.median(np.hypot(*(rest - np.median(rest, axis=0)).T)) < 1.0
+
+
+def test_first_iteration_cc_is_one_hard_iteration(data):
+    soft = run(data, recipe="relion", iterations=1)[-1]
+    first, second = run(data, recipe="relion", iterations=2, first_iteration_cc=True)[1:]
+    assert first.largest_probability == 1 and first.entropy == 0
+    assert soft.largest_probability < 1 and second.largest_probability < 1
+    # A score that does not know the grey scale tells nothing of the noise and of the contrast of particles.
+    start = run(data, recipe="relion", iterations=1)[0]
+    assert (first.model.sigma2 == start.model.sigma2).all() and (first.model.norm == 1).all()
+    scaled = (1.5 * data[0], *data[1:])
+    again = run(scaled, recipe="relion", iterations=1, first_iteration_cc=True)[-1]
+    assert (again.assignments.class_index == first.assignments.class_index).mean() > 0.98
+
+
+def test_low_frequencies_are_averaged_but_do_not_count(data):
+    limit = 40.0
+    lowest = int(np.ceil(BOX * PIXEL / limit))
+    grid = PolarGrid(BOX, 12.0, 3.0, 12)
+    references = run(data, classes=2, iterations=1)[-1].model.references
+    whole, high = (
+        PreparedReferences.of(references, grid, 10, 0.0, get_backend("cpu"), 1, ring) for ring in (1, lowest)
+    )
+    ring, _ = grid.packed_order(10)
+    assert not high.harmonics[:, ring < lowest - 1].any() and not high.power[:, : lowest - 1].any()
+    assert (high.harmonics[:, ring >= lowest - 1] == whole.harmonics[:, ring >= lowest - 1]).all()
+    last = run(data, iterations=6, limit_low_resolution_angstrom=limit)[-1]
+    assert (last.model.ssnr[:, : lowest - 1].max(axis=0) > 1).all()
+
+
+def test_initial_resolution_is_the_limit_of_the_first_averages(data):
+    f = np.fft.fftfreq(BOX, 1 / BOX)
+    radius = np.hypot(*np.meshgrid(f, f))
+    beyond = []
+    for angstrom, ring in ((16.0, 14), (45.0, 5)):
+        model = run(data, initial_resolution_angstrom=angstrom, iterations=1)[0].model
+        power = (np.abs(np.fft.fft2(model.references)) ** 2).mean(axis=0)
+        beyond.append(power[(radius > 8) & (radius < 13)].mean() / power[(radius > 1) & (radius < 4)].mean())
+        assert model.limit == min(ring + 10, BOX // 2 - 2)
+    # The edge of the mask brings a hundredth of the amplitude back.
+    assert beyond[1] < 1e-3 and beyond[0] > 100 * beyond[1]
+
+
+def test_steps_are_coarser_while_particles_cannot_be_placed_better(data):
+    assert coarser_steps(6.0, 1.0, 5.0, np.inf, np.inf) == (6.0, 1.0)
+    assert coarser_steps(6.0, 1.0, 5.0, 20.0, 2.0) == (16.0, 1.6)
+    assert coarser_steps(6.0, 1.0, 5.0, 7.0, 1.2) == (6.0, 1.0)
+    assert coarser_steps(6.0, 1.0, 5.0, 90.0, 10.0) == (36.0, 5.0)
+    settings = {"psi_step_deg": 2.0, "offset_step_px": 0.25, "iterations": 3}
+    results = run(data, allow_coarser_sampling=True, **settings)
+    assert results[1].sampling.psi == 180 and results[1].sampling.offset_step_px == 0.25
+    for before, after in pairwise(results[1:]):
+        shares, measures = before.model.shares, before.measures
+        usual = shares >= 0.5 / len(shares)
+        rotation, shift = measures.rotation_deg[usual].min(), measures.shift_px[usual].min()
+        assert 2.0 < after.sampling.psi_step_deg <= 0.8 * rotation
+        assert after.sampling.offset_step_px == pytest.approx(max(0.25, 0.8 * shift))
+
+
+def test_it_ends_when_nothing_changes(data):
+    results = run(data, iterations=60, recipe="relion", classes=3, until_converged=True)
+    last = results[-1]
+    assert last.iteration < 60 and last.convergence.reached
+    assert not any(r.convergence.reached for r in results[:-1])
+    # Six iterations more bring hardly anything of what has been gained so far.
+    parameters = replace(SMALL, classes=3, recipe="relion", iterations=last.iteration + 6)
+    more = list(
+        classify2d(data[0], data[1], pixel_size_angstrom=PIXEL, start=last, threads=1, parameters=parameters)
+    )
+    gained = last.log_likelihood - results[1].log_likelihood
+    assert more[-1].log_likelihood - last.log_likelihood < 0.1 * gained
+
+
+def test_halves_of_the_particles(data):
+    result = run(data, iterations=6)[-1]
+    assert (result.measures.frc[:, 1] > 0.5).all()
+    assert result.measures.effective_size.sum() == pytest.approx(len(data[0]), rel=0.2)
+    assert (result.measures.assignment_entropy < np.log(6)).all()
+    assert np.isfinite(result.frc_resolution_angstrom).all()
+    rng = np.random.default_rng(0)
+    half = rng.integers(0, 2, len(data[0]))
+    other = list(
+        classify2d(
+            data[0], data[1], pixel_size_angstrom=PIXEL, parameters=replace(SMALL, iterations=1),
+            half_sets=half, threads=1,
+        )
+    )[-1]  # fmt: skip
+    plain = run(data, iterations=1)[-1]
+    np.testing.assert_allclose(other.model.references, plain.model.references, atol=1e-5)
+    assert not np.allclose(other.measures.frc, plain.measures.frc)
+    with pytest.raises(InputError, match="half_sets has a number 2; expected 0 or 1"):
+        next(classify2d(data[0], pixel_size_angstrom=PIXEL, parameters=SMALL, half_sets=2 * half))
+
+
+def test_limits_must_leave_something():
+    with pytest.raises(InputError, match="which leaves nothing between them"):
+        replace(SMALL, limit_resolution_angstrom=20.0, limit_low_resolution_angstrom=15.0)
