@@ -62,7 +62,7 @@ def simulated(folder: Path, n: int) -> tuple[Path, np.ndarray]:
             "rlnImageDimensionality": [2],
         }
     )
-    ParticleSet(optics=optics, table=table, path=folder / "particles.star").write(folder / "particles.star")
+    ParticleSet(optics=optics, table=table).write(folder / "particles.star")
     return folder / "particles.star", particles.class_index
 
 

@@ -112,7 +112,9 @@ class ParticleImages:
         FileFormatError
             One of the rows is not `usable`.
         """
-        chosen = np.arange(len(self))[rows]
+        chosen = (
+            rows if isinstance(rows, np.ndarray) and rows.dtype.kind == "i" else np.arange(len(self))[rows]
+        )
         broken = chosen[~self.usable[chosen]]
         if len(broken):
             name = self._names.iloc[broken[0]]

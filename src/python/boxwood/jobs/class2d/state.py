@@ -78,7 +78,10 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
         **_pack("result_", result, without={"model", "assignments", "measures", "sampling", "convergence"}),
     }
     if state.ctf_rows is not None:
-        arrays["ctf_rows"] = state.ctf_rows
+        # Most columns are the same for all particles: the voltage need not be saved a million times.
+        varying = (state.ctf_rows != state.ctf_rows[0]).any(axis=0)
+        arrays["ctf_first"], arrays["ctf_varying"] = state.ctf_rows[0], np.flatnonzero(varying)
+        arrays["ctf_rows"] = state.ctf_rows[:, varying]
     with atomic_write(path) as file:
         np.savez(file, **arrays)
 
@@ -113,11 +116,19 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
         )
         root, history = Path(str(arrays["root"])), arrays["history"]
         optics = tuple(OpticsGroup(**_as_given(group)) for group in json.loads(str(arrays["optics"])))
-        return State(result, Settings(**settings), root, arrays.get("ctf_rows"), history, optics)
+        return State(result, Settings(**settings), root, _ctf_rows(arrays), history, optics)
     except Exception as error:  # what NumPy and zipfile raise for damaged bytes has no end
         raise FileFormatError(
             f"{path} cannot be read ({error}); remove it to go on from the STAR files, which have six digits."
         ) from None
+
+
+def _ctf_rows(arrays: Mapping[str, AnyArray]) -> AnyArray | None:
+    if "ctf_rows" not in arrays:
+        return None
+    rows = np.tile(arrays["ctf_first"], (len(arrays["ctf_rows"]), 1))
+    rows[:, arrays["ctf_varying"]] = arrays["ctf_rows"]
+    return rows
 
 
 def _as_given(group: dict[str, Any]) -> dict[str, Any]:
