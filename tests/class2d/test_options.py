@@ -124,6 +124,25 @@ def test_it_ends_when_nothing_changes(data):
     assert more[-1].log_likelihood - last.log_likelihood < 0.1 * gained
 
 
+@pytest.mark.parametrize("settings", [{}, {"skip_rotate": True}, {"align": False}, {"search": "exhaustive"}])
+def test_the_most_probable_poses_of_every_particle(data, settings):
+    psi = data[3] if settings else None
+    result = run(data, psi, iterations=4, recipe="relion", save_posterior=6, **settings)[-1]
+    posterior, best = result.posterior, result.assignments
+    used = posterior.weight > 0
+    assert used[:, 0].all() and (np.diff(posterior.weight, axis=1) <= 0).all()
+    # Sums of probabilities in single precision.
+    assert (posterior.weight.sum(axis=1) < 1 + 1e-5).all() and posterior.weight.sum(axis=1).mean() > 0.5
+    np.testing.assert_array_equal(posterior.class_index[:, 0], best.class_index)
+    np.testing.assert_allclose(posterior.psi_deg[:, 0], best.psi_deg, rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(posterior.offset_px[:, 0], best.offset_px, atol=1e-5)
+    np.testing.assert_allclose(posterior.weight[:, 0], best.largest, rtol=1e-5)
+    assert (posterior.class_index[~used] == -1).all()
+    for i in range(len(data[0])):
+        poses = np.c_[posterior.class_index[i], posterior.psi_deg[i], posterior.offset_px[i]][used[i]]
+        assert len(np.unique(poses, axis=0)) == len(poses)
+
+
 def test_halves_of_the_particles(data):
     result = run(data, iterations=6)[-1]
     assert (result.measures.frc[:, 1] > 0.5).all()

@@ -15,6 +15,7 @@ import pytest
 from boxwood.errors import FileFormatError, InputError, JobAborted
 from boxwood.io.class2d_data import read_assignments
 from boxwood.io.class2d_model import read_model
+from boxwood.io.class2d_posterior import read_posterior
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star
@@ -211,6 +212,77 @@ def test_known_poses_are_kept_and_going_on_stays_exact(finished, tmp_path):
     assert same_iteration(tmp_path / "a", tmp_path / "b", last=2)
 
 
+def test_the_posterior_is_that_of_the_last_iteration(finished, tmp_path):
+    folder, _ = finished
+    values = {**SETTINGS, "iterations": 2, "save_posterior": 3}
+    result = run_job(JOB, values, project=folder, output=tmp_path, threads=2)
+    assert [path.name for path in tmp_path.glob("*posterior*")] == ["run_it002_posterior.npz"]
+    saved = read_posterior(result.files["posterior"])
+    best = read_assignments(ParticleSet.read(tmp_path / "run_it002_data.star").table)
+    np.testing.assert_array_equal(saved.class_number[:, 0], best.class_number)
+    np.testing.assert_allclose(saved.psi_deg[:, 0], best.psi_deg, atol=1e-3)
+    np.testing.assert_allclose(saved.origin_angstrom[:, 0], best.origin_angstrom, atol=1e-4)
+    np.testing.assert_allclose(saved.weight[:, 0], best.largest_probability, atol=1e-6)
+    (tmp_path / "none.npz").write_bytes(b"PK")
+    with pytest.raises(FileFormatError, match=r"none\.npz cannot be read"):
+        read_posterior(tmp_path / "none.npz")
+
+
+def test_measures_are_in_the_files(finished):
+    folder, _ = finished
+    state, _ = read_iteration(IterationFiles(str(folder / "whole/run"), 3))
+    measures = state.result.measures
+    model = read_star(folder / "whole/run_it003_model.star")
+    classes, frc = model["boxwood_classes"], model["boxwood_frc"]
+    np.testing.assert_allclose(classes["bwEffectiveSampleSize"], measures.effective_size, rtol=1e-5)
+    entropy = np.nan_to_num(measures.assignment_entropy, nan=-1)  # an empty class has none
+    np.testing.assert_allclose(classes["bwAssignmentEntropy"], entropy, atol=1e-6)
+    np.testing.assert_allclose(frc["bwHalfSetFrc"].to_numpy().reshape(3, -1), measures.frc, atol=1e-5)
+    table = model["model_classes"]
+    rotation, shift = (np.nan_to_num(x, nan=999) for x in (measures.rotation_deg, measures.shift_px * PIXEL))
+    np.testing.assert_allclose(table["rlnAccuracyRotations"], rotation, rtol=1e-5)
+    np.testing.assert_allclose(table["rlnAccuracyTranslationsAngst"], shift, rtol=1e-5)
+    optimiser = read_star(folder / "whole/run_it003_optimiser.star")
+    assert optimiser["optimiser_general"]["rlnOverallAccuracyRotations"] < 999
+    history = optimiser["boxwood_convergence"]
+    assert history["rlnCurrentIteration"].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(history["bwLogLikelihood"], state.history[:, 1], rtol=1e-6)
+    assert "boxwood_classes" not in read_star(folder / "whole/run_it000_model.star")
+
+
+def test_random_subsets_are_the_halves(finished, tmp_path):
+    folder, _ = finished
+    particles = ParticleSet.read(folder / "particles.star")
+    values = {**SETTINGS, "particles": tmp_path / "halves.star", "iterations": 1}
+    frc = []
+    for subset in (np.arange(COUNT) % 2 + 1, np.arange(COUNT) // (COUNT // 2) + 1, np.ones(COUNT, int)):
+        replace(particles, table=particles.table.assign(rlnRandomSubset=subset)).write(
+            tmp_path / "halves.star"
+        )
+        run_job(JOB, values, project=folder, output=tmp_path / "out", threads=2)
+        state, data = read_iteration(IterationFiles(str(tmp_path / "out/run"), 1))
+        frc.append(state.result.measures.frc)
+        wanted = data.particles.table["rlnRandomSubset"].to_numpy() - 1
+        assert data.half_sets is None if wanted.max() == 0 else (data.half_sets == wanted).all()
+    assert not np.allclose(frc[0], frc[1])
+
+
+def test_a_converged_run_goes_on_only_if_told(finished, tmp_path):
+    folder, _ = finished
+    values = {**SETTINGS, "iterations": 99, "recipe": "relion", "until_converged": True}
+    result = run_job(JOB, values, project=folder, output=tmp_path, threads=2)
+    last = result.values["iterations"]
+    general = read_star(result.files["optimiser"])["optimiser_general"]
+    assert last < 99 and general["rlnHasConverged"] == 1
+    assert (tmp_path / f"class_averages_it{last:03d}.png").is_file()
+    start = result.files["optimiser"]
+    with pytest.raises(InputError, match="has converged; to go on all the same, give --no-until-converged"):
+        run_job(JOB, {}, project=folder, output=tmp_path, continue_from=start, threads=2)
+    values = {"until_converged": False, "iterations": last + 1}
+    run_job(JOB, values, project=folder, output=tmp_path, continue_from=start, threads=2)
+    assert newest(tmp_path).iteration == last + 1
+
+
 def test_later_iterations_make_way_when_an_earlier_one_is_continued(finished, tmp_path):
     folder, _ = finished
     out = tmp_path / "whole"
@@ -357,6 +429,7 @@ def test_every_option_reaches_the_algorithm():
         "skip_rotate": True,
         "allow_coarser_sampling": True,
         "first_iteration_cc": True,
+        "save_posterior": 5,
         "align": False,
         "fast_subsets": True,
         "recipe": "relion",

@@ -15,6 +15,7 @@ from boxwood.class2d.measures import ClassMeasures, class_measures, overall_accu
 from boxwood.class2d.optics import OpticsGroup, SampledOptics
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.particles import BackgroundNoise, FixedPoses, PolarParticles
+from boxwood.class2d.posterior import Posterior
 from boxwood.class2d.refill import refill
 from boxwood.class2d.result import IterationResult
 from boxwood.class2d.sampling import LARGEST_PSI_STEP_DEG, Sampling, coarser_steps, make_sampling
@@ -149,6 +150,13 @@ class Classification:
         two_pass = p.search == "two-pass"
         return make_sampling(psi_step, p.offset_range_px, offset_step, two_pass=two_pass)
 
+    def _posterior(self, before: IterationResult) -> Posterior | None:
+        """Room for the largest samples, with those of particles that are not looked at now."""
+        top = self.parameters.save_posterior
+        if top and before.posterior is not None:
+            return before.posterior.copy()
+        return Posterior.empty(len(self.particles), top) if top else None
+
     def _lowest_ring(self) -> int:
         limit = self.parameters.limit_low_resolution_angstrom
         return 1 if limit is None else int(np.ceil(self.box * self.pixel_size / limit))
@@ -219,6 +227,7 @@ class Classification:
         self._recentre(before.assignments, indices)
         assignments = _copy(before.assignments)
         norm = model.norm.copy()
+        posterior = self._posterior(before)
         halves = expectation(
             model,
             self.particles,
@@ -230,6 +239,7 @@ class Classification:
             self.backend,
             self.threads,
             lambda done, total: progress(iteration, done, total),
+            posterior,
         )
         assignments.class_index[self.faults != 0] = -1
         indices = indices[self.faults[indices] == 0]
@@ -253,10 +263,7 @@ class Classification:
         )
         if iteration <= p.last_refill and iteration % 2 == 0:
             model = refill(model, self.mask, rng)
-        if not p.turns:
-            assignments.psi_deg[indices] = self._psi_deg[indices]
-        if not p.align:
-            assignments.offset_px[indices] = self._offset_px[indices]
+        self._keep_known(indices, assignments, posterior)
         trials = self.good[:: -(-len(self.good) // TRIALS)]
         accuracies = model_accuracies(
             model, self.particles, trials, self.groups, self.backend, self.threads, self._lowest_ring()
@@ -277,7 +284,21 @@ class Classification:
             self.pixel_size,
             self.faults.copy(),
             before.convergence.after(changed, ring, settled),
+            posterior,
         )
+
+    def _keep_known(self, indices: AnyArray, assignments: Assignments, posterior: Posterior | None) -> None:
+        """Put back the angles and offsets that were not searched, but taken out of the images."""
+        if self.parameters.turns:
+            return
+        assignments.psi_deg[indices] = self._psi_deg[indices]
+        if posterior is not None:
+            posterior.psi_deg[indices] = self._psi_deg[indices, None]
+        if self.parameters.align:
+            return
+        assignments.offset_px[indices] = self._offset_px[indices]
+        if posterior is not None:
+            posterior.offset_px[indices] = self._offset_px[indices, None]
 
     def _recentre(self, assignments: Assignments, indices: AnyArray) -> None:
         """Search around the last offset, but never look further than 0.6 ranges from the box centre."""

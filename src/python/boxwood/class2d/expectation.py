@@ -13,6 +13,7 @@ from boxwood.class2d.half_sets import by_half
 from boxwood.class2d.measures import posterior_sums
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarBatch, PolarParticles
+from boxwood.class2d.posterior import Posterior
 from boxwood.class2d.sampling import Sampling
 from boxwood.class2d.statistics import Statistics
 from boxwood.errors import InputError
@@ -168,8 +169,9 @@ def expectation(
     backend: Backend,
     threads: int,
     progress: Callable[[int, int], None],
+    posterior: Posterior | None = None,
 ) -> tuple[Statistics, Statistics]:
-    """One pass over the particles `indices`; fills `assignments` and `new_norm` at those that can be used.
+    """One pass over the particles `indices`; fills `assignments`, `new_norm` and `posterior` where it can.
 
     Returns the sums over each half of these. `progress(done, total)` is called after every batch.
     """
@@ -178,7 +180,7 @@ def expectation(
     references = PreparedReferences.of(
         model.references, grid, rings, search.perturbation_rad, backend, threads, search.lowest_ring
     )
-    context = _Context(model, particles, groups, search, references, rings, backend, threads)
+    context = _Context(model, particles, groups, search, references, rings, backend, threads, posterior)
     halves: dict[int, Statistics] = {}
     done = 0
     # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
@@ -215,9 +217,11 @@ class _Context:
         rings: int,
         backend: Backend,
         threads: int,
+        posterior: Posterior | None,
     ) -> None:
         self.model, self.particles, self.groups, self.search = model, particles, groups, search
         self.references, self.rings, self.backend, self.threads = references, rings, backend, threads
+        self.posterior = posterior
         grid = particles.grid
         self.samples = grid.samples(rings)
         self.area = ring_weights(model.limit, rings)
@@ -269,7 +273,7 @@ class _Context:
             search.hard,
             search.cut,
             search.fraction,
-            0,
+            0 if self.posterior is None else self.posterior.top,
             self.threads,
         )
 
@@ -298,6 +302,9 @@ class _Context:
         turn = np.rad2deg(search.perturbation_rad)
         assignments.psi_deg[part] = best[:, 1] * search.sampling.psi_step_deg + turn
         assignments.offset_px[part] = centres + _rows(offsets, best[:, 2])
+        if self.posterior is not None:
+            angles = np.arange(search.sampling.psi) * search.sampling.psi_step_deg + turn
+            self.posterior.fill(part, result, angles, offsets, centres)
         assignments.largest[part] = largest
         assignments.log_likelihood[part] = log_likelihood
         assignments.significant[part] = np.exp(entropy)

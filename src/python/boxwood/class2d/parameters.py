@@ -53,6 +53,8 @@ class Class2DParameters:
     norm_correction, scale_correction, center_classes : bool
     normalise : bool
         Bring the background of every image to mean 0 and standard deviation 1 when it is read.
+    save_posterior : int
+        Largest samples of every particle's posterior to keep.
     seed : int
     cut : float
         (class, offset) pairs this many nats below an image's best are dropped from its posterior.
@@ -85,6 +87,7 @@ class Class2DParameters:
     scale_correction: bool = True
     center_classes: bool = True
     normalise: bool = False
+    save_posterior: int = 0
     seed: int = 1
     cut: float = 15.0
     memory_gib: float = 4.0
@@ -111,6 +114,8 @@ class Class2DParameters:
                 f"limit_low_resolution_angstrom is {low} and limit_resolution_angstrom {high}, which leaves "
                 "nothing between them; the first must be greater"
             )
+        if self.save_posterior < 0:
+            raise InputError(f"save_posterior is {self.save_posterior}; it must be 0 or more")
         if self.offset_range_px < 0:
             raise InputError(f"offset_range_px is {self.offset_range_px}; it must be 0 or more")
         if not 0 < self.adaptive_fraction <= 1:

@@ -9,6 +9,7 @@ from boxwood.class2d.expectation import Assignments
 from boxwood.class2d.measures import ClassMeasures
 from boxwood.class2d.model import Model
 from boxwood.class2d.parameters import Class2DParameters
+from boxwood.class2d.posterior import Posterior
 from boxwood.class2d.sampling import Sampling
 from boxwood.typing import AnyArray
 
@@ -35,6 +36,8 @@ class IterationResult:
     faults : (n,) int8
         `boxwood.class2d.screening.Fault` of every particle: why it gets no weight, or 0.
     convergence : Convergence
+    posterior : Posterior or None
+        The most probable poses of every particle, if they were asked for.
     """
 
     iteration: int
@@ -51,6 +54,7 @@ class IterationResult:
     pixel_size_angstrom: float
     faults: AnyArray
     convergence: Convergence = field(default_factory=Convergence)
+    posterior: Posterior | None = None
 
     @property
     def bad(self) -> tuple[int, ...]:

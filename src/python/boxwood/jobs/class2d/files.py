@@ -15,13 +15,14 @@ from boxwood.errors import FileFormatError, InputError
 from boxwood.io.class2d_data import assigned_table, read_assignments
 from boxwood.io.class2d_model import beside, read_model, write_model
 from boxwood.io.class2d_optimiser import fine_sampling, optimiser_table, sampling_table
+from boxwood.io.class2d_posterior import write_posterior
 from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.class2d.convergence import add_iteration, empty_history
 from boxwood.jobs.class2d.measures import class_tables, convergence_tables
 from boxwood.jobs.class2d.particles import ParticleData, prepare
-from boxwood.jobs.class2d.relion import result_of, saved_assignments, saved_model
+from boxwood.jobs.class2d.relion import result_of, saved_assignments, saved_model, saved_posterior
 from boxwood.jobs.class2d.state import Settings, State, read_state, write_state
 
 _NAME = re.compile(r"(.*)_it(\d{3,})_(?:optimiser|model|data|sampling)\.star$")
@@ -110,6 +111,8 @@ def write_iteration(
             (result.sampling.offset_step_px or parameters.offset_step_px) * pixel,
         )
         write_star(files.path("sampling.star"), {"sampling_general": sampling}, dialect=dialect)
+    if result.posterior is not None and result.finished(parameters):
+        write_posterior(files.path("posterior.npz"), saved_posterior(result.posterior, data))
     write_state(files.path("state.npz"), state)
     optimiser = optimiser_table(_optimiser_values(files, state), dialect)
     write_star(

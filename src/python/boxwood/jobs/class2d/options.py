@@ -151,6 +151,13 @@ class Class2DOptions(Options):
     scale_correction: bool = option(
         "estimate the contrast of every micrograph", True, group="Optimisation", flag="--scale"
     )
+    save_posterior: int = option(
+        "write this many of the most probable poses of every particle, class, angle, offset and probability, "
+        "to run_itNNN_posterior.npz after the last iteration",
+        0,
+        at_least=0,
+        group="Optimisation",
+    )
     seed: int = option(
         "seed of all random numbers", 1, at_least=0, group="Optimisation", flag="--random_seed"
     )

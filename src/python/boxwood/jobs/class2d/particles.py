@@ -126,6 +126,12 @@ class ParticleData:
         ctf = self.ctf_rows is not None
         return optics_groups(self.particles, boxes, self.root, ctf=ctf, warn=warn)
 
+    @property
+    def half_sets(self) -> AnyArray | None:
+        """(n,) 0 or 1 where rlnRandomSubset says which half a particle is in, else None."""
+        subset = self.particles.table.get("rlnRandomSubset")
+        return None if subset is None or set(subset) != {1, 2} else subset.to_numpy(np.int64) - 1
+
     def saved_noise_group(self, dialect: str) -> AnyArray:
         """(n,) group whose spectrum a model.star holds: micrograph in RELION 3, optics group from 4."""
         return self.scale_group if dialect == "3.1" else self.optics_group

@@ -14,10 +14,12 @@ import numpy as np
 from boxwood.imaging.spectrum import power_spectrum
 from boxwood.io.class2d_data import SavedAssignments
 from boxwood.io.class2d_model import UNKNOWN_ACCURACY, SavedGroups, SavedModel
+from boxwood.io.class2d_posterior import SavedPosterior
 from boxwood.typing import AnyArray
 
 if TYPE_CHECKING:
     from boxwood.class2d import Assignments, IterationResult, Model
+    from boxwood.class2d.posterior import Posterior
     from boxwood.jobs.class2d.particles import ParticleData
 
 
@@ -86,6 +88,23 @@ def saved_assignments(
         log_likelihood=np.where(used, assignments.log_likelihood + log_density_unit(box), 0.0),
         largest_probability=assignments.largest,
         significant=np.rint(assignments.significant).astype(np.int64),
+    )
+
+
+def saved_posterior(posterior: Posterior, data: ParticleData) -> SavedPosterior:
+    """The most probable poses, as data.star would have them."""
+    n, top = posterior.weight.shape
+    psi, origin = to_relion_pose(
+        posterior.psi_deg.ravel(),
+        posterior.offset_px.reshape(-1, 2),
+        data.pixel_size_angstrom,
+        np.repeat(data.magnification_of_rows, top, axis=0),
+    )
+    return SavedPosterior(
+        class_number=posterior.class_index + 1,
+        psi_deg=psi.reshape(n, top).astype(np.float32),
+        origin_angstrom=origin.reshape(n, top, 2).astype(np.float32),
+        weight=posterior.weight,
     )
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # An iteration means something only to who treats the particles as it did. Its own file is asked, for it may
 # be RELION's; the other options say themselves what may change.
 _KEEPS = ("ctf", "ctf_phase_flipped", "ctf_intact_first_peak", "noise_groups")
+# What else a job leaves that is worth naming.
+_OTHERS = {"classes": "classes.mrcs", "posterior": "posterior.npz"}
 # Iterations whose averages the tutorial looks at, beside the last.
 _PICTURED = (1, 3, 7)
 # Iterations between two pictures of the convergence; a picture takes as long as a thousand particles.
@@ -112,6 +114,7 @@ def _iterations(
         ctf_mode=data.ctf_mode,
         noise_groups=data.noise_group,
         micrographs=data.scale_group,
+        half_sets=data.half_sets,
         psi_deg=psi,
         offset_px=offset,
         start=None if state is None else state.result,
@@ -242,9 +245,10 @@ def _finish(
     paths = {kind: files.path(f"{kind}.star") for kind in kinds}
     for kind, node in kinds.items():
         context.add_output(paths[kind], node)
+    others = {kind: files.path(name) for kind, name in _OTHERS.items() if files.path(name).is_file()}
     row = convergence_table(history).iloc[-1]
     return JobResult(
-        files={**paths, "classes": files.path("classes.mrcs")},
+        files={**paths, **others},
         tables={"particles": table, "convergence": convergence_table(history)},
         values={
             "iterations": result.iteration,

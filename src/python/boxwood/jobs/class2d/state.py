@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from boxwood.class2d import Class2DParameters, IterationResult, OpticsGroup
 
 _VERSION = 2
+# Parts of a result that are written in their own way, or, the posterior, elsewhere.
+_APART = {"model", "assignments", "measures", "sampling", "convergence", "posterior"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
         **_pack("assignments_", result.assignments),
         **_pack("measures_", result.measures),
         **_pack("convergence_", result.convergence),
-        **_pack("result_", result, without={"model", "assignments", "measures", "sampling", "convergence"}),
+        **_pack("result_", result, without=_APART),
     }
     if state.ctf_rows is not None:
         # Most columns are the same for all particles: the voltage need not be saved a million times.
