@@ -99,6 +99,32 @@ def test_going_on_is_the_same_as_not_having_stopped(finished, tmp_path, last):
     assert same_iteration(folder / "whole", tmp_path / "again")
 
 
+def test_mini_batches_write_some_iterations_and_go_on_exactly(finished, tmp_path):
+    folder, _ = finished
+    settings = {**SETTINGS, "algorithm": "vdam", "mini_batches": 5, "batch_size": 30, "write_every": 2}
+    run_job(JOB, settings, project=folder, output=tmp_path / "whole", threads=2)
+    written = sorted(path.name for path in (tmp_path / "whole").glob("run_it*_optimiser.star"))
+    assert written == [f"run_it{i:03d}_optimiser.star" for i in (0, 2, 4, 5)]
+    assert (
+        read_iteration(IterationFiles(f"{tmp_path}/whole/run", 5))[0].result.assignments.class_index >= 0
+    ).all()
+    earlier = tmp_path / "whole" / "run_it002_optimiser.star"
+    run_job(
+        JOB, {"write_every": 2}, project=folder, output=tmp_path / "again", threads=1, continue_from=earlier
+    )
+    assert same_iteration(tmp_path / "whole", tmp_path / "again", 5)
+    with pytest.raises(
+        InputError, match="the last of 5 iterations; to go on, give a larger number with --mini"
+    ):
+        run_job(
+            JOB,
+            {},
+            project=folder,
+            output=tmp_path,
+            continue_from=tmp_path / "again/run_it005_optimiser.star",
+        )
+
+
 def test_without_the_state_it_goes_on_from_the_star_files(finished, tmp_path):
     folder, _ = finished
     for path in (folder / "whole").glob("run_it002_*[!z]"):
@@ -377,7 +403,8 @@ def test_going_on_from_relion5_keeps_its_poses(shared_data, tmp_path):
         ({"classes": 91}, "90 usable particles are too few for 91 classes"),
         ({"ctf_phase_flipped": True, "ctf": False}, "ctf_phase_flipped means nothing without"),
         ({"fast_subsets": True}, "fast_subsets needs at least 20 iterations"),
-        ({"grad": True}, "by expectation-maximisation, not by gradients"),
+        ({"fast_subsets": True, "algorithm": "vdam"}, "fast_subsets is for algorithm em"),
+        ({"grad": True}, "asked for with --algorithm vdam"),
         ({"helix": True}, "helical segments"),
         ({"psi_step": 40}, "up to 36 degree"),
     ],
@@ -428,13 +455,14 @@ def test_every_option_reaches_the_algorithm():
         "limit_resolution": 12.0,
         "limit_low_resolution": 90.0,
         "initial_resolution": 30.0,
-        "until_converged": True,
         "skip_rotate": True,
         "allow_coarser_sampling": True,
         "first_iteration_cc": True,
         "save_posterior": 5,
         "align": False,
-        "fast_subsets": True,
+        "algorithm": "vdam",
+        "mini_batches": 50,
+        "batch_size": 90,
         "recipe": "relion",
         "offset_prior": "relion",
         "norm_correction": False,
@@ -447,9 +475,11 @@ def test_every_option_reaches_the_algorithm():
     parameters = JOB.options(**given).parameters()
     defaults = JOB.options(mask_diameter=200.0).parameters()
     assert defaults.limit_resolution_angstrom is None
+    for name in ("fast_subsets", "until_converged"):  # not for mini-batches
+        assert getattr(JOB.options(**{"mask_diameter": 200.0, name: True}).parameters(), name)
     # Every setting but the cut of the posterior has an option.
     for name, value in vars(parameters).items():
-        assert name == "cut" or value != getattr(defaults, name), name
+        assert name in ("cut", "fast_subsets", "until_converged") or value != getattr(defaults, name), name
     assert JOB.options(mask_diameter=200.0, limit_resolution=-1).parameters() == defaults
     earlier = replace(parameters, iterations=12)
     assert JOB.options(iterations=25).changes(earlier, {"iterations"}) == replace(parameters, iterations=25)

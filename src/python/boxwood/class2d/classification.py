@@ -10,8 +10,9 @@ from boxwood.class2d.accuracy import TRIALS, model_accuracies
 from boxwood.class2d.convergence import changes
 from boxwood.class2d.expectation import Assignments, Groups, Search, expectation
 from boxwood.class2d.initialise import initial_model
-from boxwood.class2d.maximisation import Prior, maximise
+from boxwood.class2d.maximisation import Prior, maximise, turn_back
 from boxwood.class2d.measures import ClassMeasures, class_measures, overall_accuracies
+from boxwood.class2d.minibatch import MiniBatches, centre, follow, rescale
 from boxwood.class2d.optics import OpticsGroup, SampledOptics
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.particles import BackgroundNoise, FixedPoses, PolarParticles
@@ -100,6 +101,7 @@ class Classification:
         # A prior common to all classes regularises small ones less, so it is given half the weight.
         plain = parameters.recipe == "relion"
         self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.5), per_class=plain)
+        self.batches = MiniBatches.of(parameters) if parameters.algorithm == "vdam" else None
         self.faults = np.zeros(n, dtype=np.int8) if ctf_rows is None else ctf_faults(ctf_rows)
         if parameters.normalise:
             own = np.array([min(radius, g.size_angstrom / 2) / g.pixel_size_angstrom for g in optics])
@@ -170,16 +172,20 @@ class Classification:
 
     def begin(self) -> IterationResult:
         """Iteration 0: the initial model, nothing assigned."""
+        rng, first = self._rng(0), self.good
+        if self.batches is not None:
+            some = min(self.batches.memory, len(first))
+            first = np.sort(rng.choice(first, some, replace=False))
         model = initial_model(
             self.particles,
-            self.good,
+            first,
             self.groups,
             int(self.groups.scale.max()) + 1,
             self.parameters.classes,
             self.pixel_size,
             self.largest_limit,
             self.parameters.initial_resolution_angstrom,
-            self._rng(0),
+            rng,
             self.backend,
             self.threads,
         )
@@ -243,26 +249,39 @@ class Classification:
         )
         assignments.class_index[self.faults != 0] = -1
         indices = indices[self.faults[indices] == 0]
-        statistics = halves[0] + halves[1]
+        fresh = turn_back(halves[0] + halves[1], self.grid, turn)
+        batches, sums = self.batches, fresh
+        if batches is not None:
+            sums = batches.sums(iteration, before.sums, fresh, self.grid, len(self.good))
+        center = p.offset_range_px if p.center_classes and p.align else None
         model = maximise(
-            statistics,
+            sums,
             model,
             self.grid,
             self.mask,
             prior=self.prior,
-            center=p.offset_range_px if p.center_classes and p.align else None,
-            perturbation_rad=turn,
+            center=center if batches is None else None,
             largest_limit=self.largest_limit,
             pixel_size_angstrom=self.pixel_size,
             hard=hard,
-            norm=norm if p.norm_correction else None,
+            norm=_for_all(norm) if p.norm_correction else None,
             visited=indices,
-            particles_per_scale_group=self._particles_per_micrograph(indices) if p.scale_correction else None,
+            particles_per_scale_group=self._particles_per_micrograph(
+                self.good if batches is not None else indices
+            )
+            if p.scale_correction
+            else None,
             backend=self.backend,
             threads=self.threads,
         )
-        if iteration <= p.last_refill and iteration % 2 == 0:
-            model = refill(model, self.mask, rng)
+        if batches is not None:
+            sums = rescale(sums, before.model, model)
+            if center is not None:
+                model, sums = centre(model, sums, self.grid, self.mask, center)
+        if iteration <= p.last_refill and iteration % p.refill_interval == 0:
+            maximised, model = model, refill(model, self.mask, rng)
+            if batches is not None:
+                sums = follow(sums, maximised, model, self.grid, self.backend, self.threads)
         self._keep_known(indices, assignments, posterior)
         trials = self.good[:: -(-len(self.good) // TRIALS)]
         accuracies = model_accuracies(
@@ -276,15 +295,16 @@ class Classification:
             model,
             assignments,
             class_measures(halves, self.grid, accuracies),
-            statistics.log_likelihood / statistics.count,
-            statistics.largest / statistics.count,
-            statistics.entropy / statistics.count,
+            fresh.log_likelihood / fresh.count,
+            fresh.largest / fresh.count,
+            fresh.entropy / fresh.count,
             *changed,
             sampling,
             self.pixel_size,
             self.faults.copy(),
             before.convergence.after(changed, ring, settled),
             posterior,
+            None if batches is None else sums,
         )
 
     def _keep_known(self, indices: AnyArray, assignments: Assignments, posterior: Posterior | None) -> None:
@@ -313,9 +333,14 @@ class Classification:
     def _subset(self, iteration: int, rng: np.random.Generator) -> AnyArray:
         """All usable particles; with fast subsets, RELION's schedule of random parts in early iterations."""
         n, k = len(self.good), self.parameters.classes
-        if not self.parameters.fast_subsets or iteration > 15:
-            return self.good
-        size = 100 * k if iteration <= 5 else 300 * k if iteration <= 10 else max(300 * k, int(0.3 * n))
+        if iteration == self.parameters.last_iteration:
+            size = n
+        elif self.batches is not None:
+            size = self.batches.size
+        elif not self.parameters.fast_subsets or iteration > 15:
+            size = n
+        else:
+            size = 100 * k if iteration <= 5 else 300 * k if iteration <= 10 else max(300 * k, int(0.3 * n))
         if size >= n:
             return self.good
         return np.sort(rng.choice(self.good, size, replace=False))
@@ -334,6 +359,12 @@ def _indices(groups: AnyArray | None, n: int) -> AnyArray:
     if groups.shape != (n,) or groups.min() < 0:
         raise InputError(f"group indices have shape {groups.shape}, expected ({n},) numbers from 0")
     return groups
+
+
+def _for_all(norm: AnyArray) -> AnyArray:
+    """Particles not measured yet, whose norm is 1, are given the mean of the others."""
+    measured = norm != 1.0
+    return np.where(measured, norm, norm[measured].mean()) if measured.any() else norm
 
 
 def _copy(a: Assignments) -> Assignments:

@@ -148,7 +148,6 @@ def maximise(
     *,
     prior: Prior,
     center: float | None,
-    perturbation_rad: float,
     largest_limit: int,
     pixel_size_angstrom: float,
     hard: bool,
@@ -165,8 +164,7 @@ def maximise(
     correct the grey scale of micrographs, or None.
     """
     rings = statistics.denominator.shape[1]
-    turned = _turn_back(statistics, grid, rings, perturbation_rad)
-    samples, tau2_used, ssnr_used = wiener(turned, model.tau2, grid, prior)
+    samples, tau2_used, ssnr_used = wiener(statistics, model.tau2, grid, prior)
     references = reconstruct(samples, grid, mask, backend, threads)
     if center is not None:
         shifts = centring_shifts(references, center)
@@ -198,10 +196,11 @@ def maximise(
     return replace(new, limit=next_limit(new, largest_limit))
 
 
-def _turn_back(statistics: Statistics, grid: PolarGrid, rings: int, angle: float) -> Statistics:
+def turn_back(statistics: Statistics, grid: PolarGrid, angle: float) -> Statistics:
     """Undo the small common turn of the references during the expectation."""
     if angle == 0.0:
         return statistics
+    rings = statistics.denominator.shape[1]
     _, m = grid.packed_order(rings)
     return replace(
         statistics,

@@ -45,6 +45,12 @@ class Class2DParameters:
         balanced recipe does anyway.
     fast_subsets : bool
         Early iterations use part of the particles.
+    algorithm : str
+        "em", expectation-maximisation in `iterations` passes over all particles, or "vdam", in
+        `mini_batches` small parts and a last pass over all, for large sets (docs/class2d.md, "Mini-batches").
+    mini_batches : int
+    batch_size : int or None
+        Particles of a mini-batch; None: 12 a class, and at least 200.
     recipe : str
         "balanced" keeps classes alive (docs/class2d.md, "Keeping classes alive"), "relion" is plain
         expectation-maximisation with a prior per class.
@@ -81,6 +87,9 @@ class Class2DParameters:
     allow_coarser_sampling: bool = False
     first_iteration_cc: bool = False
     fast_subsets: bool = False
+    algorithm: str = "em"
+    mini_batches: int = 200
+    batch_size: int | None = None
     recipe: str = "balanced"
     offset_prior: str = "fixed"
     norm_correction: bool = True
@@ -96,6 +105,7 @@ class Class2DParameters:
         positive = (
             "classes",
             "iterations",
+            "mini_batches",
             "regularisation",
             "mask_diameter_angstrom",
             "psi_step_deg",
@@ -129,6 +139,22 @@ class Class2DParameters:
         if self.offset_prior not in ("fixed", "relion"):
             raise InputError(f"offset_prior {self.offset_prior!r} is unknown; choose fixed or relion")
 
+        if self.algorithm not in ("em", "vdam"):
+            raise InputError(f"algorithm {self.algorithm!r} is unknown; choose em or vdam")
+        if self.batch_size is not None and self.batch_size < self.classes:
+            raise InputError(
+                f"batch_size is {self.batch_size}; it must be at least the {self.classes} classes"
+            )
+        if self.fast_subsets and self.algorithm == "vdam":
+            raise InputError("fast_subsets is for algorithm em; vdam has mini-batches in their place")
+        if self.until_converged and self.algorithm == "vdam":
+            raise InputError("until_converged is for algorithm em; vdam ends with its last mini-batch")
+
+    @property
+    def last_iteration(self) -> int:
+        """Iterations, or mini-batches, in all."""
+        return self.mini_batches if self.algorithm == "vdam" else self.iterations
+
     @property
     def turns(self) -> bool:
         """Whether angles are searched."""
@@ -137,7 +163,7 @@ class Class2DParameters:
     @property
     def hard_iterations(self) -> int:
         """First iterations, in which every particle goes wholly to its best normalised correlation."""
-        balanced = round(0.2 * self.iterations) if self.recipe == "balanced" else 0
+        balanced = round(0.2 * self.last_iteration) if self.recipe == "balanced" else 0
         return max(balanced, int(self.first_iteration_cc))
 
     @property
@@ -148,4 +174,10 @@ class Class2DParameters:
     @property
     def last_refill(self) -> int:
         """Last iteration after which weak classes are refilled."""
-        return int(0.65 * self.iterations) if self.recipe == "balanced" else 0
+        share = 0.8 if self.algorithm == "vdam" else 0.65
+        return int(share * self.last_iteration) if self.recipe == "balanced" else 0
+
+    @property
+    def refill_interval(self) -> int:
+        """Iterations from one refilling to the next: 2, or as many mini-batches as stand for that."""
+        return max(2, round(2 * self.mini_batches / 25)) if self.algorithm == "vdam" else 2

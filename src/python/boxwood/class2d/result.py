@@ -11,6 +11,7 @@ from boxwood.class2d.model import Model
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.posterior import Posterior
 from boxwood.class2d.sampling import Sampling
+from boxwood.class2d.statistics import Statistics
 from boxwood.typing import AnyArray
 
 
@@ -38,6 +39,8 @@ class IterationResult:
     convergence : Convergence
     posterior : Posterior or None
         The most probable poses of every particle, if they were asked for.
+    sums : Statistics or None
+        What mini-batches remember.
     """
 
     iteration: int
@@ -55,6 +58,7 @@ class IterationResult:
     faults: AnyArray
     convergence: Convergence = field(default_factory=Convergence)
     posterior: Posterior | None = None
+    sums: Statistics | None = None
 
     @property
     def bad(self) -> tuple[int, ...]:
@@ -64,7 +68,7 @@ class IterationResult:
     def finished(self, parameters: Class2DParameters) -> bool:
         """Whether this is the last iteration."""
         converged = parameters.until_converged and self.convergence.reached
-        return converged or self.iteration >= parameters.iterations
+        return converged or self.iteration >= parameters.last_iteration
 
     @property
     def class_averages(self) -> AnyArray:

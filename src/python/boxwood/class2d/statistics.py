@@ -46,6 +46,10 @@ class Statistics:
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
+    def scaled(self, factor: float) -> "Statistics":
+        """The sums of particles that count `factor` each."""
+        return Statistics(*(getattr(self, f.name) * factor for f in fields(self)))
+
     @property
     def nothing(self) -> "Statistics":
         """Sums of the same shapes over no particle."""

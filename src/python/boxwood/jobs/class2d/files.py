@@ -143,7 +143,7 @@ def _optimiser_values(files: IterationFiles, state: State) -> dict[str, Any]:
         "rlnExperimentalDataStarFile": files.name("data.star"),
         "rlnOrientSamplingStarFile": files.name("sampling.star"),
         "rlnCurrentIteration": result.iteration,
-        "rlnNumberOfIterations": p.iterations,
+        "rlnNumberOfIterations": p.last_iteration,
         "rlnRandomSeed": p.seed,
         "rlnParticleDiameter": p.mask_diameter_angstrom,
         "rlnDoZeroMask": int(p.zero_mask),

@@ -70,6 +70,36 @@ class Class2DOptions(Options):
         False,
         group="Optimisation",
     )
+    algorithm: str = option(
+        "em takes all particles in every iteration; vdam, for large sets, mini-batches and all in the end",
+        "em",
+        choices=("em", "vdam"),
+        group="Optimisation",
+        joboption=lambda value: {
+            "do_em": "Yes" if value == "em" else "No",
+            "do_grad": "Yes" if value == "vdam" else "No",
+        },
+    )
+    mini_batches: int = option(
+        "number of iterations of vdam",
+        200,
+        at_least=1,
+        group="Optimisation",
+        joboption="nr_iter_grad",
+    )
+    batch_size: int | None = option(
+        "particles of a mini-batch; by default 12 for each class, and at least 200",
+        None,
+        at_least=1,
+        group="Optimisation",
+    )
+    write_every: int = option(
+        "write the files of every so many mini-batches, and of the last",
+        10,
+        at_least=1,
+        group="Optimisation",
+        flag="--grad_write_iter",
+    )
     fast_subsets: bool = option(
         "use part of the particles in early iterations",
         False,
@@ -241,7 +271,7 @@ class Class2DOptions(Options):
 
     grad: bool | None = option(
         "",
-        refused="the classification is by expectation-maximisation, not by gradients (VDAM)",
+        refused="mini-batches are asked for with --algorithm vdam",
         flag="--grad",
     )
     helix: bool | None = option("", refused=_HELIX, flag="--helix")
@@ -265,7 +295,7 @@ class Class2DOptions(Options):
         for name in ("ctf_phase_flipped", "ctf_intact_first_peak"):
             if getattr(self, name) and not self.ctf:
                 raise InputError(f"{name} means nothing without CTF correction; leave it out, or use --ctf")
-        if self.fast_subsets and self.iterations < 20:
+        if self.fast_subsets and self.algorithm == "em" and self.iterations < 20:
             raise InputError(
                 f"fast_subsets needs at least 20 iterations, since the first 15 use part of the particles; "
                 f"{self.iterations} were asked for"

@@ -60,12 +60,21 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
             named.add(result)
             history = add_iteration(history, result)
             context.log(_line(result, history))
+            if not _is_written(result.iteration, options.write_every, settings):
+                context.check_abort()
+                continue
             files = IterationFiles(context.name + "run", result.iteration)
             saved = State(result, settings, data.root, data.ctf_rows, history, optics)
             writer.start(partial(_write, files, saved, data, command, context))
             context.check_abort()
         written = writer.wait()
     return _finish(files, result, written, history, context)
+
+
+def _is_written(iteration: int, every: int, settings: Settings) -> bool:
+    """All iterations over the whole set are; of mini-batches, which are short, only some."""
+    parameters = settings.parameters
+    return parameters.algorithm == "em" or iteration % every == 0 or iteration == parameters.last_iteration
 
 
 def _write(
@@ -99,7 +108,7 @@ def _iterations(
     else:
         first = state.result.iteration
         psi, offset = state.result.assignments.psi_deg, state.result.assignments.offset_px
-    last = settings.parameters.iterations
+    last = settings.parameters.last_iteration
 
     def progress(iteration: int, done: int, total: int) -> None:
         text = f"particles, iteration {iteration} of {last}"
@@ -137,15 +146,16 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
         state, data = read_iteration(earlier)
         parameters = options.changes(state.settings.parameters, context.given)
         refuse_changes(vars(state.settings), options, context.given, _KEEPS)
-        if state.result.iteration < parameters.iterations and state.result.finished(parameters):
+        if state.result.iteration < parameters.last_iteration and state.result.finished(parameters):
             raise InputError(
                 f"{earlier.path('optimiser.star')} has converged; to go on all the same, give "
                 "--no-until-converged"
             )
-        if state.result.iteration >= parameters.iterations:
+        if state.result.iteration >= parameters.last_iteration:
+            more = "--mini-batches" if parameters.algorithm == "vdam" else "--iterations"
             raise InputError(
-                f"{earlier.path('optimiser.star')} is the last of {parameters.iterations} iterations; to go "
-                "on, give a larger number with --iterations"
+                f"{earlier.path('optimiser.star')} is the last of {parameters.last_iteration} iterations; to "
+                f"go on, give a larger number with {more}"
             )
         context.log(f"going on after iteration {state.result.iteration} of {earlier.name('optimiser.star')}")
         return state, data, replace(state.settings, parameters=parameters)
@@ -271,8 +281,6 @@ JOB = Job(
     label="relion.class2d",
     joboptions={
         "fn_cont": "",
-        "do_em": "Yes",
-        "do_grad": "No",
         "do_helix": "No",
         "use_gpu": "No",
         "gpu_ids": "",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _VERSION = 2
 # Parts of a result that are written in their own way, or, the posterior, elsewhere.
-_APART = {"model", "assignments", "measures", "sampling", "convergence", "posterior"}
+_APART = {"model", "assignments", "measures", "sampling", "convergence", "posterior", "sums"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
         **_pack("convergence_", result.convergence),
         **_pack("result_", result, without=_APART),
     }
+    if result.sums is not None:
+        arrays.update(_pack("sums_", result.sums))
     if state.ctf_rows is not None:
         # Most columns are the same for all particles: the voltage need not be saved a million times.
         varying = (state.ctf_rows != state.ctf_rows[0]).any(axis=0)
@@ -100,6 +102,7 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
     from boxwood.class2d.convergence import Convergence
     from boxwood.class2d.measures import ClassMeasures
     from boxwood.class2d.sampling import Sampling
+    from boxwood.class2d.statistics import Statistics
 
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -115,6 +118,7 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
             convergence=Convergence(**_unpack("convergence_", Convergence, arrays)),
             measures=ClassMeasures(**_unpack("measures_", ClassMeasures, arrays)),
             sampling=Sampling(int(arrays["sampling_psi"]), arrays["sampling_offsets"]),
+            sums=Statistics(**_unpack("sums_", Statistics, arrays)) if "sums_count" in arrays else None,
         )
         root, history = Path(str(arrays["root"])), arrays["history"]
         optics = tuple(OpticsGroup(**_as_given(group)) for group in json.loads(str(arrays["optics"])))
