@@ -1,9 +1,10 @@
 """Time particle extraction on each instruction set, after checking its answer, beside RELION.
 
 python benchmarks/bench_extract.py [--micrographs 3] [--shape 3838 3710] [--particles 170] [--box 256]
-                                   [--rescale 64] [--background 200]
+                                   [--rescale 64] [--background 200] [--job 25]
 
-Seconds are CPU time, user and system, of one thread. RELION's and the last line of ours include files.
+Seconds are CPU time, user and system, of one thread. RELION's and the last line of ours include files. The
+job extracts from `--job` micrographs and is timed by the clock, too, beside reading their bytes.
 """
 
 import argparse
@@ -17,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from throughput import FEW, report
 
 from boxwood import _core
 from boxwood.extraction import ExtractedParticles, extract_particles
-from boxwood.io.coordinates import coordinate_path, write_coordinates
+from boxwood.io.coordinates import coordinate_path, write_coordinates, write_coords_suffix
 from boxwood.io.mrc import StackWriter, read_image, read_stack, write_stack
 from boxwood.io.star import write_star
 from boxwood.typing import DoubleArray, FloatArray
@@ -52,17 +54,39 @@ def ours(folder: Path, names: list[str], places: list[DoubleArray], options: dic
     return time.process_time() - start
 
 
-def relion(folder: Path, names: list[str], places: list[DoubleArray], chosen: argparse.Namespace) -> float:
-    """CPU seconds of relion_preprocess for the same."""
-    (folder / "relion").mkdir()
+def project(folder: Path, names: list[str], places: list[DoubleArray], table: str) -> None:
+    """Write a micrographs STAR file and a picking job's coordinates in `picks`."""
     optics = {"rlnOpticsGroupName": ["one"], "rlnOpticsGroup": [1], "rlnMicrographPixelSize": [PIXEL]}
     optics |= {"rlnVoltage": [300.0], "rlnSphericalAberration": [2.7], "rlnAmplitudeContrast": [0.1]}
     micrographs = pd.DataFrame({"rlnMicrographName": names, "rlnOpticsGroup": 1})
-    write_star(folder / "micrographs.star", {"optics": pd.DataFrame(optics), "micrographs": micrographs})
+    write_star(folder / table, {"optics": pd.DataFrame(optics), "micrographs": micrographs})
     for name, (x, y) in zip(names, places, strict=True):
         path = folder / coordinate_path("picks", name, "autopick")
         path.parent.mkdir(exist_ok=True)
         write_coordinates(path, pd.DataFrame({"rlnCoordinateX": x, "rlnCoordinateY": y}))
+    write_coords_suffix(folder / "picks", "autopick", table)
+
+
+def throughput(
+    folder: Path, images: list[FloatArray], places: list[DoubleArray], chosen: argparse.Namespace
+) -> None:
+    """Print how many micrographs the job extract does in a second."""
+    folder.mkdir()
+    names = [f"job{i}.mrc" for i in range(chosen.job)]
+    for i, name in enumerate(names):
+        write_stack(folder / name, images[i % len(images)], PIXEL)
+    there = [places[i % len(places)] for i in range(chosen.job)]
+    project(folder, names[:FEW], there[:FEW], "few.star")
+    project(folder, names, there, "all.star")
+    options = {"coordinates": folder / "picks/coords_suffix_autopick.star", "box_size": chosen.box}
+    options |= {"rescale": chosen.rescale, "background_diameter": chosen.background}
+    report("extract", folder, [folder / name for name in names], options)
+
+
+def relion(folder: Path, names: list[str], places: list[DoubleArray], chosen: argparse.Namespace) -> float:
+    """CPU seconds of relion_preprocess for the same."""
+    (folder / "relion").mkdir()
+    project(folder, names, places, "micrographs.star")
     radius = int(chosen.background / 2 * chosen.rescale / chosen.box)
     command = ["relion_preprocess", "--i", "micrographs.star", "--coord_dir", "picks/"]
     command += [
@@ -101,6 +125,7 @@ def main() -> None:
     parser.add_argument("--box", type=int, default=256)
     parser.add_argument("--rescale", type=int, default=64)
     parser.add_argument("--background", type=float, default=200)
+    parser.add_argument("--job", type=int, default=25, help="micrographs of the job")
     chosen = parser.parse_args()
     options = {
         "pixel_size_angstrom": PIXEL,
@@ -125,6 +150,7 @@ def main() -> None:
             write_stack(folder / file, image, PIXEL)
         mine = min(ours(folder, names, places, options) for _ in range(3)) / len(names)
         print(f"read, extract, write        {mine:8.4f} s per micrograph")
+        throughput(folder / "job", images, places, chosen)
         if shutil.which("relion_preprocess") is None:
             print("relion_preprocess is not installed: apt-get install relion")
             return

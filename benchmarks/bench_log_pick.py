@@ -2,9 +2,10 @@
 
 python benchmarks/bench_log_pick.py [--micrographs 3] [--shape 3710 3838] [--pixel-size 0.885]
                                     [--min-diameter 150] [--max-diameter 180] [--max-resolution 20]
-                                    [--image FILE.mrc]
+                                    [--image FILE.mrc] [--job 25]
 
-Seconds are CPU time of one thread. RELION's and the last line of ours include reading the files.
+Seconds are CPU time of one thread. RELION's and the last line of ours include reading the files. The job
+picks `--job` micrographs and is timed by the clock, too, beside reading their bytes.
 """
 
 import argparse
@@ -16,10 +17,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from throughput import FEW, report
 
 from boxwood import _core
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.mrc import read_image, write_stack
+from boxwood.jobs import autopick
 from boxwood.picking import Picks, log_fom_maps, pick_log
 from boxwood.typing import FloatArray
 
@@ -82,6 +85,20 @@ def relion(folder: Path, names: list[str], pixel_size: float, options: dict[str,
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
+def throughput(
+    folder: Path, images: list[FloatArray], count: int, pixel_size: float, options: dict[str, float]
+) -> None:
+    """Print how many micrographs the job autopick does in a second."""
+    names = [f"job{i}.mrc" for i in range(count)]
+    for i, name in enumerate(names):
+        write_stack(folder / name, images[i % len(images)], pixel_size)
+    for table, listed in (("few.star", names[:FEW]), ("all.star", names)):
+        rows = "".join(f"{name} 1\n" for name in listed)
+        (folder / table).write_text(STAR.format(pixel_size=pixel_size) + rows)
+    autopick.PICTURES = 0  # there are five, however many micrographs
+    report("autopick", folder, [folder / name for name in names], options)
+
+
 def common(picks: Picks, path: Path) -> str:
     """How many picks RELION has within 0.1 pixel; noise beside a micrograph that is not square differs."""
     theirs = read_coordinates(path)
@@ -97,6 +114,7 @@ def main() -> None:
     parser.add_argument("--micrographs", type=int, default=3)
     parser.add_argument("--shape", type=int, nargs=2, default=(3710, 3838))
     parser.add_argument("--image", type=Path, help="a real micrograph instead of simulated ones")
+    parser.add_argument("--job", type=int, default=25, help="micrographs of the job")
     parser.add_argument("--pixel-size", type=float, default=0.885)
     parser.add_argument("--min-diameter", type=float, default=150)
     parser.add_argument("--max-diameter", type=float, default=180)
@@ -127,6 +145,7 @@ def main() -> None:
         picks = [pick_log(read_image(folder / f).data, pixel_size, **options, threads=1) for f in names]
         ours = (time.process_time() - start) / len(names)
         print(f"read and pick_log    {ours:8.3f} s per micrograph")
+        throughput(folder, images, chosen["job"], pixel_size, options)
         if shutil.which("relion_autopick") is None:
             print("relion_autopick is not installed: apt-get install relion")
             return

@@ -46,7 +46,7 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     picker = Picker(options, context, micrographs, names)
     picked: dict[str, Picked] = {}
     context.reserve(names)
-    for done in context.map(picker.pick, names, what="micrograph"):
+    for done in context.map(picker.pick, names, what="micrograph", reads=picker.reads):
         picked[done.item] = done.result
         if done.result.reason:
             context.log(f"{done.item}: no picks, because {done.result.reason}")
@@ -84,9 +84,13 @@ class Picker:
         self.threads = max(1, context.threads // max(1, len(names)))
         self.drawn = set(names[:PICTURES])
 
+    def reads(self, name: str) -> Path | None:
+        """The file with the micrograph, if its pixels are needed."""
+        return None if self.options.read_fom_maps or self._finished(name) else self.root / name
+
     def pick(self, name: str) -> Picked:
         path = self.context.output_path(name, "_autopick.star")
-        if self.context.continuing and not self.options.read_fom_maps and self._finished(name, path):
+        if self._finished(name):
             return Picked(_earlier(path), path)
         picks, preview = self._read_maps(name) if self.options.read_fom_maps else self._filter(name)
         table = pd.DataFrame(
@@ -131,9 +135,13 @@ class Picker:
             self.context.output_path(name, "_autopick_bestSize.mrc"),
         )
 
-    def _finished(self, name: str, path: Path) -> bool:
+    def _finished(self, name: str) -> bool:
+        """Whether the job that is continued has picked it."""
+        if not self.context.continuing or self.options.read_fom_maps:
+            return False
         maps = self._map_paths(name) if self.options.write_fom_maps else ()
-        return path.exists() and all(file.exists() for file in maps)
+        files = (self.context.output_path(name, "_autopick.star"), *maps)
+        return all(file.exists() for file in files)
 
     def _write_maps(self, name: str, maps: FomMaps) -> None:
         from boxwood.io.mrc import write_stack

@@ -22,6 +22,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def announce(items: Iterable[Item], reads: Callable[[Item], Path | None]) -> Iterator[Item]:
+    """Items, each of whose files is read ahead when it is taken."""
+    from boxwood.io.ahead import read_ahead
+
+    for item in items:
+        path = reads(item)
+        if path is not None:
+            read_ahead(path)
+        yield item
+
+
 class JobContext:
     """Folder, threads, messages and bookkeeping of one running job.
 
@@ -142,11 +153,18 @@ class JobContext:
         self.inputs.append((Path(path).as_posix(), kind))
 
     def map(
-        self, function: Callable[[Item], Result], items: Iterable[Item], what: str = "item"
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        what: str = "item",
+        *,
+        reads: Callable[[Item], Path | None] | None = None,
     ) -> Iterator[Done[Item, Result]]:
         """Yield items and results in order, `threads` at once, with progress and abort.
 
         An item whose function raises is noted as bad and left out. If all of them fail, so does the job.
+        `reads` tells the file that an item is in, if it is needed; it is read from disk while items before it
+        are worked on.
 
         Raises
         ------
@@ -154,7 +172,8 @@ class JobContext:
         """
         items = items if isinstance(items, Sized) else list(items)
         total, failed, first = len(items), 0, ""
-        work = self._stack.enter_context(closing(map_ordered(function, items, self.threads)))
+        announced = items if reads is None else announce(items, reads)
+        work = self._stack.enter_context(closing(map_ordered(function, announced, self.threads)))
         for number, done in enumerate(work, 1):
             if isinstance(done.result, Failure):
                 if isinstance(done.result.error, JobAborted):

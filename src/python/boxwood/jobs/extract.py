@@ -48,7 +48,7 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     gallery = Gallery()
     parts: dict[str, pd.DataFrame] = {}
     context.reserve(names)
-    for done in context.map(extractor.extract, names, what="micrograph"):
+    for done in context.map(extractor.extract, names, what="micrograph", reads=extractor.reads):
         assert isinstance(done.result, Extracted)  # map leaves failures out
         parts[done.item] = done.result.table
         for text in done.result.warnings:
@@ -99,6 +99,10 @@ class Extractor:
             self._read_refined(options.reextract)
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(self.names_with_particles())))
+
+    def reads(self, name: str) -> Path:
+        """The file with the micrograph."""
+        return self.root / name
 
     def names_with_particles(self) -> list[str]:
         return [name for name in self.rows if name in self.files or name in self.refined]
