@@ -23,8 +23,8 @@ class PolarBatch:
     ----------
     indices : (n,) int
         Which ones: those asked for, without those that cannot be used.
-    transform : (n, samples) complex64
     ctf : (n, samples) float32
+    transform : (n, samples) complex64
     ring_power : (n, rings) float32
         Mean |F|^2 on each ring.
     total_power : (n,) float32
@@ -32,8 +32,8 @@ class PolarBatch:
     """
 
     indices: AnyArray
-    transform: AnyArray
     ctf: AnyArray
+    transform: AnyArray
     ring_power: AnyArray
     total_power: AnyArray
 
@@ -90,7 +90,7 @@ class PolarParticles:
         self._transform = np.empty((kept, samples), dtype=np.complex64)
         self._ring_power = np.empty((kept, grid.rings), dtype=np.float32)
         self._total_power = np.empty(kept, dtype=np.float32)
-        self._fresh = np.zeros(n, dtype=bool)
+        self._fresh, self._screened = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -108,34 +108,29 @@ class PolarParticles:
     def batch(self, indices: AnyArray) -> PolarBatch:
         """Transforms of those of some particles that can be used."""
         indices = indices[self.faults[indices] == Fault.NONE]
-        fresh = self._fresh[indices]
-        new = self._make(indices[~fresh])
-        self._keep(new)
-        if not fresh.any():
-            return new
-        old, indices = indices[fresh], indices[self.faults[indices] == Fault.NONE]
-        made = np.isin(indices, new.indices)
+        stale = indices[~self._fresh[indices]]
+        made = self._make(stale) if len(stale) else None
+        if made is not None:
+            self._keep(*made)
+            indices = indices[self.faults[indices] == Fault.NONE]
+        ctf = self.ctf(indices)
+        if made is not None and len(made[0]) == len(indices):
+            return PolarBatch(indices, ctf, *made[1:])
+        kept = (self._transform, self._ring_power, self._total_power)
+        if made is None or (indices < len(self._transform)).all():
+            return PolarBatch(indices, ctf, *(values[indices] for values in kept))
+        # Some were kept, the others have been made just now.
+        parts = [np.empty((len(indices), *values.shape[1:]), values.dtype) for values in kept]
+        fresh = ~np.isin(indices, made[0])
+        for part, old, new in zip(parts, kept, made[1:], strict=True):
+            part[fresh], part[~fresh] = old[indices[fresh]], new
+        return PolarBatch(indices, ctf, *parts)
 
-        def merged(kept: AnyArray, added: AnyArray) -> AnyArray:
-            out = np.empty((len(indices), *kept.shape[1:]), kept.dtype)
-            out[made], out[~made] = added, kept[old]
-            return out
-
-        return PolarBatch(
-            indices,
-            merged(self._transform, new.transform),
-            self.ctf(indices),
-            merged(self._ring_power, new.ring_power),
-            merged(self._total_power, new.total_power),
-        )
-
-    def _keep(self, new: PolarBatch) -> None:
-        room = new.indices < len(self._transform)
-        places = new.indices[room]
-        self._transform[places] = new.transform[room]
-        self._ring_power[places] = new.ring_power[room]
-        self._total_power[places] = new.total_power[room]
-        self._fresh[places] = True
+    def _keep(self, indices: AnyArray, *made: AnyArray) -> None:
+        room = indices < len(self._transform)
+        for kept, new in zip((self._transform, self._ring_power, self._total_power), made, strict=True):
+            kept[indices[room]] = new[room]
+        self._fresh[indices[room]] = True
 
     def ctf(self, indices: AnyArray) -> AnyArray:
         """(n, samples) float32, computed anew."""
@@ -152,8 +147,8 @@ class PolarParticles:
             )
         return out
 
-    def _make(self, indices: AnyArray) -> PolarBatch:
-        """Read, screen and transform."""
+    def _make(self, indices: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
+        """Read, screen and transform: those that can be used, their transforms, ring and total power."""
         transform = np.zeros((len(indices), int(self.grid.sample_start[-1])), dtype=np.complex64)
         power = np.zeros(len(indices), dtype=np.float32)
         for group, places in by_group(self.optics_of[indices]):
@@ -161,7 +156,9 @@ class PolarParticles:
             images = self.source.read(rows)
             if images.shape[1:] != optics.mask.shape:
                 raise InputError(f"particles are {images.shape[1:]} px, expected {optics.mask.shape}")
-            self.faults[rows] = image_faults(images, self._usual[group])
+            if not self._screened[rows].all():
+                self.faults[rows] = image_faults(images, self._usual[group])
+                self._screened[rows] = True
             fine = self.faults[rows] == Fault.NONE
             if not fine.all():
                 images, places, rows = images[fine], places[fine], rows[fine]
@@ -179,14 +176,8 @@ class PolarParticles:
             indices, transform, power = indices[fine], transform[fine], power[fine]
         if self._poses is not None:
             transform = self._poses.apply(transform, indices, self.grid)
-        ring_power = self.grid.ring_mean(np.abs(transform) ** 2, self.grid.rings)
-        return PolarBatch(
-            indices,
-            np.asarray(transform),
-            self.ctf(indices),
-            ring_power.astype(np.float32),
-            power,
-        )
+        ring_power = self.grid.ring_mean(transform.real**2 + transform.imag**2, self.grid.rings)
+        return indices, np.asarray(transform), ring_power.astype(np.float32), power
 
 
 def by_group(groups: AnyArray) -> Iterator[tuple[int, AnyArray]]:
