@@ -105,6 +105,17 @@ def test_offsets_and_angles_are_those_of_the_truth(data, results):
         assert np.median(np.hypot(*(rest - np.median(rest, axis=0)).T)) < 1.5
 
 
+def test_the_search_follows_particles_beyond_its_range(data):
+    """Centres 3 to 7 px off: farther than the range of 3 px around the box centre."""
+    images, rows, kind, _, offset = data
+    moved = np.roll(images, 5, axis=2)
+    *_, last = classify2d(moved, rows, pixel_size_angstrom=PIXEL, parameters=SMALL, threads=2)
+    found = last.assignments.offset_px
+    expected = offset - [5, 0]
+    assert purity(last.assignments.class_index, kind) > 0.85
+    assert np.median(np.hypot(*(found - expected).T)) < 2
+
+
 def test_threads_do_not_matter(data, results):
     other = list(
         classify2d(

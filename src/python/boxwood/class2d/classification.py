@@ -98,9 +98,10 @@ class Classification:
         sampled = [SampledOptics(group, model, self.grid, radius, edge) for group in optics]
         self.mask = sampled[0].mask
         self.largest_limit = self._largest_limit()
-        # A prior common to all classes regularises small ones less, so it is given half the weight.
+        # A quarter of the power: a common prior regularises small classes less than one of their own, and
+        # small classes copy the noise of their members, which binds these to them.
         plain = parameters.recipe == "relion"
-        self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.5), per_class=plain)
+        self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.25), per_class=plain)
         self.batches = MiniBatches.of(parameters) if parameters.algorithm == "vdam" else None
         self.faults = np.zeros(n, dtype=np.int8) if ctf_rows is None else ctf_faults(ctf_rows)
         if parameters.normalise:
@@ -321,12 +322,12 @@ class Classification:
             posterior.offset_px[indices] = self._offset_px[indices, None]
 
     def _recentre(self, assignments: Assignments, indices: AnyArray) -> None:
-        """Search around the last offset, but never look further than 0.6 ranges from the box centre."""
+        """Search around the last offset, but around a place at most 1.6 ranges from the box centre."""
         if not self.parameters.align:
             return
         offset = assignments.offset_px[indices]
         length = np.hypot(*offset.T)[:, None]
-        farthest = 0.6 * self.parameters.offset_range_px
+        farthest = 1.6 * self.parameters.offset_range_px
         offset = np.where(length > farthest, offset * (farthest / np.maximum(length, 1e-9)), offset)
         self.particles.move(indices, np.round(offset).astype(np.int32))
 

@@ -15,7 +15,7 @@ class Class2DParameters:
     until_converged : bool
         Iterate no further once nothing changes any more.
     regularisation : float
-        RELION's T. With the balanced recipe the prior is common to all classes and T enters as T/2,
+        RELION's T. With the balanced recipe the prior is common to all classes and T enters as T/4,
         see docs/class2d.md.
     mask_diameter_angstrom : float
     psi_step_deg : float
