@@ -28,6 +28,17 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     assert not {"numpy", "pandas", "rich", "matplotlib", "boxwood._core"} & modules
 
 
+@pytest.mark.parametrize("given", [None, "2"])
+def test_products_of_numpy_have_one_thread_unless_told_otherwise(monkeypatch, given):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+    code = "import os\nfrom boxwood.cli import main\nmain([])\nprint(os.environ['OPENBLAS_NUM_THREADS'])"
+    out, modules = imported_by(code)
+    assert out.splitlines()[-3] == (given or "1")
+    assert "numpy" not in modules
+
+
 def test_importing_the_package_imports_nothing_heavy():
     _, modules = imported_by("import boxwood")
     assert not {"numpy", "pandas", "argparse"} & modules

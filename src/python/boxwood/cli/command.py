@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ exit codes: 0 success, 1 the job failed, 2 wrong options or input, 130 stopped (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `boxwood` with these arguments (default: the process's) and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # NumPy's products are small: threads of their own would wait beside those of the kernels, and the last
+    # bits of a result would depend on their number. Read when NumPy is imported, so it is set before.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return _dispatch(words)
     except KeyboardInterrupt:
