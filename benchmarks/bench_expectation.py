@@ -3,7 +3,8 @@
 python benchmarks/bench_expectation.py [--classes 50] [--images 64] [--limits 9 17 25 31]
 
 64 px, 60 angles, 81 offsets, as in the tutorial's Class2D. "concentrated" is the posterior of late
-iterations, "everything" that of the first ones, where every sample has weight.
+iterations, "everything" that of the first ones, where every sample has weight. The matrix product is also
+timed alone, beside multiply-adds that need no memory: best of many short turns, interleaved.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def problem(images: int, classes: int, limit: int, weight: float) -> dict[str, A
         "cut": 15.0,
         "fraction": 0.999,
         "top": 0,
+        "bf16": False,
         "threads": 1,
     }
 
@@ -76,6 +78,18 @@ def measure(backend: Backend, case: dict[str, Any]) -> float:
     return min(seconds)
 
 
+def compare_with_peak(case: dict[str, Any], simd: str, classes: int, limit: int) -> None:
+    """Print the speed of the product stage alone and the share of the multiply-adds' peak that it is."""
+    for bf16 in [False, True] if _core.native_bf16() else [False]:
+        product, peak = _core.product_speed(
+            case["references"], case["ring_harmonics"], case["psi"], vectors=3, bf16=bf16, repeats=1000
+        )
+        print(
+            f"{simd:9s} {limit:3d} rings, {classes} classes, {'bf16' if bf16 else 'float32'}: matrix product "
+            f"{product:6.1f} of {peak:6.1f} Gflop/s, {100 * product / peak:.1f} % of the peak"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -89,6 +103,8 @@ def main() -> None:
         _core.use_simd(simd)
         check(backend)
         for limit in chosen.limits:
+            for classes in (chosen.classes, 2 * chosen.classes):
+                compare_with_peak(problem(1, classes, limit, 1e-9), simd, classes, limit)
             for label, weight in (("concentrated", 3e-4), ("everything", 1e-9)):
                 case = problem(chosen.images, chosen.classes, limit, weight)
                 seconds = measure(backend, case) / chosen.images

@@ -302,12 +302,31 @@ def test_refill_takes_from_the_largest():
         ({"psi_step_deg": 40.0}, "psi_step_deg is 40.0; it must be at most 36"),
         ({"recipe": "magic"}, "recipe 'magic' is unknown"),
         ({"offset_prior": "?"}, "offset_prior '\\?' is unknown"),
+        ({"precision": "half"}, "precision 'half' is unknown"),
         ({"offset_range_px": -1.0}, "offset_range_px is -1.0"),
     ],
 )
 def test_wrong_parameters_are_refused(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         Class2DParameters(**arguments)
+
+
+def test_bf16_is_refused_without_instructions_for_it(data, monkeypatch):
+    monkeypatch.setattr("boxwood.class2d.parameters.native_bf16", lambda: False)
+    with pytest.raises(InputError, match=r"precision bf16 needs instructions .* use float32"):
+        replace(SMALL, precision="bf16")
+    # The same arithmetic without these instructions.
+    monkeypatch.setattr("boxwood.class2d.parameters.native_bf16", lambda: True)
+    last = [
+        list(
+            classify2d(
+                data[0], data[1], pixel_size_angstrom=PIXEL, parameters=replace(SMALL, iterations=5, **p)
+            )
+        )[-1]
+        for p in ({}, {"precision": "bf16"})
+    ]
+    assert (last[0].assignments.log_likelihood != last[1].assignments.log_likelihood).any()
+    assert purity(last[1].assignments.class_index, data[2]) > 0.5
 
 
 def test_too_few_particles_are_refused(data):

@@ -31,7 +31,7 @@ def shared_symbols(objects: list[Path], simd: str) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm (binutils)")
-@pytest.mark.parametrize("simd", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("simd", ["baseline", "avx2", "avx512", "avx512bf16"])
 def test_kernel_objects_share_no_symbol(simd):
     objects = sorted(ROOT.glob(f"build/**/kernels_{simd}.dir/**/*.o"))
     if not objects:
@@ -59,7 +59,7 @@ def chosen_with(simd: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("simd", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("simd", ["baseline", "avx2", "avx512", "avx512bf16"])
 def test_the_variable_forces_an_instruction_set_or_says_why_not(simd):
     done = chosen_with(simd)
     if simd in _core.runnable_simd().split():
@@ -79,5 +79,5 @@ def test_an_unknown_instruction_set_is_refused():
 def test_an_installed_package_has_every_instruction_set():
     if Path(_core.__file__).is_relative_to(ROOT / "src"):
         pytest.skip("built in place, with the instruction sets the developer chose")
-    assert _core.compiled_simd().split() == ["baseline", "avx2", "avx512"]
+    assert _core.compiled_simd().split() == ["baseline", "avx2", "avx512", "avx512bf16"]
     assert "baseline" in _core.runnable_simd().split()

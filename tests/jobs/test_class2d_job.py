@@ -440,7 +440,8 @@ def test_the_stacks_must_have_the_size_the_star_file_says(finished, tmp_path):
         run_job(JOB, values, project=folder, output=tmp_path / "out")
 
 
-def test_every_option_reaches_the_algorithm():
+def test_every_option_reaches_the_algorithm(monkeypatch):
+    monkeypatch.setattr("boxwood.class2d.parameters.native_bf16", lambda: True)
     given = {
         "classes": 7,
         "iterations": 30,
@@ -470,6 +471,7 @@ def test_every_option_reaches_the_algorithm():
         "center_classes": False,
         "normalise": True,
         "seed": 9,
+        "precision": "bf16",
         "memory_gib": 0.5,
     }
     parameters = JOB.options(**given).parameters()

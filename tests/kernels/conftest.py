@@ -92,7 +92,7 @@ def wrong_kernels(request: pytest.FixtureRequest) -> ctypes.CDLL:
     return library
 
 
-@pytest.fixture(scope="module", params=["baseline", "avx2", "avx512"])
+@pytest.fixture(scope="module", params=["baseline", "avx2", "avx512", "avx512bf16"])
 def cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """The CPU kernels with each instruction set that was compiled and runs here."""
     before = _core.simd()

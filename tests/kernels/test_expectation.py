@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from boxwood import _core
 from boxwood.backends import get_backend, reference
 from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid, cutoff
@@ -61,6 +62,7 @@ def make_case(seed, *, box=24, rings=7, images=5, classes=6, offsets=9, psi=20, 
         "cut": NOTHING_DROPPED,
         "fraction": 1.0,
         "top": 5,
+        "bf16": False,
         "threads": 1,
     }
 
@@ -354,6 +356,7 @@ def test_likelihood_is_the_cartesian_one(limit):
         "cut": NOTHING_DROPPED,
         "fraction": 1.0,
         "top": 5,
+        "bf16": False,
         "threads": 1,
     }
     case["images"] = case["images"].astype(np.complex64)
@@ -402,3 +405,66 @@ def test_likelihood_is_the_cartesian_one(limit):
 def test_wrong_arguments_are_named(cpu_backend, change, sentence):
     with pytest.raises(ValueError, match=sentence):
         cpu_backend.expectation(**(make_case(1) | change))
+
+
+def bf16_error(case):
+    """Bound of the effect of bfloat16 on a log-likelihood.
+
+    Each input has a relative error of 2^-9, and the magnitudes of their products sum to less than |x| |a|, of
+    which value_error is 16 EPS.
+    """
+    return value_error(case) * 2**-8 / (16 * EPS)
+
+
+@settings(max_examples=15)
+@given(**shapes)
+def test_bf16_is_the_reference_with_rounded_inputs(cpu_backend, **shape):
+    case = make_case(**shape) | {"bf16": True}
+    got, want = cpu_backend.expectation(**case), reference.expectation(**case)
+    # Where single precision lands on the other side of a tie, a whole error is left.
+    error = value_error(case) + bf16_error(case)
+    assert np.abs(got["statistics"][:, 3] - want["statistics"][:, 3]).max() <= error
+    for name in ("class_posterior", "offset_posterior"):
+        assert np.abs(got[name] - want[name]).max() <= 4 * error
+
+
+def test_bf16_rounds_as_the_reference_does(cpu_backend):
+    """Single precision errs by 2^-12 of a unit of bfloat16, so fewer than one rounding in 100 may differ.
+
+    Their errors being independent, what is left of the effect of rounding is less than sqrt(4 / 100) of it.
+    """
+    left, effect = [], []
+    for seed in range(6):
+        case = make_case(seed, images=30)
+        single = reference.expectation(**case)["statistics"][:, 0]
+        want = reference.expectation(**(case | {"bf16": True}))["statistics"][:, 0]
+        got = cpu_backend.expectation(**(case | {"bf16": True}))["statistics"][:, 0]
+        left.append(got - want)
+        effect.append(want - single)
+    assert np.square(left).mean() <= 0.04 * np.square(effect).mean()
+
+
+def test_bf16_in_both_passes(cpu_backend):
+    case = make_case(11, images=9, snr=0.0)
+    case["weights"] *= 0.1
+    two = with_first_pass(case, 11)
+    single = cpu_backend.expectation(**two)
+    one, many = (cpu_backend.expectation(**(two | {"bf16": True, "threads": t})) for t in (1, 4))
+    for name, value in one.items():
+        assert (value == many[name]).all(), name
+    assert (one["statistics"] != single["statistics"]).any()
+    assert np.abs(one["class_posterior"] - single["class_posterior"]).max() <= 4 * bf16_error(two)
+    # Classes in any number, most of them not a multiple of a register tile.
+    for k in range(1, 6):
+        few = two | {name: two[name][:k] for name in ("references", "power", "log_prior_class")}
+        value = cpu_backend.expectation(**(few | {"bf16": True}))["statistics"][:, 3]
+        assert np.abs(value - cpu_backend.expectation(**few)["statistics"][:, 3]).max() <= bf16_error(two)
+
+
+def test_speed_of_the_product_is_told(cpu_backend):
+    case = make_case(0, classes=23)
+    for bf16 in (False, True):
+        product, peak = _core.product_speed(case["references"], case["ring_harmonics"], 20, 2, bf16, 3)
+        assert 0 < product < np.inf and 0 < peak < np.inf
+    with pytest.raises(ValueError, match=r"references have .* coefficients, the rings have"):
+        _core.product_speed(case["references"], case["ring_harmonics"][1:], 20, 2, False, 3)

@@ -17,12 +17,18 @@ int product_of_2_3_5(int n) {
     return n == 1;
 }
 
+void check_psi(int psi) {
+    if (psi < 10 || psi % 2 || !product_of_2_3_5(psi))
+        throw py::value_error("psi is " + std::to_string(psi) +
+                              ", expected an even 2^a 3^b 5^c of at least 10");
+}
+
 py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights,
                      Array<float> scale, Array<int> ring_samples, Array<int> ring_harmonics,
                      ComplexArray references, ComplexArray power, ComplexArray phases,
                      Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi,
                      ComplexArray coarse_phases, Array<int> parent, Array<float> coarse_log_prior_offset,
-                     int psi, bool hard, float cut, float fraction, int top, int threads) {
+                     int psi, bool hard, float cut, float fraction, int top, bool bf16, int threads) {
     ExpectationArgs a{};
     check_shape("images", images, {-1, -1});
     check_shape("references", references, {-1, -1});
@@ -40,6 +46,7 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     a.coarse_t = (int)coarse_phases.shape(0);
     a.coarse_samples = (int)coarse_phases.shape(1);
     a.top = top;
+    a.bf16 = bf16;
     check_shape("ctf", ctf, {a.n, a.stride});
     check_shape("group", group, {a.n});
     check_shape("weights", weights, {-1, a.rings});
@@ -54,9 +61,7 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     if (!(fraction > 0 && fraction <= 1))
         throw py::value_error("fraction is " + std::to_string(fraction) +
                               ", expected more than 0 and at most 1");
-    if (psi < 10 || psi % 2 || !product_of_2_3_5(psi))
-        throw py::value_error("psi is " + std::to_string(psi) +
-                              ", expected an even 2^a 3^b 5^c of at least 10");
+    check_psi(psi);
     Array<float> psi_prior;
     if (!log_prior_psi.is_none()) {
         psi_prior = Array<float>::ensure(log_prior_psi);
@@ -150,6 +155,36 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     return out;
 }
 
+py::tuple product_speed(ComplexArray references, Array<int> ring_harmonics, int psi, int vectors, bool bf16,
+                        int repeats) {
+    check_shape("references", references, {-1, -1});
+    check_shape("ring_harmonics", ring_harmonics, {-1});
+    check_psi(psi);
+    ProductArgs a{};
+    a.k = (int)references.shape(0);
+    a.coefficients = (int)references.shape(1);
+    a.rings = (int)ring_harmonics.shape(0);
+    a.psi = psi;
+    a.vectors = vectors;
+    a.repeats = repeats;
+    a.ring_harmonics = ring_harmonics.data();
+    a.references = floats(references);
+    a.bf16 = bf16;
+    long coefficients = 0;
+    for (int r = 0; r < a.rings; ++r) coefficients += ring_harmonics.at(r) + 1;
+    if (coefficients != a.coefficients)
+        throw py::value_error("references have " + std::to_string(a.coefficients) +
+                              " coefficients, the rings have " + std::to_string(coefficients));
+    double product = 0, peak = 0;
+    a.product = &product;
+    a.peak = &peak;
+    {
+        py::gil_scoped_release release;
+        kernels().product_speed(a);
+    }
+    return py::make_tuple(product, peak);
+}
+
 }  // namespace
 
 void bind_expectation(py::module_& m) {
@@ -158,7 +193,10 @@ void bind_expectation(py::module_& m) {
           py::arg("references"), py::arg("power"), py::arg("phases"), py::arg("log_prior_offset"),
           py::arg("log_prior_class"), py::arg("log_prior_psi"), py::arg("coarse_phases"), py::arg("parent"),
           py::arg("coarse_log_prior_offset"), py::arg("psi"), py::arg("hard"), py::arg("cut"),
-          py::arg("fraction"), py::arg("top"), py::arg("threads"));
+          py::arg("fraction"), py::arg("top"), py::arg("bf16"), py::arg("threads"));
+    m.def("product_speed", &product_speed, py::arg("references"), py::arg("ring_harmonics"), py::arg("psi"),
+          py::arg("vectors"), py::arg("bf16"), py::arg("repeats"),
+          "Gflop/s of the matrix product of the expectation, and of multiply-adds in registers.");
 }
 
 }  // namespace boxwood

@@ -21,6 +21,7 @@ PYBIND11_MODULE(_core, m) {
     m.attr("__version__") = BOXWOOD_VERSION;
     m.def("simd", [] { return kernels().name; }, "Instruction set in use.");
     m.def("lanes", [] { return kernels().lanes; }, "Floats in one vector of the instruction set in use.");
+    m.def("native_bf16", [] { return kernels().bf16; }, "Whether that has instructions for bfloat16.");
     m.def(
         "use_simd", [](const char* name) { return use_kernels(name); },
         "Use the kernels of this instruction set; False if it was not compiled or does not run here.");

@@ -6,6 +6,11 @@
 
 namespace boxwood {
 
+#ifdef BOXWOOD_HAVE_avx512bf16
+namespace avx512bf16 {
+const KernelTable& table();
+}
+#endif
 #ifdef BOXWOOD_HAVE_avx512
 namespace avx512 {
 const KernelTable& table();
@@ -20,13 +25,20 @@ namespace baseline {
 const KernelTable& table();
 }
 
+#if defined(BOXWOOD_HAVE_avx512) || defined(BOXWOOD_HAVE_avx512bf16)
+static bool runs_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 const KernelTable* kernels_named(const char* name) {
+#ifdef BOXWOOD_HAVE_avx512bf16
+    if (!strcmp(name, "avx512bf16"))
+        return runs_avx512() && __builtin_cpu_supports("avx512bf16") ? &avx512bf16::table() : nullptr;
+#endif
 #ifdef BOXWOOD_HAVE_avx512
-    if (!strcmp(name, "avx512"))
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-                   ? &avx512::table()
-                   : nullptr;
+    if (!strcmp(name, "avx512")) return runs_avx512() ? &avx512::table() : nullptr;
 #endif
 #ifdef BOXWOOD_HAVE_avx2
     if (!strcmp(name, "avx2"))
@@ -36,6 +48,7 @@ const KernelTable* kernels_named(const char* name) {
 }
 
 static const KernelTable* best() {
+    if (const KernelTable* t = kernels_named("avx512bf16")) return t;
     if (const KernelTable* t = kernels_named("avx512")) return t;
     if (const KernelTable* t = kernels_named("avx2")) return t;
     return &baseline::table();
@@ -62,12 +75,19 @@ const char* compiled_simd() {
 #ifdef BOXWOOD_HAVE_avx512
            " avx512"
 #endif
+#ifdef BOXWOOD_HAVE_avx512bf16
+           " avx512bf16"
+#endif
         ;
 }
 
 const char* runnable_simd() {
-    if (kernels_named("avx512")) return kernels_named("avx2") ? "baseline avx2 avx512" : "baseline avx512";
-    return kernels_named("avx2") ? "baseline avx2" : "baseline";
+    static char names[64] = "baseline";
+    if (strchr(names, ' ')) return names;
+    static const char* const newer[] = {"avx2", "avx512", "avx512bf16"};
+    for (const char* name : newer)
+        if (kernels_named(name)) strcat(strcat(names, " "), name);
+    return names;
 }
 
 }  // namespace boxwood

@@ -1,17 +1,15 @@
-// Shared pieces of the expectation: the order of coefficients, grids of offsets, and the two small
-// matrix products that all its time goes into. Everything is inlined into expectation.cpp.
+// Shared pieces of the expectation: the order of coefficients, grids of offsets, and the transposed of the
+// two small matrix products that all its time goes into. Everything is inlined into expectation.cpp.
 #pragma once
 #include "cpu/fft.h"
 #include "cpu/kernels.h"
+#include "cpu/product.h"
 
 namespace boxwood {
 namespace BOXWOOD_SIMD {
 
 typedef Fft<float, vfloat> LaneFft;
 
-// Classes handled per register tile of the product: two accumulators each, enough to hide the latency of
-// the multiply-add, and few enough to stay in registers.
-constexpr int class_tile = lanes == 16 ? 10 : 6;
 // Rings per register tile of the transposed product: their sums over the lanes fill one vector.
 constexpr int ring_tile = lanes / 2;
 // Log-prior of the lanes beyond the last offset.
@@ -43,6 +41,7 @@ struct ExpectationTables {
     Buffer<int> first_ring, start;  // [top + 2]: of harmonic m, its first ring and first coefficient
     Buffer<int> sample_start;       // [rings + 1]
     OffsetGrid fine, coarse;
+    Buffer<int32_t> pairs;        // [k][coefficients][2]: references in bfloat16, if asked for
     Buffer<vfloat> power;         // [class_vectors][rings][3][re, im], classes along the lanes
     Buffer<vfloat> psi_roots;     // [psi][cos, sin] splat
     Buffer<float> ring_roots;     // cos, sin of every sample angle, [2 samples][2] per ring
@@ -60,6 +59,7 @@ struct ExpectationTables {
           fine(a.phases, a.t, a.rings, a.samples, a.ring_harmonics[a.rings - 1]),
           coarse(a.coarse_phases, a.coarse_t, a.coarse_rings, a.coarse_samples,
                  a.coarse_t ? a.ring_harmonics[a.coarse_rings - 1] : 0),
+          pairs(a.bf16 ? (size_t)2 * a.k * a.coefficients : 0),
           power((size_t)class_vectors * a.rings * 6),
           psi_roots((size_t)2 * a.psi),
           ring_roots((size_t)4 * a.samples),
@@ -95,6 +95,7 @@ struct ExpectationTables {
             psi_roots[2 * i] = splat((float)cos(2 * M_PI * i / a.psi));
             psi_roots[2 * i + 1] = splat((float)sin(2 * M_PI * i / a.psi));
         }
+        if (a.bf16) round_references();
         if (a.coarse_t)
             for (int v = 0; v < fine.vectors; ++v) find_parents(v);
     }
@@ -109,11 +110,22 @@ struct ExpectationTables {
         return conjugate ? a.psi - b : b;
     }
 
-    BOXWOOD_INLINE const float* reference(int k) const {
-        return a.references + (size_t)k * a.coefficients * 2;
+    BOXWOOD_INLINE void reference(int k, const float*& out) const {
+        out = a.references + (size_t)k * a.coefficients * 2;
+    }
+    BOXWOOD_INLINE void reference(int k, const int32_t*& out) const {
+        out = pairs + (size_t)k * a.coefficients * 2;
     }
 
 private:
+    void round_references() {
+        for (size_t i = 0; i < (size_t)a.k * a.coefficients; ++i) {
+            const float re = a.references[2 * i], im = a.references[2 * i + 1];
+            pairs[2 * i] = bfloat16_pair(splat(re), splat(im))[0];
+            pairs[2 * i + 1] = bfloat16_pair(splat(-im), splat(re))[0];
+        }
+    }
+
     void find_parents(int v) {
         int* list = parents + (size_t)v * lanes;
         int n = 0;
@@ -125,30 +137,6 @@ private:
         parent_count[v] = n;
     }
 };
-
-// z[class] = sum over rings of conj(reference) * image, for one harmonic and one vector of offsets.
-template <int classes>
-static BOXWOOD_INLINE void correlate(const float* const* references, size_t first, const vfloat* image,
-                                     int rings, vfloat* re, vfloat* im) {
-    vfloat zr[classes] = {}, zi[classes] = {};
-    const vfloat* y = image + 2 * first;
-    for (int r = 0; r < rings; ++r) {
-        const vfloat yr = y[2 * r], yi = y[2 * r + 1];
-#pragma GCC unroll 16
-        for (int c = 0; c < classes; ++c) {
-            const float* p = references[c] + 2 * (first + r);
-            const vfloat ar = splat(p[0]), ai = splat(p[1]);
-            zr[c] += ar * yr;
-            zi[c] += ar * yi;
-            zr[c] += ai * yi;
-            zi[c] -= ai * yr;
-        }
-    }
-    for (int c = 0; c < classes; ++c) {
-        re[c] = zr[c];
-        im[c] = zi[c];
-    }
-}
 
 // Sums over the lanes of `lanes` vectors, as one vector, by rounds of adding halves of pairs.
 static BOXWOOD_INLINE vfloat sum_lanes(vfloat* v) {

@@ -84,6 +84,7 @@ struct ExpectationArgs {
     float cut;       // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
     float fraction;  // of the posterior over (class, offset) pairs that is kept by either pass
     int top;         // how many of the largest samples to report
+    int bf16;        // 1: inputs of the product of references and images are rounded to bfloat16
     int threads;
     int* best;                // [n, 3] class, psi, offset
     int* top_samples;         // [n, top, 3] class, psi, offset
@@ -95,6 +96,16 @@ struct ExpectationArgs {
     float* model;             // [n, rings] sum p <|reference|^2 CTF^2>
     double* numerator;        // [k, coefficients, 2]
     double* denominator;      // [k, rings, 3, 2]
+};
+
+// How fast the product of the expectation is: Gflop/s of all classes at `vectors` vectors of offsets, and
+// of multiply-adds that need no memory; each the best of `repeats` turns.
+struct ProductArgs {
+    int k, rings, coefficients, psi, vectors, repeats;
+    const int* ring_harmonics;  // [rings]
+    const float* references;    // [k, coefficients, 2]
+    int bf16;
+    double *product, *peak;
 };
 
 // Laplacian-of-Gaussian picking: the maximum over a bank of filters, on a work_size x work_size map.
@@ -158,11 +169,12 @@ struct ExtractArgs {
 #define BOXWOOD_FOR_EACH_KERNEL(kernel)                                                                 \
     kernel(ctf, CtfArgs) kernel(expectation, ExpectationArgs) kernel(extract, ExtractArgs)              \
         kernel(fft, FftArgs) kernel(log_pick_maps, LogPickArgs) kernel(polar_adjoint, PolarAdjointArgs) \
-            kernel(polar_transform, PolarArgs)
+            kernel(polar_transform, PolarArgs) kernel(product_speed, ProductArgs)
 
 struct KernelTable {
-    const char* name;  // "baseline", "avx2", "avx512"
+    const char* name;  // "baseline", "avx2", "avx512", "avx512bf16"
     int lanes;         // floats in one vector
+    bool bf16;         // multiplies bfloat16 numbers by an instruction of its own
 #define BOXWOOD_ENTRY(kernel, Args) void (*kernel)(const Args&);
     BOXWOOD_FOR_EACH_KERNEL(BOXWOOD_ENTRY)
 #undef BOXWOOD_ENTRY

@@ -20,6 +20,7 @@ public:
           norm_((size_t)s.class_vectors * 6),
           inverse_norm_((size_t)s.class_vectors * a.psi),
           spectra_((size_t)s.bins * class_tile * 2),
+          rounded_(a.bf16 ? a.coefficients : 0),
           line_((size_t)2 * a.psi),
           work_((size_t)2 * a.psi) {}
 
@@ -73,12 +74,30 @@ public:
     void search(const OffsetGrid& grid, int tv, const int* classes, int count, vfloat prior, vfloat* shifted,
                 const Keep& keep) {
         shift_and_transform(grid, tv, shifted);
-        for (int i = 0; i < count; i += class_tile) {
-            const int n = count - i < class_tile ? count - i : class_tile;
-            begin_spectra(classes + i, n, prior);
-            correlate_some<class_tile>(grid, classes + i, n, shifted);
-            for (int c = 0; c < n; c += 2) to_angles(classes + i, c, n, prior, keep);
+        if (a.bf16) round_image(grid, shifted);
+        const ClassTiles tiles(count);
+        for (int i = 0; i < tiles.tiles; ++i) {
+            const int* tile = classes + tiles.first(i);
+            const int n = tiles.size(i);
+            products(grid, tile, n, prior, shifted);
+            for (int c = 0; c < n; c += 2) to_angles(tile, c, n, prior, keep);
         }
+    }
+
+    // The shifted image in bfloat16, for products.
+    void round_image(const OffsetGrid& grid, const vfloat* shifted) {
+        for (int m = 0; m <= grid.top; ++m)
+            for (int c = s.start[m]; c < s.start[m] + grid.rings - s.first_ring[m]; ++c)
+                rounded_[c] = bfloat16_pair(shifted[2 * c], shifted[2 * c + 1]);
+    }
+
+    // Spectra of up to class_tile classes at one vector of offsets; the real bins have half their values.
+    void products(const OffsetGrid& grid, const int* classes, int n, vfloat prior, const vfloat* shifted) {
+        begin_spectra(classes, n, prior);
+        if (a.bf16)
+            correlate_some<Half, class_tile>(grid, classes, n, rounded_);
+        else
+            correlate_some<Single, class_tile>(grid, classes, n, shifted);
     }
 
 private:
@@ -87,6 +106,7 @@ private:
     Buffer<vfloat> norm_;          // [class_vectors][3][re, im], classes along the lanes
     Buffer<vfloat> inverse_norm_;  // [class_vectors][psi], hard assignment only
     Buffer<vfloat> spectra_;       // [bins][class_tile][re, im], offsets along the lanes
+    Buffer<vint> rounded_;         // [coefficients] pairs of bfloat16
     Buffer<vfloat> line_, work_;
 
     size_t longest_ring() const {
@@ -173,35 +193,32 @@ private:
     }
 
     // The instance of correlate_block for this number of classes.
-    template <int most>
+    template <class Precision, int most>
     BOXWOOD_INLINE void correlate_some(const OffsetGrid& grid, const int* classes, int n,
-                                       const vfloat* shifted) {
+                                       const typename Precision::Vector* image) {
         if constexpr (most > 0) {
             if (n == most)
-                correlate_block<most>(grid, classes, shifted);
+                correlate_block<Precision, most>(grid, classes, image);
             else
-                correlate_some<most - 1>(grid, classes, n, shifted);
+                correlate_some<Precision, most - 1>(grid, classes, n, image);
         }
     }
 
-    template <int classes>
+    template <class Precision, int classes>
     __attribute__((noinline)) void correlate_block(const OffsetGrid& grid, const int* list,
-                                                   const vfloat* shifted) {
-        const float* references[classes];
-        for (int c = 0; c < classes; ++c) references[c] = s.reference(list[c]);
-        for (int m = 0; m <= grid.top; ++m) {
-            bool conjugate;
-            const int b = s.bin(m, conjugate);
-            // Harmonics m and -m meet in the bins 0 and psi/2, which are real.
-            const bool real = b == 0 || b == a.psi / 2;
-            const float twice = m > 0 && real ? 2.0f : 1.0f, sign = real ? 0.0f : conjugate ? -1.0f : 1.0f;
-            vfloat re[classes], im[classes];
-            correlate<classes>(references, s.start[m], shifted, grid.rings - s.first_ring[m], re, im);
+                                                   const typename Precision::Vector* image) {
+        const typename Precision::Word* references[classes];
+        for (int c = 0; c < classes; ++c) s.reference(list[c], references[c]);
+        // The bin of m goes up and down between 0 and psi/2, and is there as its conjugate on the way down.
+        for (int m = 0, b = 0, step = 1; m <= grid.top; ++m, b += step) {
             vfloat* z = spectra_ + (size_t)b * class_tile * 2;
-            for (int c = 0; c < classes; ++c) {
-                z[2 * c] += re[c] * twice;
-                z[2 * c + 1] += im[c] * sign;
-            }
+            correlate<Precision, classes>(references, s.start[m], image, grid.rings - s.first_ring[m],
+                                          step < 0, z);
+            // Harmonics m and -m meet in the bins 0 and psi/2: all but m = 0 count twice there, see to_angles.
+            if (m == 0)
+                for (int c = 0; c < classes; ++c) z[2 * c] *= 0.5f;
+            else if (b == 0 || b == a.psi / 2)
+                step = -step;
         }
     }
 
@@ -212,10 +229,10 @@ private:
         const vfloat* z1 = spectra_ + 2 * c;
         const vfloat* z2 = c + 1 < n ? z1 + 2 : z1;
         const size_t last = (size_t)(a.psi / 2) * step;
-        line_[0] = z1[0];
-        line_[1] = z2[0];
-        line_[a.psi] = z1[last];
-        line_[a.psi + 1] = z2[last];
+        line_[0] = 2.0f * z1[0];
+        line_[1] = 2.0f * z2[0];
+        line_[a.psi] = 2.0f * z1[last];
+        line_[a.psi + 1] = 2.0f * z2[last];
         for (int b = 1; b < a.psi / 2; ++b) {
             const vfloat r1 = z1[b * step], i1 = z1[b * step + 1], r2 = z2[b * step], i2 = z2[b * step + 1];
             line_[2 * b] = r1 - i2;

@@ -165,6 +165,7 @@ class Backend(Protocol):
         cut: float,
         fraction: float,
         top: int,
+        bf16: bool,
         threads: int,
     ) -> dict[str, Any]:
         """Posterior of images over classes, angles and offsets, and the sums for the maximisation.
@@ -207,6 +208,9 @@ class Backend(Protocol):
             and from the second to the sums.
         top : int
             How many of the largest samples of each image to report.
+        bf16 : bool
+            Round the harmonics of references and shifted images to bfloat16 (to the nearest, then the even
+            one) where they are multiplied for the posterior; all else stays as it is.
         threads : int
 
         Returns

@@ -41,6 +41,15 @@ def available_threads() -> int:
     return int(_core.available_threads())
 
 
+def native_bf16() -> bool:
+    """Whether the CPU kernels in use multiply bfloat16 numbers by instructions of their own."""
+    from boxwood import _core
+    from boxwood.backends import cpu  # heeds BOXWOOD_SIMD
+
+    assert cpu.name == "cpu"
+    return bool(_core.native_bf16())
+
+
 def cpu_status() -> dict[str, list[str]]:
     """Instruction sets of the CPU kernels: which were compiled, which run here, which was chosen."""
     from boxwood import _core

@@ -229,6 +229,7 @@ class Classification:
             offset_prior=p.offset_prior,
             lowest_ring=self._lowest_ring(),
             frame_deg=None if p.turns else self._psi_deg,
+            bf16=p.precision == "bf16",
         )
         indices = self._subset(iteration, rng)
         self._recentre(before.assignments, indices)

@@ -95,6 +95,7 @@ class Search:
     offset_prior: str = "fixed"
     lowest_ring: int = 1
     frame_deg: AnyArray | None = None
+    bf16: bool = False
 
     def in_image(self, offsets: AnyArray, part: AnyArray) -> AnyArray:
         """(1 or n, t, 2) offsets (t, 2) as they are in the frame of the images of `part`."""
@@ -274,6 +275,7 @@ class _Context:
             search.cut,
             search.fraction,
             0 if self.posterior is None else self.posterior.top,
+            search.bf16,
             self.threads,
         )
 

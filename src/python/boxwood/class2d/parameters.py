@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from boxwood.backends import cpu_status, native_bf16
 from boxwood.errors import InputError
 
 
@@ -64,6 +65,8 @@ class Class2DParameters:
     seed : int
     cut : float
         (class, offset) pairs this many nats below an image's best are dropped from its posterior.
+    precision : str
+        "bf16" rounds the inputs of the search's matrix product to bfloat16, on processors that have it.
     memory_gib : float
         Transforms of images are kept until they fill this; others are computed again in every iteration.
     """
@@ -99,6 +102,7 @@ class Class2DParameters:
     save_posterior: int = 0
     seed: int = 1
     cut: float = 15.0
+    precision: str = "float32"
     memory_gib: float = 4.0
 
     def __post_init__(self) -> None:
@@ -138,6 +142,13 @@ class Class2DParameters:
             raise InputError(f"recipe {self.recipe!r} is unknown; choose balanced or relion")
         if self.offset_prior not in ("fixed", "relion"):
             raise InputError(f"offset_prior {self.offset_prior!r} is unknown; choose fixed or relion")
+        if self.precision not in ("float32", "bf16"):
+            raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bf16")
+        if self.precision == "bf16" and not native_bf16():
+            raise InputError(
+                f"precision bf16 needs instructions for it, {', '.join(cpu_status()['chosen'])} of this "
+                "processor has none; use float32"
+            )
 
         if self.algorithm not in ("em", "vdam"):
             raise InputError(f"algorithm {self.algorithm!r} is unknown; choose em or vdam")

@@ -31,6 +31,27 @@ def _rotated_reference(
     return value + (a[:, negative].conj() * sign[negative]) @ np.exp(-1j * np.outer(m[negative], theta))
 
 
+def _bfloat16(values: AnyArray) -> AnyArray:
+    """Real and imaginary parts rounded to 8 significant bits, to the nearest or else the even one."""
+    parts = np.ascontiguousarray(values, dtype=np.complex128).view(np.float64)
+    mantissa, exponent = np.frexp(parts)
+    return np.ldexp(np.rint(mantissa * 256) / 256, exponent).view(np.complex128)
+
+
+def _harmonics_of_circle(y: AnyArray, theta: AnyArray, m: AnyArray) -> AnyArray:
+    """(n, t, m) coefficients of circles (n, t, theta); odd ones lack a factor i, as in the references."""
+    return np.einsum("ntj,jm->ntm", y, np.exp(-1j * np.outer(theta, m))) / np.where(m % 2, 1j, 1)
+
+
+def _rounded_cross(
+    references: AnyArray, y: AnyArray, theta: AnyArray, m: AnyArray, angles: AnyArray
+) -> AnyArray:
+    """(n, k, psi, t) real products on one ring, whose inputs are harmonics (k, m) in bfloat16."""
+    z = np.einsum("km,ntm->nktm", _bfloat16(references).conj(), _bfloat16(_harmonics_of_circle(y, theta, m)))
+    twice = np.where(m > 0, 2, 1)[:, None] * np.exp(-1j * np.outer(m, angles))
+    return np.moveaxis((z @ twice).real, 2, 3)
+
+
 def expectation(
     images: AnyArray,
     ctf: AnyArray,
@@ -53,6 +74,7 @@ def expectation(
     cut: float,
     fraction: float,
     top: int,
+    bf16: bool,
     threads: int = 1,
 ) -> dict[str, Any]:
     """See `boxwood.backends.protocol.Backend.expectation`; here in float64.
@@ -67,6 +89,7 @@ def expectation(
     angles = 2 * np.pi * np.arange(psi) / psi
     cross = np.zeros((n, rings, k, psi, t))
     norm = np.zeros((n, rings, k, psi))
+    rounded = np.zeros((n, k, psi, t))
     circles = []
     for r in range(rings):
         size = int(ring_samples[r])
@@ -83,12 +106,15 @@ def expectation(
         circles.append((theta, y, g))
         rotated = np.stack([_rotated_reference(references, ring, harmonic, r, theta + a) for a in angles], 1)
         cross[:, r] = np.einsum("kpj,ntj->nkpt", rotated.conj(), y).real
+        if bf16:
+            mine = ring == r
+            rounded += _rounded_cross(references[:, mine], y, theta, harmonic[mine], angles)
         low = np.array([0, 2, 4])
         smooth = np.asarray(power, np.complex128)[:, r] * np.where(low, 2, 1)
         b = (smooth[:, None, :] * np.exp(1j * np.outer(angles, low))).reshape(-1, 3)
         spectrum = np.exp(1j * np.outer(low, theta))
         norm[:, r] = (g @ (b @ spectrum).real.T).reshape(n, k, psi)
-    value = cross.sum(axis=1)
+    value = rounded if bf16 else cross.sum(axis=1)
     total_norm = norm.sum(axis=1)
     if hard:
         safe = np.where(total_norm > 1e-20, total_norm, np.inf)
@@ -116,7 +142,7 @@ def expectation(
     for r, (theta, y, g) in enumerate(circles):
         mine = np.flatnonzero(ring == r)
         m = harmonic[mine]
-        spectra = np.einsum("ntj,jm->ntm", y, np.exp(-1j * np.outer(theta, m))) / np.where(m % 2, 1j, 1)
+        spectra = _harmonics_of_circle(y, theta, m)
         rotation = np.exp(-1j * np.outer(m, angles))
         numerator[:, mine] = np.einsum("nkpt,ntm,mp->km", p, spectra, rotation, optimize=True)
         low = np.array([0, 2, 4])

@@ -262,6 +262,13 @@ class Class2DOptions(Options):
         group="Sampling",
     )
 
+    precision: str = option(
+        "bf16 rounds what the search multiplies to bfloat16, on processors with AVX-512 BF16; sums and "
+        "averages stay in single precision",
+        "float32",
+        choices=("float32", "bf16"),
+        group="Compute",
+    )
     memory_gib: float = option(
         "keep transforms of particles in this many GiB of memory, make others again in every iteration",
         4.0,
