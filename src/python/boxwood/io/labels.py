@@ -266,6 +266,8 @@ _HELP = {
 
 # Labels of our own: name, type, unit, help.
 _OWN: list[tuple[str, Kind, str, str]] = [
+    ("AccuracyOffsetPx", "float", "px", "smallest shift that a particle of the best class would notice"),
+    ("AccuracyPsiDeg", "float", "deg", "smallest rotation that a particle of the best class would notice"),
     ("AssignmentEntropy", "float", "nat", "mean entropy of the class probabilities of a class's particles"),
     ("ChangedClasses", "float", "", "share of the particles that changed class"),
     ("ChangedOffsetPx", "float", "px", "root mean square change of the offsets"),
@@ -275,6 +277,7 @@ _OWN: list[tuple[str, Kind, str, str]] = [
     ("Entropy", "float", "nat", "entropy of the posterior, mean over particles"),
     ("HalfSetFrc", "float", "", "Fourier ring correlation of the averages of two halves of the particles"),
     ("HalfSetResolution", "float", "A", "resolution where that correlation falls below 0.5"),
+    ("HalfSetResolutionAngstrom", "float", "A", "the same of the best class"),
     ("LargestClass", "float", "", "share of the largest class"),
     ("LargestProbability", "float", "", "probability of the most probable pose, mean over particles"),
     ("LogLikelihood", "float", "", "mean over particles"),

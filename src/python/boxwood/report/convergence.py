@@ -17,28 +17,31 @@ from boxwood.typing import AnyArray
 
 
 def draw_convergence(path: str | os.PathLike[str], history: pd.DataFrame, classes: int) -> Path:
-    """Draw log-likelihood, resolution, class sizes and changed assignments over iterations; write a PNG.
+    """Draw log-likelihood, resolution, class sizes, and what changes, over iterations; write a PNG.
 
     Parameters
     ----------
     path : path
     history : DataFrame
-        One row an iteration: iteration, log_likelihood, resolution_angstrom, effective_classes,
-        populated_classes, largest_class, changed_classes, largest_probability. Iteration 0, the initial
+        One row an iteration: iteration, log_likelihood, resolution_angstrom, half_set_resolution_angstrom,
+        effective_classes, populated_classes, largest_class, changed_classes, largest_probability, and
+        changed_psi_deg, accuracy_psi_deg, changed_offset_px, accuracy_offset_px. Iteration 0, the initial
         model, has been compared with nothing and is left out.
     classes : int
     """
     history = history[history["iteration"] > 0]
     iteration = history["iteration"].to_numpy()
-    figure = Figure(figsize=(9, 5.4))
+    figure = Figure(figsize=(13, 5.4))
     # A fixed layout: the constrained one takes longer than all the rest.
-    figure.subplots_adjust(0.07, 0.085, 0.98, 0.95, wspace=0.14, hspace=0.25)
-    (likelihood, resolution), (sizes, changes) = figure.subplots(2, 2)
+    figure.subplots_adjust(0.05, 0.085, 0.98, 0.95, wspace=0.14, hspace=0.25)
+    (likelihood, resolution, turns), (sizes, changes, shifts) = figure.subplots(2, 3)
 
     _curves(likelihood, iteration, "log-likelihood per particle", {"": history["log_likelihood"]})
-    best = history["resolution_angstrom"].to_numpy(float)
-    frequency = np.where(np.isfinite(best) & (best > 0), 1 / np.where(best > 0, best, 1), np.nan)
-    _curves(resolution, iteration, "resolution of the best class, Å", {"": frequency})
+    best = {
+        "signal above noise": 1 / history["resolution_angstrom"],
+        "halves agree": 1 / history["half_set_resolution_angstrom"],
+    }
+    _curves(resolution, iteration, "resolution of the best class, Å", best)
     # even in spatial frequency, labelled in Angstrom
     resolution.yaxis.set_major_formatter(lambda value, _: f"{1 / value:.1f}" if value > 1e-6 else "∞")
     _curves(
@@ -60,9 +63,18 @@ def draw_convergence(path: str | os.PathLike[str], history: pd.DataFrame, classe
             "largest probability, mean": 100 * history["largest_probability"],
         },
     )
-    for axes in (resolution, sizes, changes):
+    for axes, title, what in (
+        (turns, "angles, degrees", "psi_deg"),
+        (shifts, "offsets, pixels", "offset_px"),
+    ):
+        curves = {
+            "change, root mean square": history[f"changed_{what}"],
+            "expected accuracy": history[f"accuracy_{what}"].replace(np.inf, np.nan),
+        }
+        _curves(axes, iteration, title, curves)
+    for axes in (resolution, sizes, changes, turns, shifts):
         axes.set_ylim(bottom=0)
-    for axes in (sizes, changes):
+    for axes in (sizes, changes, shifts):
         axes.set_xlabel("iteration", fontsize=8)
     return save_figure(figure, path)
 

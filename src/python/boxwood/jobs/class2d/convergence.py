@@ -21,6 +21,9 @@ COLUMNS = (
     "changed_psi_deg",
     "changed_offset_px",
     "resolution_angstrom",
+    "half_set_resolution_angstrom",
+    "accuracy_psi_deg",
+    "accuracy_offset_px",
     "effective_classes",
     "populated_classes",
     "largest_class",
@@ -35,6 +38,8 @@ def empty_history() -> AnyArray:
 
 def add_iteration(history: AnyArray, result: IterationResult) -> AnyArray:
     """The history with the row of `result`; rows of this and later iterations are replaced."""
+    from boxwood.class2d.measures import overall_accuracies
+
     model = result.model
     particles = int((result.assignments.class_index >= 0).sum())
     row = (
@@ -46,6 +51,8 @@ def add_iteration(history: AnyArray, result: IterationResult) -> AnyArray:
         result.changed_psi_deg,
         result.changed_offset_px,
         result.resolution_angstrom.min(),
+        result.frc_resolution_angstrom.min(),
+        *overall_accuracies(result.measures, model.shares),
         model.effective_classes,
         # A class is populated if a particle's worth of probability is in it.
         int((model.shares * max(particles, 1) >= 1).sum()),
@@ -56,7 +63,10 @@ def add_iteration(history: AnyArray, result: IterationResult) -> AnyArray:
 
 
 def convergence_table(history: AnyArray) -> pd.DataFrame:
-    """One row an iteration; log-likelihood, largest probability and entropy are means over particles."""
+    """One row an iteration; log-likelihood, largest probability and entropy are means over particles.
+
+    Resolutions and accuracies are those of the best class, infinite where there is none.
+    """
     table = pd.DataFrame(history, columns=list(COLUMNS))
     whole = ["iteration", "populated_classes", "refilled_classes"]
     return table.astype(dict.fromkeys(whole, int))

@@ -44,7 +44,7 @@ def class_tables(result: IterationResult) -> dict[str, Table | Columns]:
 
 def convergence_tables(history: AnyArray) -> dict[str, Table | Columns]:
     """`boxwood_convergence`, a row per iteration up to this one, for optimiser.star."""
-    table = convergence_table(history)
+    table = convergence_table(history).replace(np.inf, -1.0)
     table = table.rename(columns=lambda name: "bw" + "".join(word.capitalize() for word in name.split("_")))
     return {"boxwood_convergence": table.rename(columns={"bwIteration": "rlnCurrentIteration"})}
 
