@@ -9,8 +9,12 @@ import pytest
 from boxwood.backends import get_backend
 from boxwood.class2d import Class2DParameters, classify2d
 from boxwood.class2d.expectation import PreparedReferences
+from boxwood.class2d.maximisation import centring_shifts
+from boxwood.class2d.particles import BackgroundNoise
 from boxwood.class2d.sampling import coarser_steps
 from boxwood.errors import InputError
+from boxwood.imaging.centring import centre_of_mass
+from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid
 from boxwood.simulate.particles import simulate_particles
 
@@ -98,7 +102,7 @@ def test_steps_are_coarser_while_particles_cannot_be_placed_better(data):
     assert coarser_steps(6.0, 1.0, 5.0, np.inf, np.inf) == (6.0, 1.0)
     assert coarser_steps(6.0, 1.0, 5.0, 20.0, 2.0) == (16.0, 1.6)
     assert coarser_steps(6.0, 1.0, 5.0, 7.0, 1.2) == (6.0, 1.0)
-    assert coarser_steps(6.0, 1.0, 5.0, 90.0, 10.0) == (36.0, 5.0)
+    assert coarser_steps(6.0, 1.0, 5.0, 90.0, 10.0) == (36.0, 2.375)
     settings = {"psi_step_deg": 2.0, "offset_step_px": 0.25, "iterations": 3}
     results = run(data, allow_coarser_sampling=True, **settings)
     assert results[1].sampling.psi == 180 and results[1].sampling.offset_step_px == 0.25
@@ -167,3 +171,43 @@ def test_halves_of_the_particles(data):
 def test_limits_must_leave_something():
     with pytest.raises(InputError, match="which leaves nothing between them"):
         replace(SMALL, limit_resolution_angstrom=20.0, limit_low_resolution_angstrom=15.0)
+
+
+def test_noise_outside_of_the_mask_is_like_that_inside():
+    rng = np.random.default_rng(2)
+    box, n = 48, 60
+    f = np.fft.fftfreq(box)
+    colour = 1 / (1 + 8 * np.hypot(*np.meshgrid(f, f)))
+    images = np.fft.ifft2(np.fft.fft2(rng.standard_normal((2 * n, box, box))) * colour).real.astype(
+        np.float32
+    )
+    noise, mask = BackgroundNoise(images[:n], seed=3), soft_circle((box, box), 12, 2).astype(np.float32)
+    shifts, indices = np.zeros((n, 2), np.int32), np.arange(n)
+    filled = noise.fill(images[n:], shifts, mask, indices)
+    np.testing.assert_array_equal(filled[:, mask == 1], images[n:, mask == 1])
+    outside = mask == 0
+    assert not np.isclose(filled[:, outside], images[n:, outside]).mean() > 0.01
+    pairs = outside[:, 1:] & outside[:, :-1]
+    for values in (lambda x: x[:, outside] ** 2, lambda x: (x[:, :, 1:] * x[:, :, :-1])[:, pairs]):
+        # Means over 60 images of 1800 pixels, of which neighbours are alike: good to a few percent.
+        assert values(filled).mean() == pytest.approx(values(images).mean(), rel=0.1)
+    # Every particle has a noise of its own, whatever batch it comes in, and moves without it.
+    again = noise.fill(images[n + 7 : n + 8], np.array([[2, -1]], np.int32), mask, indices[7:8])[0]
+    np.testing.assert_array_equal(again[outside], filled[7][outside])
+    np.testing.assert_array_equal(again[mask == 1], np.roll(images[n + 7], (-1, 2), (0, 1))[mask == 1])
+
+
+def test_averages_are_centred_if_asked(data):
+    shifted = (np.roll(data[0], (2, -2), axis=(1, 2)), *data[1:])
+    off = {}
+    for center in (True, False):
+        model = run(shifted, iterations=5, center_classes=center, offset_range_px=4.0)[-1].model
+        shifts = centring_shifts(model.references, 10.0)
+        off[center] = float(model.shares @ np.hypot(*shifts.T))
+    assert off[True] < 0.5 * off[False]
+    # As in RELION: the centre of mass of what is positive, moved no further than the largest offset.
+    image = np.zeros((1, BOX, BOX))
+    image[0, BOX // 2 + 3, BOX // 2 - 4], image[0, 0, 0] = 1.0, -5.0
+    assert centre_of_mass(image).tolist() == [[3.0, -4.0]]
+    np.testing.assert_allclose(centring_shifts(image, 10.0), [[4, -3]])
+    np.testing.assert_allclose(centring_shifts(image, 2.5), [[2, -1.5]])

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from boxwood.class2d import classify2d
+from boxwood.class2d.sampling import coarser_steps
 from boxwood.io.class2d_data import read_assignments
 from boxwood.io.class2d_model import read_model
+from boxwood.io.class2d_optimiser import fine_sampling
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star
 from boxwood.jobs.class2d.files import IterationFiles, read_iteration
@@ -198,3 +200,28 @@ def test_the_first_iteration_by_correlation_is_relions(both, tmp_path, monkeypat
     for k in set(they.class_number - 1):
         one, two = ours.class_averages[k].ravel(), theirs.averages[k].ravel()
         assert np.corrcoef(one, two)[0, 1] > 0.93
+
+
+def test_steps_become_as_coarse_as_relions(both, tmp_path):
+    """RELION's steps of an iteration follow from the accuracies that it reports with it."""
+    fine = {**SETTINGS, "psi_step": 2.0, "offset_step": 0.25, "iterations": 2}
+    run_job(JOB, fine, project=both, output=tmp_path / "us", threads=2)
+    (tmp_path / "they").mkdir()
+    words = (
+        "--continue",
+        tmp_path / "us/run_it001_optimiser.star",
+        "--o",
+        tmp_path / "they/run",
+        "--iter",
+        2,
+    )
+    relion("relion_refine", *words, "--allow_coarser_sampling", "--j", 1, cwd=both)
+    model = iteration(tmp_path / "they", 2)[0]
+    accuracies = model.accuracy_deg.min(), model.accuracy_angstrom.min() / PIXEL
+    psi, offset = coarser_steps(2.0, 0.25, SETTINGS["offset_range"], *accuracies)
+    table = read_star(tmp_path / "they/run_it002_sampling.star")["sampling_general"]
+    used_psi, _, used_offset = fine_sampling(table, 1)
+    assert psi > 2.0 and offset > 0.25
+    # RELION's coarse step, twice the fine one, divides 360 degrees; six digits are in the files.
+    assert used_psi <= psi and np.ceil(180 / psi - 1e-6) == pytest.approx(180 / used_psi)
+    assert used_offset == pytest.approx(offset * PIXEL, rel=1e-5)

@@ -1,4 +1,4 @@
-"""How accurately particles can be placed: docs/class2d.md, "Expected accuracy"."""
+"""How accurately particles can be placed: docs/class2d.md, "Measures"."""
 
 import numpy as np
 from scipy.special import j0
@@ -47,7 +47,7 @@ def expected_accuracies(
     """The rotation and the shift of each class average that particles would notice.
 
     Both are where the expected log-likelihood of a particle has lost log 100, averaged over particles; a
-    shift is in the mean direction. Equations 15 and 16 of docs/class2d.md.
+    shift is in the mean direction. Equations 19 and 20 of docs/class2d.md.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def by_half(indices: AnyArray, half: AnyArray, size: int) -> Iterator[tuple[int,
 
 
 def half_set_frc(halves: tuple[Statistics, Statistics], grid: PolarGrid) -> AnyArray:
-    """Fourier ring correlation of the class averages of the two halves, equation 17 of docs/class2d.md.
+    """Fourier ring correlation of the class averages of the two halves, equation 21 of docs/class2d.md.
 
     Averages are plain, N / D without a prior and without a mask of their own.
 

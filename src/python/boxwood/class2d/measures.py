@@ -71,7 +71,7 @@ def overall_accuracies(measures: ClassMeasures, shares: AnyArray) -> tuple[float
 
 
 def posterior_sums(class_posterior: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """(k,) sums over particles of p^2, and of p times the entropy of the particle's p.
+    """(k,) sums over particles of p^2, and of p times the entropy of the particle's p (equations 22, 23).
 
     Parameters
     ----------

@@ -10,6 +10,8 @@ from boxwood.typing import AnyArray
 
 LARGEST_PSI_STEP_DEG = 36.0
 _COARSER = 0.8
+# Of the range: the first pass, at twice the step, still has neighbours to go to.
+_LARGEST_STEP = 0.475
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def coarser_steps(
     if np.isfinite(rotation_deg):
         psi_step_deg = max(psi_step_deg, min(_COARSER * rotation_deg, LARGEST_PSI_STEP_DEG))
     if np.isfinite(shift_px):
-        offset_step_px = max(offset_step_px, min(_COARSER * shift_px, offset_range_px))
+        offset_step_px = max(offset_step_px, min(_COARSER * shift_px, _LARGEST_STEP * offset_range_px))
     return psi_step_deg, offset_step_px
 
 
