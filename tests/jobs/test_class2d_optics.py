@@ -77,6 +77,19 @@ def test_going_on_has_all_digits_of_the_optics(project, tmp_path):
     np.testing.assert_array_equal(one.assignments.offset_px, two.assignments.offset_px)
 
 
+def test_star_files_have_the_noise_and_scale_of_both_groups(project, tmp_path):
+    for path in (project / "out").glob("run_it003_*[!z]"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (exact, _), (star, data) = (
+        read_iteration(IterationFiles(f"{folder}/run", 3)) for folder in (project / "out", tmp_path)
+    )
+    # Six decimals are printed; RELION 3's model.star has noise by micrograph, ours by optics group.
+    _, first = np.unique(data.noise_group, return_index=True)
+    want = exact.result.model.sigma2[data.optics_group[first]]
+    np.testing.assert_allclose(star.result.model.sigma2, want, rtol=1e-3)
+    np.testing.assert_allclose(star.result.model.scale, exact.result.model.scale, rtol=1e-5)
+
+
 def test_origins_are_those_of_the_image_as_recorded(project):
     state, data = read_iteration(IterationFiles(f"{project}/out/run", 3))
     table = ParticleSet.read(project / "out/run_it003_data.star").table

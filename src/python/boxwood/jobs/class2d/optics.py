@@ -35,6 +35,15 @@ def magnifications(optics: pd.DataFrame) -> AnyArray:
     return optics[_MATRIX].to_numpy(dtype=np.float64).reshape(-1, 2, 2)
 
 
+def relion_grey(optics: pd.DataFrame, pixel_sizes: AnyArray) -> AnyArray:
+    """(groups,) RELION's grey scale of each group over ours, 1 for the first.
+
+    RELION compares transforms divided by the pixels of the box, we those of images of unit noise per pixel.
+    """
+    box = optics["rlnImageSize"].to_numpy(np.float64) if "rlnImageSize" in optics else np.ones(len(optics))
+    return (pixel_sizes[0] / pixel_sizes) * (box[0] / box) ** 2
+
+
 def optics_groups(
     particles: ParticleSet, boxes: AnyArray, root: Path, *, ctf: bool, warn: Callable[[str], None]
 ) -> list[OpticsGroup]:

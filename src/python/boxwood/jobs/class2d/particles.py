@@ -12,7 +12,7 @@ import numpy as np
 from boxwood.errors import BoxwoodError, InputError
 from boxwood.io.class2d_data import scale_groups, sorted_by_micrograph
 from boxwood.io.particles import ctf_rows
-from boxwood.jobs.class2d.optics import groups_in_use, magnifications, optics_groups
+from boxwood.jobs.class2d.optics import groups_in_use, magnifications, optics_groups, relion_grey
 from boxwood.typing import AnyArray
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class ParticleData:
     scale_group, noise_group, optics_group : (n,) int64
         From 0; optics groups in the order of their table.
     magnification : (groups, 2, 2) float64
+    relion_grey : (groups,) float64
+        See `boxwood.jobs.class2d.optics.relion_grey`.
     """
 
     particles: ParticleSet
@@ -85,6 +87,7 @@ class ParticleData:
     noise_group: AnyArray
     optics_group: AnyArray
     magnification: AnyArray
+    relion_grey: AnyArray
 
     @property
     def magnification_of_rows(self) -> AnyArray:
@@ -132,6 +135,12 @@ class ParticleData:
         subset = self.particles.table.get("rlnRandomSubset")
         return None if subset is None or set(subset) != {1, 2} else subset.to_numpy(np.int64) - 1
 
+    def relion_grey_of(self, group: AnyArray) -> AnyArray:
+        """(g,) of noise or scale groups (n,), each of which lies within an optics group."""
+        out = np.ones(int(group.max()) + 1)
+        out[group] = self.relion_grey[self.optics_group]
+        return out
+
     def saved_noise_group(self, dialect: str) -> AnyArray:
         """(n,) group whose spectrum a model.star holds: micrograph in RELION 3, optics group from 4."""
         return self.scale_group if dialect == "3.1" else self.optics_group
@@ -161,10 +170,11 @@ def prepare(
     names, scale = scale_groups(particles.table)
     table, optics = groups_in_use(particles)
     pixel_sizes = particles.pixel_size_of_groups()
+    sizes = np.array([pixel_sizes[int(group)] for group in table["rlnOpticsGroup"]])
     return ParticleData(
         particles=particles,
         root=root,
-        pixel_size_angstrom=pixel_sizes[int(table["rlnOpticsGroup"].iloc[0])],
+        pixel_size_angstrom=float(sizes[0]),
         ctf_rows=ctf_rows(particles, complete=False) if ctf else None,
         ctf_mode=int(ctf_phase_flipped) + 2 * int(ctf_intact_first_peak),
         group_names=names,
@@ -172,6 +182,7 @@ def prepare(
         noise_group=scale if noise_groups == "micrograph" else optics,
         optics_group=optics,
         magnification=magnifications(table),
+        relion_grey=relion_grey(table, sizes),
     )
 
 

@@ -121,7 +121,8 @@ def saved_model(
     ssnr = to_shells(model.ssnr, box, beyond=False)
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = np.where(ssnr > 0, regularisation * tau2 / ssnr, 0.0)
-    noise = regroup_noise(model.sigma2, data.noise_group, data.saved_noise_group(dialect))
+    grey = data.relion_grey_of(data.noise_group)[:, None]
+    noise = regroup_noise(model.sigma2 * grey**2, data.noise_group, data.saved_noise_group(dialect))
     measures, pixel = result.measures, result.pixel_size_angstrom
     likelihood = result.assignments.log_likelihood[result.assignments.class_index >= 0]
     return SavedModel(
@@ -135,7 +136,9 @@ def saved_model(
         sigma2=sigma2,
         noise=unit * to_shells(noise, box, beyond=True),
         noise_of_groups=dialect == "3.1",
-        groups=SavedGroups(data.group_names, data.counts, model.scale),
+        groups=SavedGroups(
+            data.group_names, data.counts, model.scale * data.relion_grey_of(data.scale_group)
+        ),
         pixel_size_angstrom=pixel,
         regularisation=regularisation,
         norm_average=model.mean_norm,
@@ -162,17 +165,19 @@ def model_of(saved: SavedModel, assignments: SavedAssignments, data: ParticleDat
     rings = slice(1, box // 2)
     saved_as = data.saved_noise_group("3.1" if saved.noise_of_groups else "5")
     scale_of = dict(zip(saved.groups.names, saved.groups.scale, strict=True))
+    scale = np.array([scale_of.get(name, 1.0) for name in data.group_names])
+    noise = regroup_noise(saved.noise[:, rings] / unit, saved_as, data.noise_group)
     return Model(
         references=saved.averages,
         shares=saved.shares / saved.shares.sum(),
-        sigma2=regroup_noise(saved.noise[:, rings] / unit, saved_as, data.noise_group),
+        sigma2=noise / data.relion_grey_of(data.noise_group)[:, None] ** 2,
         tau2=saved.tau2[:, rings] * saved.regularisation / unit,
         ssnr=saved.ssnr[:, rings],
         sigma_offset_px=saved.sigma_offset_angstrom / saved.pixel_size_angstrom,
         limit=saved.image_size // 2,
         norm=np.where(assignments.norm > 0, assignments.norm, saved.norm_average),
         mean_norm=saved.norm_average,
-        scale=np.array([scale_of.get(name, 1.0) for name in data.group_names]),
+        scale=scale / data.relion_grey_of(data.scale_group),
     )
 
 
