@@ -139,7 +139,7 @@ def run(settings: dict[str, float]) -> tuple[dict[str, float], bytes]:
         last = folder / f"out/run_it{int(settings['iterations']):03d}_classes.mrcs"
         averages = last.read_bytes()
     likelihood = found.pop("likelihood")[1:]
-    if not np.isfinite(likelihood).all() or (len(likelihood) > 2 and likelihood[-1] <= likelihood[0]):
+    if not np.isfinite(likelihood).all() or (len(likelihood) > 1 and max(likelihood) == likelihood[0]):
         sys.exit(f"the log-likelihood does not rise: {likelihood}")
     return found, averages
 

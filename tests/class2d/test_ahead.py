@@ -15,6 +15,8 @@ def test_results_come_in_order_through_two_stages():
 def test_the_next_is_made_while_the_caller_has_one():
     made = [threading.Event() for _ in range(5)]
     results = ahead(lambda i: made[i].set(), range(5))
+    assert made[0].wait(10)
+    assert not made[1].is_set()
     next(results)
     assert made[1].wait(10)
     assert not made[2].is_set()

@@ -176,6 +176,9 @@ def expectation(
 
     Returns the sums over each half of these. `progress(done, total)` is called after every batch.
     """
+    # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
+    parts = list(by_half(indices, groups.half, BATCH))
+    loaded = ahead(particles.batch, (part for _, part in parts))
     grid = particles.grid
     rings = min(model.limit + 1, grid.rings)
     references = PreparedReferences.of(
@@ -184,9 +187,6 @@ def expectation(
     context = _Context(model, particles, groups, search, references, rings, backend, threads, posterior)
     halves: dict[int, Statistics] = {}
     done = 0
-    # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
-    parts = list(by_half(indices, groups.half, BATCH))
-    loaded = ahead(particles.batch, (part for _, part in parts))
     with closing(ahead(lambda batch: (batch, context.search_in(batch)), loaded)) as searched:
         for (half, part), (batch, result) in zip(parts, searched, strict=True):
             if result is not None:
