@@ -109,11 +109,10 @@ class Classification:
             source = NormalisedSource(source, own[optics_of], backend, threads)
         check_enough(len(self.good), parameters.classes)
         samples = [sample(source, self.good[optics_of[self.good] == g]) for g in range(len(optics))]
-        self.complaints = [
-            text
-            for images, own in zip(samples, sampled, strict=True)
-            for text in complaints(images, own.mask)
-        ]
+        found = zip(samples, sampled, strict=True)
+        self.complaints = list(
+            dict.fromkeys(text for images, own in found for text in complaints(images, own.mask))
+        )
         self.particles = PolarParticles(
             source,
             self.grid,
