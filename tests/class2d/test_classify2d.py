@@ -7,7 +7,8 @@ import pytest
 
 from boxwood.backends import get_backend
 from boxwood.class2d import Class2DParameters, Classification, OpticsGroup, classify2d
-from boxwood.class2d.expectation import Assignments, Search, expectation
+from boxwood.class2d.assignments import Assignments
+from boxwood.class2d.expectation import Search, expectation
 from boxwood.class2d.maximisation import Prior, wiener
 from boxwood.class2d.refill import LARGE, WEAK, refill
 from boxwood.class2d.source import ArraySource

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.convergence import PATIENCE, Convergence, changes
-from boxwood.class2d.expectation import Assignments
 
 
 def assignments(classes, psi, offset):

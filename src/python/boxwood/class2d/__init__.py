@@ -1,7 +1,7 @@
 """2D classification by maximum likelihood in polar Fourier coordinates; method in docs/class2d.md."""
 
+from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.classification import Classification
-from boxwood.class2d.expectation import Assignments
 from boxwood.class2d.iterate import classify2d
 from boxwood.class2d.model import Model
 from boxwood.class2d.optics import OpticsGroup

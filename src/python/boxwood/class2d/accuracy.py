@@ -4,7 +4,8 @@ import numpy as np
 from scipy.special import j0
 
 from boxwood.backends import Backend
-from boxwood.class2d.expectation import Groups, PreparedReferences, ring_weights
+from boxwood.class2d.expectation import PreparedReferences, ring_weights
+from boxwood.class2d.groups import Groups
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarParticles
 from boxwood.imaging.polar import PolarGrid

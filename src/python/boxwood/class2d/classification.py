@@ -1,18 +1,20 @@
 """The fixed part of a 2D classification, its first model, and the step from one model to the next."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from boxwood.backends import Backend
 from boxwood.class2d.accuracy import TRIALS, model_accuracies
+from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.convergence import changes
-from boxwood.class2d.expectation import Assignments, Groups, Search, expectation
+from boxwood.class2d.expectation import Search, expectation
+from boxwood.class2d.groups import Groups
 from boxwood.class2d.initialise import initial_model
 from boxwood.class2d.maximisation import Prior, maximise, turn_back
 from boxwood.class2d.measures import ClassMeasures, class_measures, overall_accuracies
 from boxwood.class2d.minibatch import MiniBatches, centre, follow, rescale
+from boxwood.class2d.model import Model
 from boxwood.class2d.optics import OpticsGroup, SampledOptics
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.particles import BackgroundNoise, FixedPoses, PolarParticles
@@ -29,6 +31,7 @@ from boxwood.class2d.screening import (
     usual_deviation,
 )
 from boxwood.class2d.source import ImageSource
+from boxwood.class2d.statistics import Statistics
 from boxwood.errors import InputError
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
@@ -72,18 +75,9 @@ class Classification:
             raise InputError("there are no particles to classify")
         if ctf_rows is not None and np.shape(ctf_rows) != (n, 9):
             raise InputError(f"ctf_rows has shape {np.shape(ctf_rows)}, expected ({n}, 9)")
-        model, optics_of = optics[0], _indices(optics_groups, n)
-        if optics_of.max() >= len(optics):
-            raise InputError(
-                f"there are {len(optics)} optics groups, and a particle of group {optics_of.max()}"
-            )
-        half = np.arange(n) % 2 if half_sets is None else _indices(half_sets, n)
-        if half.max() > 1:
-            raise InputError(f"half_sets has a number {half.max()}; expected 0 or 1 for every particle")
-        self.groups = Groups(
-            optics_of if noise_groups is None else _indices(noise_groups, n), _indices(micrographs, n), half
-        )
-        _check_noise_groups(self.groups.noise, optics_of)
+        model = optics[0]
+        self.groups = Groups.of(n, len(optics), optics_groups, noise_groups, micrographs, half_sets)
+        optics_of = self.groups.optics
         self.box, self.pixel_size = model.box_px, model.pixel_size_angstrom
         edge = MASK_EDGE_PX * self.pixel_size
         radius = min(parameters.mask_diameter_angstrom / 2, model.size_angstrom / 2 - edge)
@@ -180,7 +174,7 @@ class Classification:
             self.particles,
             first,
             self.groups,
-            int(self.groups.scale.max()) + 1,
+            self.groups.scales,
             self.parameters.classes,
             self.pixel_size,
             self.largest_limit,
@@ -211,32 +205,15 @@ class Classification:
 
     def step(self, before: IterationResult, progress: Callable[[int, int, int], None]) -> IterationResult:
         """One expectation and maximisation."""
-        p, model = self.parameters, before.model
         iteration = before.iteration + 1
         rng = self._rng(iteration)
-        hard = iteration <= p.hard_iterations
-        sampling = self._sampling(before)
-        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(sampling.psi_step_deg) if p.turns else 0.0
-        search = Search(
-            sampling,
-            hard,
-            p.cut,
-            min(p.adaptive_fraction, HARD_FRACTION) if hard else p.adaptive_fraction,
-            perturbation_rad=turn,
-            psi_prior=self._psi_prior,
-            pixel_size_angstrom=self.pixel_size,
-            offset_prior=p.offset_prior,
-            lowest_ring=self._lowest_ring(),
-            frame_deg=None if p.turns else self._psi_deg,
-            bf16=p.precision == "bf16",
-        )
+        search = self._search(before, rng)
         indices = self._subset(iteration, rng)
         self._recentre(before.assignments, indices)
-        assignments = _copy(before.assignments)
-        norm = model.norm.copy()
+        assignments, norm = before.assignments.copy(), before.model.norm.copy()
         posterior = self._posterior(before)
         halves = expectation(
-            model,
+            before.model,
             self.particles,
             indices,
             self.groups,
@@ -250,14 +227,65 @@ class Classification:
         )
         assignments.class_index[self.faults != 0] = -1
         indices = indices[self.faults[indices] == 0]
-        fresh = turn_back(halves[0] + halves[1], self.grid, turn)
-        batches, sums = self.batches, fresh
+        self._keep_known(indices, assignments, posterior)
+        fresh = turn_back(halves[0] + halves[1], self.grid, search.perturbation_rad)
+        model, sums = self._next_model(before, fresh, search.hard, norm, indices, rng)
+        changed = changes(before.assignments, assignments, indices)
+        settled = iteration > self.parameters.last_scheduled
+        return IterationResult(
+            iteration,
+            model,
+            assignments,
+            class_measures(halves, self.grid, self._accuracies(model)),
+            fresh.log_likelihood / fresh.count,
+            fresh.largest / fresh.count,
+            fresh.entropy / fresh.count,
+            *changed,
+            search.sampling,
+            self.pixel_size,
+            self.faults.copy(),
+            before.convergence.after(changed, int(model.resolution_rings.max()), settled),
+            posterior,
+            sums,
+        )
+
+    def _search(self, before: IterationResult, rng: np.random.Generator) -> Search:
+        """How the iteration after `before` searches; all references are turned by one random angle."""
+        p, sampling = self.parameters, self._sampling(before)
+        hard = before.iteration < p.hard_iterations
+        turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(sampling.psi_step_deg) if p.turns else 0.0
+        return Search(
+            sampling,
+            hard,
+            p.cut,
+            min(p.adaptive_fraction, HARD_FRACTION) if hard else p.adaptive_fraction,
+            perturbation_rad=turn,
+            psi_prior=self._psi_prior,
+            pixel_size_angstrom=self.pixel_size,
+            offset_prior=p.offset_prior,
+            lowest_ring=self._lowest_ring(),
+            frame_deg=None if p.turns else self._psi_deg,
+            bf16=p.precision == "bf16",
+        )
+
+    def _next_model(
+        self,
+        before: IterationResult,
+        fresh: Statistics,
+        hard: bool,
+        norm: AnyArray,
+        visited: AnyArray,
+        rng: np.random.Generator,
+    ) -> tuple[Model, Statistics | None]:
+        """The model that the sums of an expectation make, and what mini-batches remember of them."""
+        p, batches, iteration = self.parameters, self.batches, before.iteration + 1
+        sums, scaled = fresh, visited
         if batches is not None:
-            sums = batches.sums(iteration, before.sums, fresh, self.grid, len(self.good))
+            sums, scaled = batches.sums(iteration, before.sums, fresh, self.grid, len(self.good)), self.good
         center = p.offset_range_px if p.center_classes and p.align else None
         model = maximise(
             sums,
-            model,
+            before.model,
             self.grid,
             self.mask,
             prior=self.prior,
@@ -266,12 +294,8 @@ class Classification:
             pixel_size_angstrom=self.pixel_size,
             hard=hard,
             norm=_for_all(norm) if p.norm_correction else None,
-            visited=indices,
-            particles_per_scale_group=self._particles_per_micrograph(
-                self.good if batches is not None else indices
-            )
-            if p.scale_correction
-            else None,
+            visited=visited,
+            particles_per_scale_group=self.groups.particles_per_scale(scaled) if p.scale_correction else None,
             backend=self.backend,
             threads=self.threads,
         )
@@ -283,29 +307,13 @@ class Classification:
             maximised, model = model, refill(model, self.mask, rng)
             if batches is not None:
                 sums = follow(sums, maximised, model, self.grid, self.backend, self.threads)
-        self._keep_known(indices, assignments, posterior)
+        return model, None if batches is None else sums
+
+    def _accuracies(self, model: Model) -> tuple[AnyArray, AnyArray]:
+        """Expected accuracies of angles and offsets, from some of the particles."""
         trials = self.good[:: -(-len(self.good) // TRIALS)]
-        accuracies = model_accuracies(
+        return model_accuracies(
             model, self.particles, trials, self.groups, self.backend, self.threads, self._lowest_ring()
-        )
-        changed = changes(before.assignments, assignments, indices)
-        settled = iteration > p.last_scheduled
-        ring = int(model.resolution_rings.max())
-        return IterationResult(
-            iteration,
-            model,
-            assignments,
-            class_measures(halves, self.grid, accuracies),
-            fresh.log_likelihood / fresh.count,
-            fresh.largest / fresh.count,
-            fresh.entropy / fresh.count,
-            *changed,
-            sampling,
-            self.pixel_size,
-            self.faults.copy(),
-            before.convergence.after(changed, ring, settled),
-            posterior,
-            None if batches is None else sums,
         )
 
     def _keep_known(self, indices: AnyArray, assignments: Assignments, posterior: Posterior | None) -> None:
@@ -346,36 +354,11 @@ class Classification:
             return self.good
         return np.sort(rng.choice(self.good, size, replace=False))
 
-    def _particles_per_micrograph(self, indices: AnyArray) -> AnyArray:
-        return np.bincount(self.groups.scale[indices], minlength=int(self.groups.scale.max()) + 1)
-
     def _rng(self, iteration: int) -> np.random.Generator:
         return np.random.default_rng([self.parameters.seed, iteration])
-
-
-def _indices(groups: AnyArray | None, n: int) -> AnyArray:
-    if groups is None:
-        return np.zeros(n, dtype=np.int64)
-    groups = np.asarray(groups, dtype=np.int64)
-    if groups.shape != (n,) or groups.min() < 0:
-        raise InputError(f"group indices have shape {groups.shape}, expected ({n},) numbers from 0")
-    return groups
 
 
 def _for_all(norm: AnyArray) -> AnyArray:
     """Particles not measured yet, whose norm is 1, are given the mean of the others."""
     measured = norm != 1.0
     return np.where(measured, norm, norm[measured].mean()) if measured.any() else norm
-
-
-def _copy(a: Assignments) -> Assignments:
-    return replace(a, **{name: value.copy() for name, value in vars(a).items()})
-
-
-def _check_noise_groups(noise: AnyArray, optics: AnyArray) -> None:
-    pairs = len(np.unique(noise * (int(optics.max()) + 1) + optics))
-    if pairs > len(np.unique(noise)):
-        raise InputError(
-            "particles of several optics groups share a noise spectrum; give each optics group its own "
-            "(noise groups: optics)"
-        )

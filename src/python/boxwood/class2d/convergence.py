@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boxwood.class2d.expectation import Assignments
+from boxwood.class2d.assignments import Assignments
 from boxwood.typing import AnyArray
 
 # A change counts as smaller than all before it if it is so by this part: random ones are smaller by chance.

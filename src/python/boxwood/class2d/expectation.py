@@ -9,6 +9,8 @@ import numpy as np
 
 from boxwood.backends import Backend
 from boxwood.class2d.ahead import ahead
+from boxwood.class2d.assignments import Assignments
+from boxwood.class2d.groups import Groups
 from boxwood.class2d.half_sets import by_half
 from boxwood.class2d.measures import posterior_sums
 from boxwood.class2d.model import Model
@@ -25,52 +27,6 @@ BATCH = 512
 
 # Signal-to-noise ratio above which a ring counts for the grey-scale correction, as in RELION.
 _STRONG_SIGNAL = 3.0
-
-
-@dataclass
-class Assignments:
-    """Per particle, in the order of the particles. Angles in degrees, offsets in pixels.
-
-    Attributes
-    ----------
-    class_index : (n,) int32
-        Most probable class, from 0; -1 for particles without weight.
-    psi_deg : (n,) float64
-    offset_px : (n, 2) float64
-        Shift that centres the particle.
-    largest : (n,) float64
-        Largest posterior probability of one (class, angle, offset).
-    log_likelihood : (n,) float64
-    significant : (n,) float64
-        Effective number of (class, angle, offset) samples, exp(entropy of the posterior).
-    """
-
-    class_index: AnyArray
-    psi_deg: AnyArray
-    offset_px: AnyArray
-    largest: AnyArray
-    log_likelihood: AnyArray
-    significant: AnyArray
-
-    @classmethod
-    def empty(cls, n: int) -> "Assignments":
-        return cls(
-            np.full(n, -1, dtype=np.int32),
-            np.zeros(n),
-            np.zeros((n, 2)),
-            np.zeros(n),
-            np.zeros(n),
-            np.zeros(n),
-        )
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Which noise spectrum and grey scale each particle has, and in which half it is, as indices from 0."""
-
-    noise: AnyArray
-    scale: AnyArray
-    half: AnyArray
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import numpy as np
 
 from boxwood.backends import Backend
 from boxwood.class2d.ahead import ahead
-from boxwood.class2d.expectation import Groups, batches
+from boxwood.class2d.expectation import batches
+from boxwood.class2d.groups import Groups
 from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarParticles

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.convergence import Convergence
-from boxwood.class2d.expectation import Assignments
 from boxwood.class2d.measures import ClassMeasures
 from boxwood.class2d.model import Model
 from boxwood.class2d.parameters import Class2DParameters
