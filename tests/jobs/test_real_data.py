@@ -32,12 +32,30 @@ def best_correlation(averages, projections):
     phases = np.exp(-2j * np.pi * (offsets @ (grid.positions.astype(float) / box).T)).astype(np.complex64)
     n = len(averages)
     result = backend.expectation(
-        x, np.ones(x.shape, np.float32), np.zeros(n, np.int32), weights[None].astype(np.float32),
-        np.ones((n, 2), np.float32), grid.ring_samples, grid.ring_harmonics,
-        grid.harmonics(y, rings).astype(np.complex64), grid.power_harmonics(y, rings).astype(np.complex64),
-        phases, np.zeros((n, len(offsets)), np.float32), np.zeros(len(projections), np.float32), None,
-        60, True, 1.0, 2,
-    )  # fmt: skip
+        images=x,
+        ctf=np.ones(x.shape, np.float32),
+        group=np.zeros(n, np.int32),
+        weights=weights[None].astype(np.float32),
+        scale=np.ones((n, 2), np.float32),
+        ring_samples=grid.ring_samples,
+        ring_harmonics=grid.ring_harmonics,
+        references=grid.harmonics(y, rings).astype(np.complex64),
+        power=grid.power_harmonics(y, rings).astype(np.complex64),
+        phases=phases,
+        log_prior_offset=np.zeros((n, len(offsets)), np.float32),
+        log_prior_class=np.zeros(len(projections), np.float32),
+        log_prior_psi=None,
+        coarse_phases=np.zeros((0, 0), np.complex64),
+        parent=np.zeros(0, np.int32),
+        coarse_log_prior_offset=np.zeros((n, 0), np.float32),
+        psi=60,
+        hard=True,
+        cut=1.0,
+        fraction=1.0,
+        top=0,
+        bf16=False,
+        threads=2,
+    )
     size = (np.repeat(weights, grid.ring_samples // 2) * 2 * np.abs(x) ** 2).sum(axis=1)
     return result["statistics"][:, 3] / np.sqrt(size)
 
