@@ -198,6 +198,7 @@ def million() -> None:
 
 def plot(path: Path, results: dict[str, tuple[list[float], list[dict[str, float]]]]) -> None:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(2.8 * len(results), 5), layout="constrained")
     axes = figure.subplots(2, len(results), squeeze=False)
@@ -207,6 +208,10 @@ def plot(path: Path, results: dict[str, tuple[list[float], list[dict[str, float]
             if axis == "threads" and what == "cpu":
                 what, label = "wall", "s wall an iteration"
             panel.loglog(places, [found[what] for found in rows], "o-", color="#1f6f8b", markersize=4)
+            panel.set_xticks(places, [f"{place:g}" for place in places], fontsize=7)
+            panel.minorticks_off()
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter("{x:g}")
             panel.set_xlabel(axis)
             panel.set_title(label, fontsize=9)
             panel.grid(alpha=0.25, which="both")
