@@ -61,7 +61,7 @@ class Class2DParameters:
     normalise : bool
         Bring the background of every image to mean 0 and standard deviation 1 when it is read.
     save_posterior : int
-        Largest samples of every particle's posterior to keep.
+        Largest samples of every particle's posterior to keep, at most 1000.
     seed : int
     cut : float
         (class, offset) pairs this many nats below an image's best are dropped from its posterior.
@@ -128,8 +128,8 @@ class Class2DParameters:
                 f"limit_low_resolution_angstrom is {low} and limit_resolution_angstrom {high}, which leaves "
                 "nothing between them; the first must be greater"
             )
-        if self.save_posterior < 0:
-            raise InputError(f"save_posterior is {self.save_posterior}; it must be 0 or more")
+        if not 0 <= self.save_posterior <= 1000:
+            raise InputError(f"save_posterior is {self.save_posterior}; it must be 0 to 1000")
         if self.offset_range_px < 0:
             raise InputError(f"offset_range_px is {self.offset_range_px}; it must be 0 or more")
         if not 0 < self.adaptive_fraction <= 1:

@@ -186,6 +186,7 @@ class Class2DOptions(Options):
         "to run_itNNN_posterior.npz after the last iteration",
         0,
         at_least=0,
+        at_most=1000,
         group="Optimisation",
     )
     seed: int = option(
