@@ -111,15 +111,14 @@ def make_particles(folder: Path, n: int, box: int) -> None:
 
 def run(settings: dict[str, float]) -> tuple[dict[str, float], bytes]:
     """What one job needed, and its class averages."""
-    pixel = _FIELD_ANGSTROM / settings["box"]
     given = {
         "particles": "particles.star",
         "classes": int(settings["classes"]),
         "iterations": int(settings["iterations"]),
         "mask_diameter": 200,
         "psi_step": settings["psi_step"],
-        "offset_range": settings["offset_range"] * pixel,
-        "offset_step": pixel,
+        "offset_range": settings["offset_range"],
+        "offset_step": 1.0,
         "threads": int(settings["threads"]),
         "memory_gib": settings["memory_gib"],
     }

@@ -313,11 +313,11 @@ def test_wrong_parameters_are_refused(arguments, sentence):
 
 
 def test_bf16_is_refused_without_instructions_for_it(data, monkeypatch):
-    monkeypatch.setattr("boxwood.class2d.parameters.native_bf16", lambda: False)
+    monkeypatch.setattr("boxwood.class2d.classification.native_bf16", lambda: False)
     with pytest.raises(InputError, match=r"precision bf16 needs instructions .* use float32"):
-        replace(SMALL, precision="bf16")
+        next(classify2d(data[0], pixel_size_angstrom=PIXEL, parameters=replace(SMALL, precision="bf16")))
     # The same arithmetic without these instructions.
-    monkeypatch.setattr("boxwood.class2d.parameters.native_bf16", lambda: True)
+    monkeypatch.setattr("boxwood.class2d.classification.native_bf16", lambda: True)
     last = [
         list(
             classify2d(
@@ -328,6 +328,43 @@ def test_bf16_is_refused_without_instructions_for_it(data, monkeypatch):
     ]
     assert (last[0].assignments.log_likelihood != last[1].assignments.log_likelihood).any()
     assert purity(last[1].assignments.class_index, data[2]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"mask_diameter_angstrom": 1.0}, "has less than 4 pixels"),
+        ({"offset_range_px": 40.0}, f"lead out of a box of {BOX} px"),
+        ({"limit_low_resolution_angstrom": PIXEL}, "nothing is left beyond"),
+        ({"limit_resolution_angstrom": 2000.0}, "a limit of 2000 Å leaves nothing"),
+        ({"align": False, "skip_rotate": True}, "without alignment no angles or offsets are searched"),
+    ],
+)
+def test_what_these_images_cannot_give_is_refused(data, change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        next(classify2d(data[0], pixel_size_angstrom=PIXEL, parameters=replace(SMALL, **change)))
+
+
+@pytest.mark.parametrize("zero_mask", [True, False])
+def test_the_mask_is_around_the_known_place_of_a_particle(data, zero_mask):
+    """Moving images and telling so changes nothing but what the box cuts off."""
+    images, n = data[0].copy(), len(data[0])
+    images[:, :4] = images[:, -4:] = images[:, :, :4] = images[:, :, -4:] = 0
+    moves = np.random.default_rng(0).integers(-3, 4, (n, 2))
+    moved = np.stack([np.roll(im, (dy, dx), axis=(0, 1)) for im, (dx, dy) in zip(images, moves, strict=True)])
+    parameters = replace(
+        SMALL, classes=2, iterations=3, align=False, zero_mask=zero_mask, mask_diameter_angstrom=70.0
+    )
+    still, told = (
+        list(classify2d(x, pixel_size_angstrom=PIXEL, parameters=parameters, offset_px=-offset))[-1]
+        for x, offset in ((images, 0.0 * moves), (moved, 1.0 * moves))
+    )
+    np.testing.assert_array_equal(told.assignments.offset_px, -moves)
+    same = still.assignments.class_index == told.assignments.class_index
+    assert same.mean() > (0.99 if zero_mask else 0.9)  # each place has its own noise outside of the mask
+    if zero_mask:
+        size = np.abs(still.class_averages).max()
+        assert np.abs(still.class_averages - told.class_averages).max() < 0.02 * size
 
 
 def test_too_few_particles_are_refused(data):

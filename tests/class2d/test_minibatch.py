@@ -239,5 +239,5 @@ def test_wrong_settings_are_refused(arguments, sentence):
 
 
 def test_default_sizes_follow_the_classes():
-    assert MiniBatches.of(Class2DParameters(classes=100)) == MiniBatches(200, 1200, 10000)
+    assert MiniBatches.of(Class2DParameters(classes=100)) == MiniBatches(200, 2500, 10000)
     assert MiniBatches.of(Class2DParameters(classes=3)).size == 200

@@ -440,8 +440,7 @@ def test_the_stacks_must_have_the_size_the_star_file_says(finished, tmp_path):
         run_job(JOB, values, project=folder, output=tmp_path / "out")
 
 
-def test_every_option_reaches_the_algorithm(monkeypatch):
-    monkeypatch.setattr("boxwood.class2d.parameters.native_bf16", lambda: True)
+def test_every_option_reaches_the_algorithm():
     given = {
         "classes": 7,
         "iterations": 30,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from boxwood.backends import Backend
+from boxwood.backends import Backend, cpu_status, native_bf16
 from boxwood.class2d.accuracy import TRIALS, model_accuracies
 from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.convergence import changes
@@ -81,6 +81,7 @@ class Classification:
         self.box, self.pixel_size = model.box_px, model.pixel_size_angstrom
         edge = MASK_EDGE_PX * self.pixel_size
         radius = min(parameters.mask_diameter_angstrom / 2, model.size_angstrom / 2 - edge)
+        _check_possible(parameters, self.box, self.pixel_size, radius)
         self._psi_deg, self._offset_px = psi_deg, offset_px
         self._psi_prior = None
         if not parameters.turns:  # the images are turned instead, and only the angle 0 is left
@@ -93,10 +94,12 @@ class Classification:
         self.mask = sampled[0].mask
         self.largest_limit = self._largest_limit()
         # A quarter of the power: a common prior regularises small classes less than one of their own, and
-        # small classes copy the noise of their members, which binds these to them.
-        plain = parameters.recipe == "relion"
-        self.prior = Prior(parameters.regularisation * (1.0 if plain else 0.25), per_class=plain)
-        self.batches = MiniBatches.of(parameters) if parameters.algorithm == "vdam" else None
+        # small classes copy the noise of their members, which binds these to them. Mini-batches see other
+        # members every time, and get half.
+        plain, batches = parameters.recipe == "relion", parameters.algorithm == "vdam"
+        weight = 1.0 if plain else 0.5 if batches else 0.25
+        self.prior = Prior(parameters.regularisation * weight, per_class=plain)
+        self.batches = MiniBatches.of(parameters) if batches else None
         self.faults = np.zeros(n, dtype=np.int8) if ctf_rows is None else ctf_faults(ctf_rows)
         if parameters.normalise:
             own = np.array([min(radius, g.size_angstrom / 2) / g.pixel_size_angstrom for g in optics])
@@ -124,8 +127,10 @@ class Classification:
             else [BackgroundNoise(s, parameters.seed) if len(s) else None for s in samples],
             None
             if parameters.turns
-            else FixedPoses(psi_deg, 0 * offset_px if parameters.align else offset_px),
+            else FixedPoses(psi_deg, 0 * offset_px if parameters.align else offset_px - np.round(offset_px)),
         )
+        if not parameters.align:  # the mask must be around the particle, not around the box
+            self.particles.move(np.arange(n), np.round(offset_px).astype(np.int32))
 
     @property
     def good(self) -> AnyArray:
@@ -356,6 +361,38 @@ class Classification:
 
     def _rng(self, iteration: int) -> np.random.Generator:
         return np.random.default_rng([self.parameters.seed, iteration])
+
+
+def _check_possible(p: Class2DParameters, box: int, pixel_angstrom: float, radius_angstrom: float) -> None:
+    """Refuse what cannot be, or not with images of this size."""
+    if not p.align and (p.skip_rotate or p.allow_coarser_sampling):
+        raise InputError(
+            "without alignment no angles or offsets are searched; leave skip_rotate and "
+            "allow_coarser_sampling out"
+        )
+    nyquist, field = 2 * pixel_angstrom, box * pixel_angstrom
+    if radius_angstrom < 2 * pixel_angstrom:
+        raise InputError(
+            f"a mask of {2 * radius_angstrom:g} Å has less than 4 pixels of {pixel_angstrom:g} Å; give the "
+            "diameter of the particle with some room"
+        )
+    if p.offset_range_px > box / 2:
+        raise InputError(
+            f"offsets of {p.offset_range_px:g} px lead out of a box of {box} px; search less far"
+        )
+    lowest = p.limit_low_resolution_angstrom
+    if lowest is not None and lowest <= nyquist:
+        raise InputError(f"nothing is left beyond {lowest:g} Å: these images end at {nyquist:g} Å")
+    highest = p.limit_resolution_angstrom
+    if highest is not None and highest > field / 2:
+        raise InputError(
+            f"a limit of {highest:g} Å leaves nothing of images of {field:g} Å; give {field / 2:g} Å or less"
+        )
+    if p.precision == "bf16" and not native_bf16():
+        raise InputError(
+            f"precision bf16 needs instructions for it, {', '.join(cpu_status()['chosen'])} of this "
+            "processor has none; use float32"
+        )
 
 
 def _for_all(norm: AnyArray) -> AnyArray:

@@ -17,7 +17,7 @@ from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
 # Particles per class of a mini-batch, and of what the sums remember.
-_BATCH, _MEMORY = 12, 100
+_BATCH, _MEMORY = 25, 100
 _SMALLEST_BATCH = 200
 # Averages are centred only when off by more than this: what moves rarely is rarely interpolated.
 _CENTRING_PX = 1.0
@@ -43,7 +43,7 @@ class MiniBatches:
 
     @classmethod
     def of(cls, parameters: Class2DParameters) -> "MiniBatches":
-        """As many particles as are given, or 12 a class and at least 200."""
+        """As many particles as are given, or 25 a class and at least 200."""
         size = parameters.batch_size or max(_SMALLEST_BATCH, _BATCH * parameters.classes)
         return cls(parameters.mini_batches, size, max(size, _MEMORY * parameters.classes))
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from boxwood.backends import cpu_status, native_bf16
 from boxwood.errors import InputError
 
 
@@ -16,8 +15,8 @@ class Class2DParameters:
     until_converged : bool
         Iterate no further once nothing changes any more.
     regularisation : float
-        RELION's T. With the balanced recipe the prior is common to all classes and T enters as T/4,
-        see docs/class2d.md.
+        RELION's T. With the balanced recipe the prior is common to all classes and T enters as T/4
+        (T/2 with vdam), see docs/class2d.md.
     mask_diameter_angstrom : float
     psi_step_deg : float
         Largest step; rounded down to 360 degrees over a number 2^a 3^b 5^c.
@@ -28,7 +27,7 @@ class Class2DParameters:
     adaptive_fraction : float
         How much of the posterior goes from the first pass to the second, and from there to the averages.
     zero_mask : bool
-        Outside of the mask: zero, or noise of the current spectrum.
+        Outside of the mask: zero, or noise with the spectrum of the images.
     limit_resolution_angstrom : float or None
         Frequencies beyond it are not used at all.
     limit_low_resolution_angstrom : float or None
@@ -144,12 +143,6 @@ class Class2DParameters:
             raise InputError(f"offset_prior {self.offset_prior!r} is unknown; choose fixed or relion")
         if self.precision not in ("float32", "bf16"):
             raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bf16")
-        if self.precision == "bf16" and not native_bf16():
-            raise InputError(
-                f"precision bf16 needs instructions for it, {', '.join(cpu_status()['chosen'])} of this "
-                "processor has none; use float32"
-            )
-
         if self.algorithm not in ("em", "vdam"):
             raise InputError(f"algorithm {self.algorithm!r} is unknown; choose em or vdam")
         if self.batch_size is not None and self.batch_size < self.classes:

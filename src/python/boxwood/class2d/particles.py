@@ -207,8 +207,10 @@ class BackgroundNoise:
             rng = np.random.default_rng([self._seed, int(index)])
             white = rng.standard_normal((self.box, self.box), dtype=np.float32)
             noise = np.fft.irfft2(np.fft.rfft2(white) * self._amplitude, s=white.shape)
-            moved = np.roll(image, (dy, dx), axis=(0, 1))
-            out[i] = moved * mask + noise * (1.0 - mask)
+            weight = mask.copy()  # what comes in from the other side is no part of the image
+            weight[: max(dy, 0)], weight[self.box + min(dy, 0) :] = 0, 0
+            weight[:, : max(dx, 0)], weight[:, self.box + min(dx, 0) :] = 0, 0
+            out[i] = np.roll(image, (dy, dx), axis=(0, 1)) * weight + noise * (1.0 - weight)
         return out
 
 
