@@ -1,17 +1,18 @@
 """Measure how good class averages are, on real particles and on simulated ones.
 
-python benchmarks/bench_quality.py real [--seeds 1 2 3] [--settings NAME=VALUE ...]
+python benchmarks/bench_quality.py real [--seeds 1 2 3] [--particles COUNT] [--settings NAME=VALUE ...]
 python benchmarks/bench_quality.py files RUN_FOLDER ...
 python benchmarks/bench_quality.py simulated [--sets betagal ribosome hard mixture] [--seeds 1 2 3]
                                              [--peer FOLDER] [--settings NAME=VALUE ...]
 
-real: classifies beta-galactosidase (2374 particles, K = 50, 25 iterations, mask 200 Angstrom) and
-compares the averages with projections of its map (map_agreement.py), and even with odd particles of every
-class (class_frc.py). files: the same for folders with run_it025_data.star, _model.star and _classes.mrcs
-of boxwood or RELION. simulated: purity, normalised mutual information, and errors of angles and offsets
-against the truth (quality_sets.py); with --peer, RELION's relion_refine classifies the set of seed 1,
-too, in FOLDER, unless its results are there already. Settings are fields of Class2DParameters. Data:
-../shared/data beside the project or $BOXWOOD_DATA.
+real: classifies beta-galactosidase (2374 particles, or COUNT of them drawn at random, K = 50,
+25 iterations, mask 200 Angstrom) and compares the averages with projections of its map
+(map_agreement.py), and even with odd particles of every class (class_frc.py). files: the same for
+folders with run_it025_data.star, _model.star and _classes.mrcs of boxwood or RELION. simulated: purity,
+normalised mutual information, and errors of angles and offsets against the truth (quality_sets.py);
+with --peer, RELION's relion_refine classifies the set of seed 1, too, in FOLDER, unless its results are
+there already. Settings are fields of Class2DParameters. Data: ../shared/data beside the project or
+$BOXWOOD_DATA.
 """
 
 import argparse
@@ -39,12 +40,15 @@ ITERATIONS = 25
 class RealParticles:
     """The tutorial's particles, and what their averages are measured by."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int | None = None) -> None:
         particles = ParticleSet.read(DATA / "bgal10204/particles.star")
         self.pixel_size = float(particles.pixel_sizes()[0])
-        self.images = particles.images().read(np.arange(len(particles)))
-        self.rows = ctf_rows(particles)
-        names = particles.table["rlnMicrographName"]
+        chosen = np.arange(len(particles))
+        if count is not None:
+            chosen = np.sort(np.random.default_rng(1).choice(chosen, count, replace=False))
+        self.images = particles.images().read(chosen)
+        self.rows = ctf_rows(particles)[chosen]
+        names = particles.table["rlnMicrographName"].to_numpy()[chosen]
         _, self.micrographs = np.unique(names, return_inverse=True)
         box = self.images.shape[1]
         self.agreement = MapAgreement(beta_galactosidase(DATA / "maps"), box, self.pixel_size, 200.0)
@@ -88,8 +92,8 @@ def assignments(star: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-def real(seeds: list[int], settings: dict[str, Any]) -> None:
-    particles = RealParticles()
+def real(seeds: list[int], count: int | None, settings: dict[str, Any]) -> None:
+    particles = RealParticles(count)
     for seed in seeds:
         result, seconds = particles.classify({"seed": seed, **settings})
         a = result.assignments
@@ -154,6 +158,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--particles", type=int)
     parser.add_argument("--peer", type=Path)
     parser.add_argument("--settings", nargs="+", default=[], metavar="NAME=VALUE")
     chosen = parser.parse_args()
@@ -161,7 +166,7 @@ def main() -> None:
         return files(chosen.folders)
     settings = {name: _value(text) for name, text in (item.split("=", 1) for item in chosen.settings)}
     if chosen.what == "real":
-        real(chosen.seeds, settings)
+        real(chosen.seeds, chosen.particles, settings)
     else:
         simulated(chosen.sets, chosen.seeds, chosen.peer, settings)
 
