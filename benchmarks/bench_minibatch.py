@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+from quality_sets import agreement
 
 from boxwood.class2d import classify2d
 from boxwood.simulate import SimulatedSource
@@ -33,18 +34,6 @@ class TimedSource:
         images = self.source.read(indices)
         self.seconds += time.process_time() - start
         return images
-
-
-def agreement(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Purity, and mutual information normalised by the mean of the two entropies."""
-    joint = np.zeros((found.max() + 1, truth.max() + 1))
-    np.add.at(joint, (found, truth), 1.0 / len(found))
-
-    def entropy(p: np.ndarray) -> float:
-        return float(-(p[p > 0] * np.log(p[p > 0])).sum())
-
-    a, b = entropy(joint.sum(axis=1)), entropy(joint.sum(axis=0))
-    return float(joint.max(axis=1).sum()), 2 * (a + b - entropy(joint.ravel())) / (a + b)
 
 
 def main() -> None:

@@ -135,6 +135,19 @@ class Found:
         )
 
 
+def agreement(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Purity, and mutual information normalised by the mean of the two entropies, of labels from 0."""
+    joint = _contingency(found, truth) / len(found)
+    a, b = _entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0))
+    return float(joint.max(axis=1).sum()), 2 * (a + b - _entropy(joint.ravel())) / (a + b)
+
+
+def _contingency(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    table = np.zeros((found.max() + 1, truth.max() + 1))
+    np.add.at(table, (found, truth), 1)
+    return table
+
+
 def compare(p: TrueParticles, found: np.ndarray, psi_deg: np.ndarray, offset_px: np.ndarray) -> Found:
     """Score assignments. Junk counts as one more view.
 
@@ -143,12 +156,8 @@ def compare(p: TrueParticles, found: np.ndarray, psi_deg: np.ndarray, offset_px:
     """
     _, view = np.unique(p.view, return_inverse=True)
     _, label = np.unique(found, return_inverse=True)
-    table = np.zeros((label.max() + 1, view.max() + 1))
-    np.add.at(table, (label, view), 1)
-    share = table / table.sum()
-    of_class, of_view = share.sum(1), share.sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        information = np.nansum(share * np.log(share / np.outer(of_class, of_view)))
+    table = _contingency(label, view)
+    purity, information = agreement(label, view)
     turns, moves = [], []
     for k, main in enumerate(table.argmax(axis=1)):
         mine = np.flatnonzero((label == k) & (view == main) & (p.view >= 0))
@@ -157,9 +166,9 @@ def compare(p: TrueParticles, found: np.ndarray, psi_deg: np.ndarray, offset_px:
             turns.append(turn)
             moves.append(move)
     return Found(
-        float(table.max(axis=1).sum() / table.sum()),
-        float(2 * information / (_entropy(of_class) + _entropy(of_view))),
-        float(np.exp(_entropy(of_class))),
+        purity,
+        information,
+        float(np.exp(_entropy(table.sum(axis=1) / table.sum()))),
         float(len(table)),
         float(np.median(np.concatenate(turns))) if turns else np.nan,
         float(np.median(np.concatenate(moves))) if moves else np.nan,

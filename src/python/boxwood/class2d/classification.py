@@ -33,6 +33,7 @@ from boxwood.class2d.screening import (
 from boxwood.class2d.source import ImageSource
 from boxwood.class2d.statistics import Statistics
 from boxwood.errors import InputError
+from boxwood.imaging.centring import shortened
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
@@ -338,10 +339,7 @@ class Classification:
         """Search around the last offset, but around a place at most 1.6 ranges from the box centre."""
         if not self.parameters.align:
             return
-        offset = assignments.offset_px[indices]
-        length = np.hypot(*offset.T)[:, None]
-        farthest = 1.6 * self.parameters.offset_range_px
-        offset = np.where(length > farthest, offset * (farthest / np.maximum(length, 1e-9)), offset)
+        offset = shortened(assignments.offset_px[indices], 1.6 * self.parameters.offset_range_px)
         self.particles.move(indices, np.round(offset).astype(np.int32))
 
     def _subset(self, iteration: int, rng: np.random.Generator) -> AnyArray:

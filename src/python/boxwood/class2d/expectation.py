@@ -152,7 +152,8 @@ def expectation(
             progress(done, len(indices))
     if not halves:
         raise InputError("an expectation needs at least one usable particle")
-    return tuple(halves.get(half, statistics.nothing) for half in (0, 1))  # type: ignore[return-value]
+    nothing = next(iter(halves.values())).nothing
+    return tuple(halves.get(half, nothing) for half in (0, 1))  # type: ignore[return-value]
 
 
 def batches(indices: AnyArray) -> Iterator[AnyArray]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from boxwood.class2d.statistics import Statistics
 from boxwood.imaging.polar import PolarGrid
+from boxwood.imaging.spectrum import last_ring_reaching
 from boxwood.typing import AnyArray
 
 # Both halves are aligned to the same averages, so the limit is not that of independent ones, 0.143.
@@ -49,8 +50,7 @@ def half_set_frc(halves: tuple[Statistics, Statistics], grid: PolarGrid) -> AnyA
 
 def frc_rings(frc: AnyArray) -> AnyArray:
     """(k,) last ring before the correlation falls below THRESHOLD."""
-    below = np.concatenate([frc < THRESHOLD, np.ones((len(frc), 1), dtype=bool)], axis=1)
-    return below.argmax(axis=1)
+    return last_ring_reaching(frc, THRESHOLD)
 
 
 def _plain_average(half: Statistics, grid: PolarGrid) -> AnyArray:

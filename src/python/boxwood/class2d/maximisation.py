@@ -8,7 +8,7 @@ from boxwood.backends import Backend
 from boxwood.class2d.expectation import ring_weights
 from boxwood.class2d.model import Model
 from boxwood.class2d.statistics import Statistics
-from boxwood.imaging.centring import centre_of_mass
+from boxwood.imaging.centring import centre_of_mass, shortened
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
@@ -135,9 +135,7 @@ def new_sigma_offset(statistics: Statistics, pixel_size_angstrom: float) -> floa
 
 def centring_shifts(images: AnyArray, largest: float) -> AnyArray:
     """(k, 2) shifts x, y that bring the centre of mass of the positive pixels to the centre, limited."""
-    shift = -centre_of_mass(images)[:, ::-1]
-    length = np.hypot(*shift.T)[:, None]
-    return np.where(length > largest, shift * (largest / np.maximum(length, 1e-9)), shift)
+    return shortened(-centre_of_mass(images)[:, ::-1], largest)
 
 
 def maximise(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boxwood.imaging.spectrum import last_ring_reaching
 from boxwood.typing import AnyArray
 
 
@@ -54,5 +55,4 @@ class Model:
     @property
     def resolution_rings(self) -> AnyArray:
         """(k,) last ring before the signal-to-noise ratio of the class falls below 1."""
-        below = np.concatenate([self.ssnr < 1, np.ones((len(self.ssnr), 1), dtype=bool)], axis=1)
-        return below.argmax(axis=1)
+        return last_ring_reaching(self.ssnr, 1.0)

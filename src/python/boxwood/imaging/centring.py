@@ -5,6 +5,12 @@ import numpy as np
 from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 
+def shortened(vectors: AnyArray, longest: float) -> AnyArray:
+    """(n, 2) vectors, those beyond `longest` cut down to it in their own direction."""
+    length = np.hypot(*vectors.T)[:, None]
+    return np.where(length > longest, vectors * (longest / np.maximum(length, 1e-9)), vectors)
+
+
 def centre_of_mass(images: AnyArray) -> DoubleArray:
     """Centre of mass of the positive pixels, from the centre pixel (box // 2).
 

@@ -37,3 +37,9 @@ def radial_average(values: AnyArray) -> AnyArray:
 def power_spectrum(images: AnyArray) -> AnyArray:
     """Shell averages (..., box//2 + 1) of |F|^2 of square images (..., box, box)."""
     return radial_average(np.abs(forward(images)) ** 2)
+
+
+def last_ring_reaching(curves: AnyArray, threshold: float) -> IntArray:
+    """(n,) last ring, counted from 1, before curves (n, rings) first fall below `threshold`; 0: none."""
+    below = np.concatenate([curves < threshold, np.ones((len(curves), 1), dtype=bool)], axis=1)
+    return below.argmax(axis=1)
