@@ -440,53 +440,6 @@ def test_the_stacks_must_have_the_size_the_star_file_says(finished, tmp_path):
         run_job(JOB, values, project=folder, output=tmp_path / "out")
 
 
-def test_every_option_reaches_the_algorithm():
-    given = {
-        "classes": 7,
-        "iterations": 30,
-        "regularisation": 4.0,
-        "mask_diameter": 123.0,
-        "psi_step": 5.0,
-        "offset_range": 4.0,
-        "offset_step": 2.0,
-        "search": "exhaustive",
-        "adaptive_fraction": 0.99,
-        "zero_mask": False,
-        "limit_resolution": 12.0,
-        "limit_low_resolution": 90.0,
-        "initial_resolution": 30.0,
-        "skip_rotate": True,
-        "allow_coarser_sampling": True,
-        "first_iteration_cc": True,
-        "save_posterior": 5,
-        "align": False,
-        "algorithm": "vdam",
-        "mini_batches": 50,
-        "batch_size": 90,
-        "recipe": "relion",
-        "offset_prior": "relion",
-        "norm_correction": False,
-        "scale_correction": False,
-        "center_classes": False,
-        "normalise": True,
-        "seed": 9,
-        "precision": "bf16",
-        "memory_gib": 0.5,
-    }
-    parameters = JOB.options(**given).parameters()
-    defaults = JOB.options(mask_diameter=200.0).parameters()
-    assert defaults.limit_resolution_angstrom is None
-    for name in ("fast_subsets", "until_converged"):  # not for mini-batches
-        assert getattr(JOB.options(**{"mask_diameter": 200.0, name: True}).parameters(), name)
-    # Every setting but the cut of the posterior has an option.
-    for name, value in vars(parameters).items():
-        assert name in ("cut", "fast_subsets", "until_converged") or value != getattr(defaults, name), name
-    assert JOB.options(mask_diameter=200.0, limit_resolution=-1).parameters() == defaults
-    earlier = replace(parameters, iterations=12)
-    assert JOB.options(iterations=25).changes(earlier, {"iterations"}) == replace(parameters, iterations=25)
-    assert JOB.options(psi_step=3).changes(earlier, {"psi_step"}) == replace(earlier, psi_step_deg=3.0)
-
-
 @pytest.mark.parametrize("dialect", ["3.1", "5"])
 @pytest.mark.parametrize("noise_groups", ["optics", "micrograph"])
 def test_noise_goes_through_both_dialects(finished, tmp_path, noise_groups, dialect):
