@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from boxwood.backends import Backend
-from boxwood.class2d.ahead import ahead
 from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.groups import Groups
 from boxwood.class2d.half_sets import by_half
@@ -16,6 +15,7 @@ from boxwood.class2d.measures import posterior_sums
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarBatch, PolarParticles
 from boxwood.class2d.posterior import Posterior
+from boxwood.class2d.prefetch import prefetch
 from boxwood.class2d.sampling import Sampling
 from boxwood.class2d.statistics import Statistics
 from boxwood.errors import InputError
@@ -134,7 +134,7 @@ def expectation(
     """
     # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
     parts = list(by_half(indices, groups.half, BATCH))
-    loaded = ahead(particles.batch, (part for _, part in parts))
+    loaded = prefetch(particles.batch, (part for _, part in parts))
     grid = particles.grid
     rings = min(model.limit + 1, grid.rings)
     references = PreparedReferences.of(
@@ -143,7 +143,7 @@ def expectation(
     context = _Context(model, particles, groups, search, references, rings, backend, threads, posterior)
     halves: dict[int, Statistics] = {}
     done = 0
-    with closing(ahead(lambda batch: (batch, context.search_in(batch)), loaded)) as searched:
+    with closing(prefetch(lambda batch: (batch, context.search_in(batch)), loaded)) as searched:
         for (half, part), (batch, result) in zip(parts, searched, strict=True):
             if result is not None:
                 statistics = context.sums(batch, result, assignments, new_norm)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from boxwood.backends import Backend
-from boxwood.class2d.ahead import ahead
 from boxwood.class2d.expectation import batches
 from boxwood.class2d.groups import Groups
 from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarParticles
+from boxwood.class2d.prefetch import prefetch
 from boxwood.class2d.screening import check_enough
 from boxwood.typing import AnyArray
 
@@ -50,7 +50,7 @@ def initial_model(
     count = np.zeros(noise_groups)
     subset = np.empty(len(particles), dtype=np.int64)
     subset[rng.permutation(indices)] = np.arange(len(indices)) % classes
-    for batch in ahead(particles.batch, batches(indices)):
+    for batch in prefetch(particles.batch, batches(indices)):
         part, ctf = batch.indices, batch.ctf.astype(np.float64)
         np.add.at(numerator, subset[part], ctf * batch.transform)
         np.add.at(denominator, subset[part], ctf**2)

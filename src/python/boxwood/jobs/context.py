@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 def announce(items: Iterable[Item], reads: Callable[[Item], Path | None]) -> Iterator[Item]:
     """Items, each of whose files is read ahead when it is taken."""
-    from boxwood.io.ahead import read_ahead
+    from boxwood.io.readahead import read_ahead
 
     for item in items:
         path = reads(item)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from boxwood.io.ahead import read_ahead
+from boxwood.io.readahead import read_ahead
 from boxwood.jobs.context import JobContext
 
 needs_advice = pytest.mark.skipif(
@@ -34,7 +34,7 @@ def test_what_cannot_be_read_is_left_to_its_reader(tmp_path):
 
 def test_the_next_file_is_read_while_one_is_worked_on(tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr("boxwood.io.ahead.read_ahead", told.append)
+    monkeypatch.setattr("boxwood.io.readahead.read_ahead", told.append)
     context = JobContext(tmp_path, threads=1)
     for done in context.map(
         lambda item: list(told), [f"m{i}" for i in range(5)], reads=lambda n: tmp_path / n
@@ -47,7 +47,7 @@ def test_the_next_file_is_read_while_one_is_worked_on(tmp_path, monkeypatch):
 
 def test_items_that_read_nothing_are_passed_on(tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr("boxwood.io.ahead.read_ahead", told.append)
+    monkeypatch.setattr("boxwood.io.readahead.read_ahead", told.append)
     context = JobContext(tmp_path, threads=2)
     assert [d.result for d in context.map(str, [1, 2, 3], reads=lambda item: None)] == ["1", "2", "3"]
     assert told == []

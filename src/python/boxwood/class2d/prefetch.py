@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+def prefetch(function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
     """The results of `function`, in the order of the items, made by a thread one item ahead of the caller.
 
     The first is begun at once. One call at a time; what it raises is raised where its result is asked for.
