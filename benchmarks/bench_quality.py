@@ -81,15 +81,17 @@ class RealParticles:
 
 
 def assignments(star: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Class from 0, psi in degrees, offset in pixels, from a data.star of boxwood or RELION."""
+    """Class from 0, psi in degrees, offset in pixels, from a data.star of boxwood or RELION.
+
+    RELION sorts particles by micrograph; here they are in the order of their images.
+    """
     particles = ParticleSet.read(star)
     table = particles.table
-    offset = table[["rlnOriginXAngst", "rlnOriginYAngst"]].to_numpy(float)
-    return (
-        table["rlnClassNumber"].to_numpy(int) - 1,
-        table["rlnAnglePsi"].to_numpy(float),
-        offset / particles.pixel_sizes()[:, None],
-    )
+    offset = table[["rlnOriginXAngst", "rlnOriginYAngst"]].to_numpy(float) / particles.pixel_sizes()[:, None]
+    images = table["rlnImageName"].astype(str).str.split("@", n=1, expand=True)
+    order = np.lexsort((images[0], images[1]))
+    found = table["rlnClassNumber"].to_numpy(int) - 1, table["rlnAnglePsi"].to_numpy(float), offset
+    return found[0][order], found[1][order], found[2][order]
 
 
 def real(seeds: list[int], count: int | None, settings: dict[str, Any]) -> None:
@@ -132,8 +134,8 @@ def simulated(names: list[str], seeds: list[int], peer: Path | None, settings: d
         print(f"{name} mean of {len(seeds)}: {Found(*mean)}")
         if peer:
             particles = simulated_set(name, DATA / "maps", 1)
-            star = relion(particles, peer / name)
-            print(f"{name} RELION: {compare(particles, *assignments(star))}", flush=True)
+            found = assignments(relion(particles, peer / name))
+            print(f"{name} RELION: {compare(particles, *found)}", flush=True)
 
 
 def relion(particles: TrueParticles, folder: Path) -> Path:
