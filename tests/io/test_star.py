@@ -265,7 +265,7 @@ def test_tables_without_rows_are_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("tables", "options", "words"),
     [
-        ({"a": {"x": 1}}, {"dialect": "6"}, "dialect is '6', expected '3.1' or '5'"),
+        ({"a": {"x": 1}}, {"dialect": "6"}, "dialect is '6', expected '3.0', '3.1' or '5'"),
         ({"a": {"x": "two\nlines"}}, {}, "data_a: _x has a line break"),
         ({"a": pd.DataFrame({"x": ["'\"b"]})}, {}, "both kinds of quotes"),
         ({"a": pd.DataFrame({"rlnVoltage": ["high"]})}, {}, "_rlnVoltage holds values that are not numbers"),

@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from boxwood.errors import InputError
 from boxwood.options import Options, option
 from boxwood.options.arguments import ArgumentParser, add_arguments, as_command, given_values
-from boxwood.options.joboptions import joboptions
+from boxwood.options.joboptions import Switched, joboptions
 from boxwood.options.reference import markdown
 
-
-def recentre(value):
-    return {"do_recenter": "Yes" if value else "No", "recenter_x": f"{value[0]:g}" if value else "0"}
+RECENTRE = Switched("do_recenter", {"recenter_x": "0", "recenter_y": "0", "recenter_z": "0"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ class Example(Options):
     zero_mask: bool = option("zeros | noise", True, joboption="do_zero_mask")
     keep: tuple[int, ...] = option("classes to keep", (), at_least=1)
     names: tuple[str, ...] = option("names", ())
-    recenter: tuple[float, float, float] | None = option("x y z", None, joboption=recentre)
+    recenter: tuple[float, float, float] | None = option("x y z", None, joboption=RECENTRE)
     prior: str = option("prior", "fixed", choices=("fixed", "relion"))
     lowpass: float | None = option("low-pass", refused="there are no references")
 
@@ -133,6 +131,8 @@ def test_joboptions_are_those_of_relion(generation, name):
         "do_zero_mask": "Yes",
         "do_recenter": "Yes",
         "recenter_x": "1.5",
+        "recenter_y": "2",
+        "recenter_z": "3",
     }
 
 

@@ -8,19 +8,35 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted
 from boxwood.jobs.registry import JOBS, load_job
 from boxwood.options.arguments import ArgumentParser, add_arguments, given_values
 
+if TYPE_CHECKING:
+    from boxwood.jobs.job import Job
+    from boxwood.jobs.reporter import Reporter
+
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+_OTHERS = {
+    "run-job": "run what a job.star of RELION or boxwood asks for, as the next job of its project",
+    "info": "versions, processor, GPU",
+}
 _EPILOG = """\
 `boxwood COMMAND --help` explains the options of a command. A job becomes the next Type/jobNNN/ of the RELION
 project in the current folder, or puts just its files into --output DIR.
 
 exit codes: 0 success, 1 the job failed, 2 wrong options or input, 130 stopped (Ctrl-C, abort file)"""
+
+
+_RUN_JOB_HELP = """\
+usage: boxwood run-job FILE [options of that job]
+
+FILE is the job.star or run.job of a job, or the folder it is in, or a .gui_*job.star of a RELION project.
+The job becomes the next of that project; if the form says that it continues one, that one goes on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,25 +62,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] not in ("info", *JOBS):
+    if not words or words[0] not in (*_OTHERS, *JOBS):
         parser = _overview()
         if not words:
             parser.print_help()
             return WRONG_USE
         if words[0].startswith("-"):
             parser.parse_args(words)  # --help, --version, or an error
-        close = difflib.get_close_matches(words[0], ("info", *JOBS), n=1)
+        close = difflib.get_close_matches(words[0], (*_OTHERS, *JOBS), n=1)
         guess = f"did you mean {close[0]}?" if close else "`boxwood --help` lists them"
         raise InputError(f"there is no command {words[0]!r}; {guess}")
     if words[0] == "info":
         from boxwood.cli.info import info
 
         return info(words[1:])
+    if words[0] == "run-job":
+        return _run_form(words[1:])
     return _run(words[0], words[1:])
 
 
 def _overview() -> argparse.ArgumentParser:
-    summaries = {**{name: summary for name, (_, summary) in JOBS.items()}, "info": "versions, processor, GPU"}
+    summaries = {**{name: summary for name, (_, summary) in JOBS.items()}, **_OTHERS}
     listing = "\n".join(f"  {name:<19} {summary}" for name, summary in summaries.items())
     parser = ArgumentParser(
         prog="boxwood",
@@ -112,27 +130,58 @@ def job_parser(name: str) -> ArgumentParser:
     return parser
 
 
-def _run(name: str, words: list[str]) -> int:
-    parsed = job_parser(name).parse_args(words)
-    job = load_job(name)
+def _run_form(words: list[str]) -> int:
+    """Run the job of a job.star; further words are options of that job, and have the last word."""
+    if not words or words[0].startswith("-"):
+        print(_RUN_JOB_HELP)
+        return 0 if words[:1] in (["-h"], ["--help"]) else WRONG_USE
 
-    from boxwood.jobs.reporter import JsonLines, PlainLines, Reporter, Terminal
+    from boxwood.jobs.from_form import job_of
+    from boxwood.project.job_form import JobForm
+
+    form = job_of(JobForm.read(words[0]))
+    parsed = job_parser(form.job.name).parse_args(words[1:])
+    reporter = _reporter(parsed.json)
+    if form.unused:
+        reporter.event("log", text=f"of no use to {form.job.name}, and not used: {', '.join(form.unused)}")
+    values = {**form.values, **given_values(parsed, form.job.options)}
+    return _start(form.job, values, parsed, reporter, form.project, form.continue_from)
+
+
+def _run(name: str, words: list[str]) -> int:
+    parsed, job = job_parser(name).parse_args(words), load_job(name)
+    return _start(job, given_values(parsed, job.options), parsed, _reporter(parsed.json))
+
+
+def _reporter(as_json: bool) -> Reporter:
+    from boxwood.jobs.reporter import JsonLines, PlainLines, Terminal
+
+    if as_json:
+        return JsonLines()
+    return Terminal() if sys.stdout.isatty() else PlainLines()
+
+
+def _start(
+    job: Job,
+    values: Mapping[str, Any],
+    parsed: argparse.Namespace,
+    reporter: Reporter,
+    project: Path | str = ".",
+    continue_from: Path | None = None,
+) -> int:
+    """Run a job as the words common to all jobs say; they have the last word, too."""
     from boxwood.jobs.runner import run_job
 
-    reporter: Reporter = PlainLines()
-    if parsed.json:
-        reporter = JsonLines()
-    elif sys.stdout.isatty():
-        reporter = Terminal()
     signal.signal(signal.SIGTERM, _as_interrupt)
     run_job(
         job,
-        given_values(parsed, job.options),
+        values,
+        project=project,
         output=getattr(parsed, "output", None),
         alias=getattr(parsed, "alias", None),
         threads=parsed.threads,
         reporter=reporter,
-        continue_from=getattr(parsed, "continue_from", False),
+        continue_from=getattr(parsed, "continue_from", False) or continue_from or False,
     )
     return 0
 

@@ -22,7 +22,8 @@ from boxwood.typing import AnyArray
 
 Columns = dict[str, AnyArray]
 
-VERSIONS = {"3.1": 30001, "5": 50001}
+# RELION 3.0 does not say its version.
+VERSIONS = {"3.0": "", "3.1": "\n# version 30001\n", "5": "\n# version 50001\n"}
 _ROWS = 4096  # rows formatted at once: enough to amortise, few enough to stay in the cache
 _FEW = 100  # rows up to which formatting one by one is faster than looking at the column first
 _FIRST = frozenset("\"'#_dl")  # values that start like a quote, comment, label, data_ or loop_
@@ -32,8 +33,8 @@ _FORMATS = ("%12.6f", "%12.5f", "%12.6e", "%12.5e")
 def table_header(name: str, dialect: str) -> str:
     """The lines that open a table."""
     if dialect not in VERSIONS:
-        raise InputError(f"dialect is '{dialect}', expected '3.1' or '5'; name RELION's version.")
-    return f"\n# version {VERSIONS[dialect]}\n\ndata_{name}\n\n"
+        raise InputError(f"dialect is '{dialect}', expected '3.0', '3.1' or '5'; name RELION's version.")
+    return f"{VERSIONS[dialect]}\ndata_{name}\n\n"
 
 
 def format_table(name: str, table: Table | Columns) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from boxwood.errors import InputError
 from boxwood.options import Options, option
+from boxwood.options.joboptions import Noted
 
 _TEMPLATES = "it belongs to picking with templates, and this job picks by diameter; leave it out"
 
@@ -91,8 +92,7 @@ class AutopickOptions(Options):
         unit="Å",
         above=0,
         group="autopicking",
-        joboption="mindist_autopick",
-        unset="100",
+        joboption=Noted("mindist_autopick", "100"),
         flag="--min_distance",
     )
     skip_side: int = option(

@@ -8,27 +8,7 @@ from pathlib import Path
 from boxwood.errors import InputError
 from boxwood.extraction.sizes import background_radius, check_box, rescaled_size
 from boxwood.options import Options, option
-
-
-def _reextract_joboptions(path: Path | None) -> dict[str, str]:
-    return {"do_reextract": "No" if path is None else "Yes", "fndata_reextract": str(path or "")}
-
-
-def _recenter_joboptions(centre: tuple[float, float, float] | None) -> dict[str, str]:
-    values = dict(zip(("recenter_x", "recenter_y", "recenter_z"), centre or (0, 0, 0), strict=True))
-    return {"do_recenter": "No" if centre is None else "Yes"} | {k: f"{v:g}" for k, v in values.items()}
-
-
-def _pixel_joboptions(pixel_size: float | None) -> dict[str, str]:
-    return {"do_set_angpix": "No" if pixel_size is None else "Yes", "angpix": f"{pixel_size or 1:g}"}
-
-
-def _rescale_joboptions(size: int | None) -> dict[str, str]:
-    return {"do_rescale": "No" if size is None else "Yes", "rescale": str(size or 128)}
-
-
-def _fom_joboptions(fom: float | None) -> dict[str, str]:
-    return {"do_fom_threshold": "No" if fom is None else "Yes", "minimum_pick_fom": f"{fom or 0:g}"}
+from boxwood.options.joboptions import Switched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +29,7 @@ class ExtractOptions(Options):
         None,
         group="I/O",
         input="particles",
-        joboption=_reextract_joboptions,
+        joboption=Switched("do_reextract", {"fndata_reextract": ""}),
         flag="--reextract_data_star",
     )
     reset_offsets: bool = option(
@@ -65,7 +45,7 @@ class ExtractOptions(Options):
         None,
         unit="px",
         group="I/O",
-        joboption=_recenter_joboptions,
+        joboption=Switched("do_recenter", {"recenter_x": "0", "recenter_y": "0", "recenter_z": "0"}),
         flag="--recenter --recenter_x --recenter_y --recenter_z",
     )
     reference_pixel_size: float | None = option(
@@ -88,14 +68,14 @@ class ExtractOptions(Options):
         unit="Å",
         above=0,
         group="I/O",
-        joboption=_pixel_joboptions,
+        joboption=Switched("do_set_angpix", {"angpix": "1"}),
         flag="--set_angpix",
     )
     min_fom: float | None = option(
         "leave out picks whose figure of merit is this or less",
         None,
         group="I/O",
-        joboption=_fom_joboptions,
+        joboption=Switched("do_fom_threshold", {"minimum_pick_fom": "0"}),
         flag="--minimum_pick_fom",
     )
     float16: bool = option(
@@ -118,7 +98,7 @@ class ExtractOptions(Options):
         None,
         unit="px",
         group="extract",
-        joboption=_rescale_joboptions,
+        joboption=Switched("do_rescale", {"rescale": "128"}),
         flag="--scale",
     )
     invert_contrast: bool = option(

@@ -14,6 +14,7 @@ from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.saved_iteration import SavedIteration, read_iteration
 from boxwood.jobs.subsets import SELECT_FIELDS, exactly_one
 from boxwood.options import Options, option
+from boxwood.options.joboptions import Switched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from boxwood.class2d.selection import ClassScores
     from boxwood.io.particles import ParticleSet
     from boxwood.typing import IntArray
-
-
-def _regroup_joboptions(groups: int | None) -> dict[str, str]:
-    return {"do_regroup": "Yes", "nr_groups": str(groups)} if groups else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +62,7 @@ class SelectClassesOptions(Options):
         None,
         group="Class options",
         at_least=1,
-        joboption=_regroup_joboptions,
+        joboption=Switched("do_regroup", {"nr_groups": "1"}),
         flag="--regroup",
     )
     mask_diameter: float | None = option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,25 +13,33 @@ from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.subsets import (
+    BETWEEN,
     SELECT_FIELDS,
+    SPLIT,
     exactly_one,
     random_rows,
-    split_joboptions,
     split_rows,
     write_parts,
     write_rows,
 )
 from boxwood.options import Options, option
+from boxwood.options.kinds import Kind
 
 if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
     from boxwood.typing import IntArray
 
 
-def _input_joboptions(path: Path) -> dict[str, str]:
+class _MicrographsField:
     """RELION's form has one field for micrographs and another for coordinates."""
-    field = "fn_coords" if path.name.startswith("coords_suffix_") else "fn_mic"
-    return {field: str(path)}
+
+    names = ("fn_mic", "fn_coords")
+
+    def write(self, value: Path, kind: Kind) -> dict[str, str]:
+        return {self.names[value.name.startswith("coords_suffix_")]: str(value)}
+
+    def read(self, form: Mapping[str, str]) -> str | None:
+        return form.get("fn_mic") or form.get("fn_coords") or None
 
 
 WAYS = ("first", "names", "where", "random", "split")
@@ -42,7 +51,7 @@ class SelectMicrographsOptions(Options):
         "micrographs STAR file, or RELION 3's coords_suffix_*.star, which names one",
         group="I/O",
         input="micrographs",
-        joboption=_input_joboptions,
+        joboption=_MicrographsField(),
         flag="--i",
     )
     first: int | None = option("keep the first so many micrographs", None, group="Subsets", at_least=1)
@@ -55,6 +64,8 @@ class SelectMicrographsOptions(Options):
         "keep the micrographs for which this holds, for example 'rlnCtfMaxResolution < 6'",
         None,
         group="Subsets",
+        joboption=BETWEEN,
+        flag="--select --minval --maxval",
     )
     random: int | None = option(
         "keep so many micrographs, drawn at random", None, group="Subsets", at_least=1
@@ -64,7 +75,7 @@ class SelectMicrographsOptions(Options):
         None,
         group="Subsets",
         at_least=1,
-        joboption=split_joboptions,
+        joboption=SPLIT,
         flag="--nr_split",
     )
     seed: int = option("seed of the random numbers", 1, group="Subsets", at_least=0, flag="--random_seed")

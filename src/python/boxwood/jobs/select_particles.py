@@ -13,14 +13,16 @@ from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.subsets import (
+    BETWEEN,
     SELECT_FIELDS,
+    SPLIT,
     exactly_one,
-    split_joboptions,
     split_rows,
     write_parts,
     write_rows,
 )
 from boxwood.options import Options, option
+from boxwood.options.joboptions import Switched
 
 if TYPE_CHECKING:
     from boxwood.io.particles import ParticleSet
@@ -32,16 +34,6 @@ BATCH = 1000
 WAYS = ("where", "discard_sigma", "split", "remove_duplicates")
 
 
-def _discard_joboptions(sigma: float | None) -> dict[str, str]:
-    return {} if sigma is None else {"do_discard": "Yes", "discard_sigma": f"{sigma:g}"}
-
-
-def _duplicate_joboptions(distance: float | None) -> dict[str, str]:
-    if distance is None:
-        return {}
-    return {"do_remove_duplicates": "Yes", "duplicate_threshold": f"{distance:g}"}
-
-
 @dataclass(frozen=True, kw_only=True)
 class SelectParticlesOptions(Options):
     particles: Path = option(
@@ -51,6 +43,8 @@ class SelectParticlesOptions(Options):
         "keep the particles for which this holds, for example 'rlnAutopickFigureOfMerit > 0.3'",
         None,
         group="Subsets",
+        joboption=BETWEEN,
+        flag="--select --minval --maxval",
     )
     discard_sigma: float | None = option(
         "drop particles whose mean or standard deviation is farther than this from the average of all, "
@@ -58,7 +52,7 @@ class SelectParticlesOptions(Options):
         None,
         group="Subsets",
         above=0,
-        joboption=_discard_joboptions,
+        joboption=Switched("do_discard", {"discard_sigma": "4"}),
         flag="--discard_sigma",
     )
     split: int | None = option(
@@ -66,7 +60,7 @@ class SelectParticlesOptions(Options):
         None,
         group="Subsets",
         at_least=1,
-        joboption=split_joboptions,
+        joboption=SPLIT,
         flag="--nr_split",
     )
     random_order: bool = option(
@@ -79,7 +73,7 @@ class SelectParticlesOptions(Options):
         unit="Å",
         group="Duplicates",
         at_least=0,
-        joboption=_duplicate_joboptions,
+        joboption=Switched("do_remove_duplicates", {"duplicate_threshold": "30"}),
         flag="--remove_duplicates",
     )
     micrograph_pixel_size: float | None = option(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from boxwood.errors import InputError
 from boxwood.jobs.job import JobResult
+from boxwood.options.joboptions import Switched
+from boxwood.options.kinds import Kind
 from boxwood.typing import IntArray
 
 if TYPE_CHECKING:
@@ -43,6 +47,30 @@ SELECT_FIELDS = {
     "image_angpix": "-1",
 }
 
+# RELION can also make parts of a given size; here one says how many.
+SPLIT = Switched("do_split", {"nr_split": "-1"}, {"split_size": "-1"})
+_BETWEEN = re.compile(r"(\S+) <= (rln\w+) <= (\S+)")
+
+
+class _Between:
+    """RELION's selection by values: a label between two numbers, which are part of it."""
+
+    names = ("do_select_values", "select_label", "select_minval", "select_maxval")
+
+    def write(self, value: str | None, kind: Kind) -> dict[str, str]:
+        found = _BETWEEN.fullmatch(value or "")
+        if not found:
+            return {}
+        low, label, high = found.groups()
+        return dict(zip(self.names, ("Yes", label, low, high), strict=True))
+
+    def read(self, form: Mapping[str, str]) -> str | None:
+        switch, label, low, high = (form.get(name, "") for name in self.names)
+        return f"{low} <= {label} <= {high}" if switch == "Yes" else None
+
+
+BETWEEN = _Between()
+
 
 def exactly_one(what: str, **ways: Any) -> str:
     """The name of the only way that was given.
@@ -59,11 +87,6 @@ def exactly_one(what: str, **ways: Any) -> str:
     found = " and ".join(flags[name] for name in given) + " were given" if given else "nothing was given"
     choice = ", ".join(flags.values())
     raise InputError(f"{what} are selected in one way at a time: {found}; give one of {choice}.")
-
-
-def split_joboptions(parts: int | None) -> dict[str, str]:
-    """RELION's form for splitting into so many parts."""
-    return {"do_split": "Yes", "nr_split": str(parts), "split_size": "-1"} if parts else {}
 
 
 def split_rows(rows: int, parts: int, seed: int | None = None) -> list[IntArray]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from boxwood.errors import InputError
 from boxwood.options.kinds import Kind, kind_of
 
-if TYPE_CHECKING:  # typing.Self needs Python 3.11
-    from typing_extensions import Self
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from Python 3.11
+
+    from boxwood.options.joboptions import Fields
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,9 @@ class Option:
     choices : tuple of str
     flag : str
         Of the RELION program, for the reference documentation.
-    joboption : str, (str, str) or callable
+    joboption : str, (str, str) or Fields
         RELION's joboption that holds this value in job.star; a pair if RELION 4 and later have another
-        name ("" for none) than RELION 3. A callable turns a value that RELION spreads over several
-        joboptions into a dict of them.
+        name ("" for none) than RELION 3; `Fields` (boxwood.options.joboptions) if it is spread over several.
     unset : str or None
         What RELION's job.star says for None; default -1 for numbers and "" for text.
     input : str
@@ -60,7 +61,7 @@ class Option:
     choices: tuple[str, ...] = ()
     group: str = "Job"
     flag: str = ""
-    joboption: str | tuple[str, str] | Callable[[Any], Mapping[str, str]] = ""
+    joboption: "str | tuple[str, str] | Fields" = ""
     unset: str | None = None
     input: str = ""
     positional: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 from boxwood.errors import InputError
 from boxwood.project import job_files
 from boxwood.project.alias import check_alias, link_alias
+from boxwood.project.job_form import write_job_star, write_run_job
 from boxwood.project.lock import pipeline_lock
 from boxwood.project.names import canonical, job_folder
 from boxwood.project.pipeline import Pipeline
@@ -130,7 +131,7 @@ class ProjectFolder:
     ) -> None:
         self._add_inputs(pipeline, name, inputs)
         folder = self.root / name
-        job_files.write_job_star(
+        write_job_star(
             folder,
             generation=pipeline.generation,
             number=kind.number,
@@ -138,6 +139,8 @@ class ProjectFolder:
             joboptions=joboptions,
             continuing=continuing,
         )
+        if not pipeline.versioned:
+            write_run_job(folder, number=kind.number, joboptions=joboptions, continuing=continuing)
         pipeline.only(name).write(folder / "job_pipeline.star")
 
     def _add_inputs(self, pipeline: Pipeline, name: str, inputs: Iterable[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""The files of one job folder that keep its history: job.star, note.txt, exit markers."""
+"""The files of one job folder that keep its history: note.txt, our settings, exit markers."""
 
 from __future__ import annotations
 
@@ -8,39 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from boxwood.errors import InputError
 from boxwood.io.atomic import write_text
-from boxwood.io.star import write_star
 
 SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{how}" for how in ("SUCCESS", "FAILURE", "ABORTED"))
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
 MARKERS = {"Succeeded": SUCCESS, "Failed": FAILURE, "Aborted": ABORTED}
 SETTINGS = ".boxwood.json"
-
-
-def write_job_star(
-    folder: Path,
-    *,
-    generation: int,
-    number: int,
-    label: str,
-    joboptions: Mapping[str, str],
-    continuing: bool,
-) -> None:
-    """Write job.star, from which RELION's form is filled."""
-    kind: dict[str, Any] = {"rlnJobType": number} if generation == 3 else {"rlnJobTypeLabel": label}
-    kind["rlnJobIsContinue"] = int(continuing)
-    if generation == 5:
-        kind["rlnJobIsTomo"] = 0
-    names = sorted(joboptions)
-    values = pd.DataFrame(
-        {"rlnJobOptionVariable": names, "rlnJobOptionValue": [joboptions[name] for name in names]},
-        dtype=object,
-    )
-    tables = {"job": kind, "joboptions_values": values}
-    write_star(folder / "job.star", tables, dialect="5" if generation == 5 else "3.1")
 
 
 def write_settings(folder: Path, job: str, values: Mapping[str, Any]) -> None:

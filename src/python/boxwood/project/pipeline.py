@@ -29,12 +29,15 @@ class Pipeline:
     ----------
     generation : int
         3, 4 or 5: the RELION that wrote the file.
+    versioned : bool
+        Whether the file says its version; RELION 3.0's do not.
     tables : dict
         As read; tables, columns and rows that are not ours are written back unchanged.
     """
 
     generation: int = 3
     tables: dict[str, Any] = field(default_factory=lambda: {GENERAL: {_COUNTER: 1}})
+    versioned: bool = True
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Pipeline:
@@ -50,12 +53,14 @@ class Pipeline:
                 f"{path} has no table data_{GENERAL} with _{_COUNTER}, so it is no pipeline of RELION; "
                 "restore it from the default_pipeline.star in the newest job folder"
             )
-        return cls(_generation(path, tables), tables)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            head = file.read(200)
+        return cls(_generation(head, tables), tables, "# version" in head)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write in the dialect of `generation`, whole or not at all."""
         tables = {n: t for n, t in self.tables.items() if isinstance(t, dict) or len(t)}
-        write_star(path, tables, dialect=self.dialect)
+        write_star(path, tables, dialect=self.dialect if self.versioned else "3.0")
 
     @property
     def dialect(self) -> str:
@@ -143,7 +148,7 @@ class Pipeline:
             INPUTS: inputs,
             OUTPUTS: outputs,
         }
-        return Pipeline(self.generation, tables)
+        return Pipeline(self.generation, tables, self.versioned)
 
     def _status(self, status: str) -> int | str:
         return STATUSES.index(status) if self.generation == 3 else status
@@ -200,9 +205,8 @@ class Pipeline:
         }[name]
 
 
-def _generation(path: str | os.PathLike[str], tables: dict[str, Any]) -> int:
+def _generation(head: str, tables: dict[str, Any]) -> int:
     """3 if types are numbers; else RELION 5 says so in its comment, and RELION 4 writes 30001."""
     if not any(column.endswith("TypeLabel") for table in tables.values() for column in table):
         return 3
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return 5 if "# version 5" in file.read(200) else 4
+    return 5 if "# version 5" in head else 4

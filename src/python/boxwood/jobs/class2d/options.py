@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from boxwood.errors import InputError
 from boxwood.options import Options, option
+from boxwood.options.joboptions import Alternatives
 
 if TYPE_CHECKING:
     from boxwood.class2d import Class2DParameters
@@ -75,10 +76,9 @@ class Class2DOptions(Options):
         "em",
         choices=("em", "vdam"),
         group="Optimisation",
-        joboption=lambda value: {
-            "do_em": "Yes" if value == "em" else "No",
-            "do_grad": "Yes" if value == "vdam" else "No",
-        },
+        joboption=Alternatives(
+            {"em": {"do_em": "Yes", "do_grad": "No"}, "vdam": {"do_em": "No", "do_grad": "Yes"}}
+        ),
     )
     mini_batches: int = option(
         "number of iterations of vdam",

@@ -282,6 +282,11 @@ JOB = Job(
     joboptions={
         "fn_cont": "",
         "do_helix": "No",
+        "do_bimodal_psi": "Yes",
+        "do_restrict_xoff": "Yes",
+        "helical_rise": "4.75",
+        "helical_tube_outer_diameter": "200",
+        "range_psi": "6",
         "use_gpu": "No",
         "gpu_ids": "",
         "nr_pool": "3",

@@ -1,0 +1,129 @@
+"""The job that a filled form of RELION asks for: its kind, its options, and what is not used of the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boxwood.errors import InputError
+from boxwood.jobs.job import Job
+from boxwood.jobs.registry import load_job
+from boxwood.options.joboptions import joboptions, known_names, values_of
+from boxwood.project.job_files import read_settings
+from boxwood.project.job_form import JobForm
+from boxwood.project.names import job_folder
+
+_JOBS = {3: "manual-pick", 4: "autopick", 5: "extract", 8: "class2d"}
+# How RELION spreads its work over processes and queues: boxwood has `--threads`.
+_RUNNING = {
+    *("nr_mpi", "nr_threads", "nr_pool", "do_parallel_discio", "do_preread_images", "do_combine_thru_disc"),
+    *("scratch_dir", "use_gpu", "gpu_ids", "do_queue", "queuename", "qsub", "qsubscript", "min_dedicated"),
+}
+# Work of another kind. Where an option answers to one of these, it is not asked about here.
+_OTHER_WORK = {
+    *("do_refs", "do_ref3d", "do_topaz", "do_topaz_train", "do_topaz_pick", "continue_manual"),
+    *("do_pick_helical_segments", "do_extract_helix", "do_helix", "do_startend", "do_filaments"),
+    *("do_select_values", "do_discard", "do_split", "do_remove_duplicates"),
+}
+# Details of such work.
+_DETAILS = ("topaz", "fn_topaz", "do_topaz", "helical", "do_amyloid", "ref3d", "dendrogram", "qsub_extra")
+
+
+@dataclass(frozen=True)
+class FormJob:
+    """A job as its form asks for it.
+
+    Attributes
+    ----------
+    job : Job
+    values : dict
+        Options by name, as text.
+    unused : list of str
+        Joboptions that say something this job has no use for: "diameter 120".
+    project : Path
+    continue_from : Path or None
+        Relative to the project.
+    """
+
+    job: Job
+    values: dict[str, Any]
+    unused: list[str]
+    project: Path
+    continue_from: Path | None
+
+
+def job_of(form: JobForm) -> FormJob:
+    """Find the job and the options that a form stands for.
+
+    A form that boxwood wrote stands for all options of that job, also for those that RELION's form has no
+    field for, and for what was changed in it since.
+
+    Raises
+    ------
+    InputError
+        If the form asks for something boxwood does not do.
+    """
+    project, folder = _place(form.path)
+    job = load_job(_name(form))
+    _refuse_other_work(job, form)
+    values = values_of(job.options, form.joboptions)
+    known = read_settings(project / folder, job.name) if folder else {}
+    if known:
+        values = {**known, **_changes(job, known, values)}
+    return FormJob(job, values, _unused(job, form), project, _continued(form, folder))
+
+
+def _name(form: JobForm) -> str:
+    """RELION has one form for all kinds of selection."""
+    if form.number in _JOBS:
+        return _JOBS[form.number]
+    if form.joboptions.get("fn_model"):
+        return "select-classes"
+    return "select-particles" if form.joboptions.get("fn_data") else "select-micrographs"
+
+
+def _place(path: Path) -> tuple[Path, Path | None]:
+    """The project, and the job's folder in it if the form is in one (and not RELION's .gui_*job.star)."""
+    whole = path.resolve()
+    folder = job_folder(whole, whole.parents[2]) if len(whole.parents) > 2 else None
+    return (whole.parents[2], Path(folder)) if folder else (whole.parent, None)
+
+
+def _changes(job: Job, known: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The options whose fields differ from what boxwood wrote; None where they were emptied."""
+    options = job.options.make(known)
+    written = values_of(job.options, {**joboptions(options, 3), **joboptions(options, 5)})
+    return {
+        declared.name: now.get(declared.name, None if declared.required else declared.default)
+        for declared in job.options.declared()
+        if now.get(declared.name) != written.get(declared.name)
+    }
+
+
+def _refuse_other_work(job: Job, form: JobForm) -> None:
+    for name in sorted(_OTHER_WORK - known_names(job.options)):
+        if form.joboptions.get(name) == "Yes":
+            raise InputError(f"{form.path} asks for {name}, which `boxwood {job.name}` does not do")
+    if form.joboptions.get("do_log", "Yes") == "No":
+        raise InputError(f"{form.path} asks for other picking than by Laplacian of Gaussian (do_log is No)")
+
+
+def _unused(job: Job, form: JobForm) -> list[str]:
+    refused = [option for option in job.options.declared() if option.refused]
+    usual = {**{o.joboption: o.unset for o in refused if isinstance(o.joboption, str)}, **job.joboptions}
+    return [
+        f"{name} {text}"
+        for name, text in sorted(form.joboptions.items())
+        if name not in known_names(job.options) | _RUNNING | {"fn_cont"}
+        and not name.startswith(_DETAILS)
+        and text not in ("", "No", usual.get(name))
+    ]
+
+
+def _continued(form: JobForm, folder: Path | None) -> Path | None:
+    """Where to go on: the file that Class2D's form names, or the job itself."""
+    if form.joboptions.get("fn_cont"):
+        return Path(form.joboptions["fn_cont"])
+    return folder if form.continuing else None
