@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted
@@ -17,12 +16,15 @@ from boxwood.jobs.registry import JOBS, load_job
 from boxwood.options.arguments import ArgumentParser, add_arguments, given_values
 
 if TYPE_CHECKING:
+    from boxwood.jobs.from_form import FormJob
     from boxwood.jobs.job import Job
     from boxwood.jobs.reporter import Reporter
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 _OTHERS = {
     "run-job": "run what a job.star of RELION or boxwood asks for, as the next job of its project",
+    "project": "list the jobs of a project, draw its flow chart, clean up",
+    "schedule": "run scheduled jobs in order, and again when new micrographs have come",
     "info": "versions, processor, GPU",
 }
 _EPILOG = """\
@@ -78,6 +80,15 @@ def _dispatch(words: list[str]) -> int:
         return info(words[1:])
     if words[0] == "run-job":
         return _run_form(words[1:])
+    if words[0] == "project":
+        from boxwood.cli.project import project
+
+        return project(words[1:])
+    if words[0] == "schedule":
+        from boxwood.cli.schedule import schedule
+
+        signal.signal(signal.SIGTERM, _as_interrupt)
+        return schedule(words[1:], _reporter(as_json=False))
     return _run(words[0], words[1:])
 
 
@@ -115,6 +126,9 @@ def job_parser(name: str) -> ArgumentParser:
         where += " (default: the next job of the RELION project here)"
         running.add_argument("--alias", metavar="NAME", help="name of the job beside its number")
         running.add_argument(
+            "--schedule", action="store_true", help="do not run it now, but with `boxwood schedule`"
+        )
+        running.add_argument(
             "--continue",
             dest="continue_from",
             nargs="?",
@@ -145,7 +159,7 @@ def _run_form(words: list[str]) -> int:
     if form.unused:
         reporter.event("log", text=f"of no use to {form.job.name}, and not used: {', '.join(form.unused)}")
     values = {**form.values, **given_values(parsed, form.job.options)}
-    return _start(form.job, values, parsed, reporter, form.project, form.continue_from)
+    return _start(form.job, values, parsed, reporter, form)
 
 
 def _run(name: str, words: list[str]) -> int:
@@ -166,22 +180,28 @@ def _start(
     values: Mapping[str, Any],
     parsed: argparse.Namespace,
     reporter: Reporter,
-    project: Path | str = ".",
-    continue_from: Path | None = None,
+    form: FormJob | None = None,
 ) -> int:
     """Run a job as the words common to all jobs say; they have the last word, too."""
-    from boxwood.jobs.runner import run_job
+    from boxwood.jobs.runner import run_job, schedule_job
 
+    alias = getattr(parsed, "alias", None)
+    project = form.project if form else "."
+    if getattr(parsed, "schedule", False):
+        name = schedule_job(job, values, project=project, alias=alias, reporter=reporter)
+        reporter.event("log", text=f"{name} is scheduled; run it with: boxwood schedule {name.rstrip('/')}")
+        return 0
     signal.signal(signal.SIGTERM, _as_interrupt)
     run_job(
         job,
         values,
         project=project,
         output=getattr(parsed, "output", None),
-        alias=getattr(parsed, "alias", None),
+        alias=alias,
         threads=parsed.threads,
         reporter=reporter,
-        continue_from=getattr(parsed, "continue_from", False) or continue_from or False,
+        continue_from=getattr(parsed, "continue_from", False) or (form and form.continue_from) or False,
+        scheduled=form.scheduled if form else None,
     )
     return 0
 

@@ -11,6 +11,7 @@ from boxwood.errors import InputError
 from boxwood.jobs.job import Job
 from boxwood.jobs.registry import load_job
 from boxwood.options.joboptions import joboptions, known_names, values_of
+from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import read_settings
 from boxwood.project.job_form import JobForm
 from boxwood.project.names import job_folder
@@ -45,6 +46,8 @@ class FormJob:
     project : Path
     continue_from : Path or None
         Relative to the project.
+    scheduled : str or None
+        The job's folder, if it is one that waits to be run.
     """
 
     job: Job
@@ -52,6 +55,7 @@ class FormJob:
     unused: list[str]
     project: Path
     continue_from: Path | None
+    scheduled: str | None = None
 
 
 def job_of(form: JobForm) -> FormJob:
@@ -72,7 +76,14 @@ def job_of(form: JobForm) -> FormJob:
     known = read_settings(project / folder, job.name) if folder else {}
     if known:
         values = {**known, **_changes(job, known, values)}
-    return FormJob(job, values, _unused(job, form), project, _continued(form, folder))
+    scheduled = folder.as_posix() + "/" if folder and _is_scheduled(project, folder) else None
+    goes_on = None if scheduled else _continued(form, folder)
+    return FormJob(job, values, _unused(job, form), project, goes_on, scheduled)
+
+
+def _is_scheduled(project: Path, folder: Path) -> bool:
+    books = ProjectFolder(project)
+    return books.exists and books.job(folder).status == "Scheduled"
 
 
 def _name(form: JobForm) -> str:

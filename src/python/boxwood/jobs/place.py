@@ -97,11 +97,17 @@ class ProjectJob:
     """The next "Type/jobNNN/" of the RELION project in the current folder, or an earlier one continued."""
 
     def __init__(
-        self, job: Job, reporter: Reporter, *, alias: str | None = None, earlier: str | None = None
+        self,
+        job: Job,
+        reporter: Reporter,
+        *,
+        alias: str | None = None,
+        earlier: str | None = None,
+        scheduled: str | None = None,
     ) -> None:
         self.job = job
         self.alias = alias
-        self.name = earlier or ""
+        self.name = earlier or scheduled or ""
         self.continuing = earlier is not None
         self.project = ProjectFolder(say=lambda text: reporter.event("warning", text=text))
         self.dialect = self.project.pipeline().dialect
@@ -115,22 +121,36 @@ class ProjectJob:
         return Path(self.name)
 
     def start(self, options: Options, threads: int) -> None:
-        assert self.job.process is not None
-        kind = JobType(self.job.folder, self.job.process, self.job.type_label(options))
-        generation = self.project.pipeline().generation
-        recorded = self._with_files(options)
-        fields = {**_RUNNING, **self.job.joboptions, **joboptions(recorded, generation)}
-        if "nr_threads" in fields:
-            fields["nr_threads"] = str(threads)
+        kind, fields, inputs = self._entry(options, threads)
         if self.continuing:
             books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
             status = job_files.exit_status(self.folder) or "Failed"
             self.before = (status, {path: path.read_bytes() for path in books if path.exists()})
-            self.project.restart_job(self.name, kind, joboptions=fields, inputs=_inputs(recorded))
-        else:
-            self.name = self.project.start_job(
-                kind, joboptions=fields, inputs=_inputs(recorded), alias=self.alias
+        if self.name:
+            self.project.restart_job(
+                self.name, kind, joboptions=fields, inputs=inputs, continuing=self.continuing
             )
+        else:
+            self.name = self.project.start_job(kind, joboptions=fields, inputs=inputs, alias=self.alias)
+
+    def schedule(self, options: Options, threads: int) -> None:
+        """Make the folder of a job that is to run later."""
+        kind, fields, inputs = self._entry(options, threads)
+        self.name = self.project.start_job(
+            kind, joboptions=fields, inputs=inputs, alias=self.alias, status="Scheduled"
+        )
+        job_files.write_settings(self.folder, self.job.name, options.as_dict())
+
+    def _entry(self, options: Options, threads: int) -> tuple[JobType, dict[str, str], list[tuple[str, str]]]:
+        """What is entered in the books: the kind of job, RELION's form, and the files it reads."""
+        assert self.job.process is not None
+        kind = JobType(self.job.folder, self.job.process, self.job.type_label(options))
+        recorded = self._with_files(options)
+        generation = self.project.pipeline().generation
+        fields = {**_RUNNING, **self.job.joboptions, **joboptions(recorded, generation)}
+        if "nr_threads" in fields:
+            fields["nr_threads"] = str(threads)
+        return kind, fields, list(_inputs(recorded))
 
     def open_log(self, options: Options) -> Reporter:
         out = self.files.enter_context((self.folder / "run.out").open("a", encoding="utf-8"))

@@ -31,6 +31,7 @@ def run_job(
     threads: int | None = None,
     reporter: Reporter | None = None,
     continue_from: str | os.PathLike[str] | bool = False,
+    scheduled: str | None = None,
 ) -> JobResult:
     """Run one job to its end.
 
@@ -50,6 +51,8 @@ def run_job(
     reporter : Reporter, optional
     continue_from : path or bool
         Go on in this job ("AutoPick/job006", or one of its files), or with True in `output`.
+    scheduled : str, optional
+        The job's folder "AutoPick/job006/", which was made when it was scheduled.
 
     Returns
     -------
@@ -86,11 +89,36 @@ def run_job(
                 raise InputError("an alias belongs to a job of a project; leave out --output or --alias")
             place = PlainFolder(job, output)
         else:
-            place = ProjectJob(job, reporter, alias=alias, earlier=earlier)
+            place = ProjectJob(job, reporter, alias=alias, earlier=earlier, scheduled=scheduled)
         result = _run_in(place, job, options, threads, reporter, continue_from, values)
     # The caller is in another folder than the job was.
     files = {name: Path(project) / path for name, path in result.files.items()}
     return replace(result, output=Path(project) / result.output, files=files)
+
+
+def schedule_job(
+    job: Job,
+    values: Mapping[str, Any],
+    *,
+    project: str | os.PathLike[str] = ".",
+    alias: str | None = None,
+    reporter: Reporter | None = None,
+) -> str:
+    """Enter a job of the project that is to run later, and return its name "Type/jobNNN/".
+
+    The files it reads need not be there yet.
+
+    Raises
+    ------
+    InputError
+        If the options are wrong.
+    """
+    if job.process is None:
+        raise InputError(f"{job.name} is no job of a project; schedule the jobs it consists of")
+    with _in_folder(Path(project)):
+        place = ProjectJob(job, reporter or Silent(), alias=alias)
+        place.schedule(job.options.make(values), threads=1)
+    return place.name
 
 
 def _run_in(

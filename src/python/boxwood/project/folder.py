@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from boxwood.errors import InputError
 from boxwood.project import job_files
@@ -15,7 +15,7 @@ from boxwood.project.alias import check_alias, link_alias
 from boxwood.project.job_form import write_job_star, write_run_job
 from boxwood.project.lock import pipeline_lock
 from boxwood.project.names import canonical, job_folder
-from boxwood.project.pipeline import Pipeline
+from boxwood.project.pipeline import Pipeline, PipelineJob
 
 PIPELINE = "default_pipeline.star"
 
@@ -57,6 +57,24 @@ class ProjectFolder:
         """Read the pipeline; a new project speaks RELION 3.1."""
         return Pipeline.read(self.root / PIPELINE) if self.exists else Pipeline()
 
+    def job(self, name: str | os.PathLike[str]) -> PipelineJob:
+        """Find a job by "Extract/job002", an alias, "job002", "2", or a file in its folder.
+
+        Raises
+        ------
+        InputError
+        """
+        text = str(name).rstrip("/")
+        folder = job_folder(text, self.root) or text + "/"
+        number = text.removeprefix("job")
+        jobs = self.pipeline().jobs()
+        for job in jobs:
+            same = number.isdecimal() and int(number) == int(job.name.rstrip("/").rpartition("job")[2])
+            if same or folder in (job.name, job.alias):
+                return job
+        known = ", ".join(job.name.rstrip("/") for job in jobs) or "none"
+        raise InputError(f"{name} is no job of the project in {self.root.resolve()}; its jobs: {known}")
+
     def file_of(self, path: str | os.PathLike[str], kind: str) -> str:
         """Return the file of one kind that a job folder stands for; any other path unchanged."""
         made: list[str] = []
@@ -71,16 +89,17 @@ class ProjectFolder:
         joboptions: Mapping[str, str],
         inputs: Iterable[tuple[str, str]],
         alias: str | None = None,
+        status: str = "Running",
     ) -> str:
-        """Make the next job folder, enter it as running, and return its name "Type/jobNNN/"."""
-        with self._edit() as pipeline:
+        """Make the next job folder, enter it as running or scheduled, and return its name "Type/jobNNN/"."""
+        with self.edit() as pipeline:
             full_alias = check_alias(alias, kind.folder, self.root, pipeline.aliases()) if alias else None
             number = pipeline.counter
             while (self.root / (name := f"{kind.folder}/job{number:03d}/")).exists():
                 number += 1
             (self.root / name).mkdir(parents=True)
             pipeline.counter = number + 1
-            pipeline.add_process(name, kind.number, kind.label)
+            pipeline.add_process(name, kind.number, kind.label, status)
             self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
             if full_alias:
                 link_alias(full_alias, name, self.root)
@@ -88,15 +107,21 @@ class ProjectFolder:
         return name
 
     def restart_job(
-        self, name: str, kind: JobType, *, joboptions: Mapping[str, str], inputs: Iterable[tuple[str, str]]
+        self,
+        name: str,
+        kind: JobType,
+        *,
+        joboptions: Mapping[str, str],
+        inputs: Iterable[tuple[str, str]],
+        continuing: bool = True,
     ) -> None:
-        """Enter an existing job as running again."""
-        with self._edit() as pipeline:
+        """Enter an existing job as running: again, or, if it was scheduled, for the first time."""
+        with self.edit() as pipeline:
             if pipeline.process(name) is None:
                 raise InputError(f"{name} is no job of the project in {self.root.resolve()}")
             job_files.clear_markers(self.root / name)
             pipeline.set_status(name, "Running")
-            self._enter(pipeline, name, kind, joboptions, inputs, continuing=True)
+            self._enter(pipeline, name, kind, joboptions, inputs, continuing)
 
     def end_job(
         self,
@@ -109,14 +134,14 @@ class ProjectFolder:
         folder = self.root / name
         (folder / job_files.ABORT_NOW).unlink(missing_ok=True)
         (folder / job_files.MARKERS[status]).touch()
-        with self._edit() as pipeline:
+        with self.edit() as pipeline:
             pipeline.set_status(name, status)
             alias = str((pipeline.process(name) or {}).get("rlnPipeLineProcessAlias", "None"))
             self._add_inputs(pipeline, name, inputs)
             for path, node_kind in outputs:
                 node = canonical(path, self.root)
                 if pipeline.add_output(name, node, node_kind):
-                    self._touch_node(node, pipeline.node_type(node_kind), alias)
+                    self.show_node(pipeline, node, "" if alias == "None" else alias)
             pipeline.only(name).write(folder / "job_pipeline.star")
             pipeline.write(folder / PIPELINE)
 
@@ -147,17 +172,23 @@ class ProjectFolder:
         for path, kind in inputs:
             pipeline.add_input(name, canonical(path, self.root), kind)
 
-    def _touch_node(self, node: str, node_type: Any, alias: str) -> None:
+    def show_node(self, pipeline: Pipeline, node: str, alias: str = "") -> None:
         """Leave the empty file by which RELION's file browser finds nodes of one type."""
         folder = job_folder(node) or ""
-        kind = str(node_type).split(".")[0]
-        shown = alias if alias != "None" else folder
-        path = self.root / ".Nodes" / kind / shown / node.removeprefix(folder)
+        kind = str(pipeline.type_of(node)).split(".")[0]
+        path = self.root / ".Nodes" / kind / (alias or folder) / node.removeprefix(folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
+    def hide_job(self, name: str, alias: str = "") -> None:
+        """Remove these files of a job's nodes."""
+        for kind in (self.root / ".Nodes").glob("*"):
+            for folder in (name, alias):
+                if folder and (kind / folder).is_dir():
+                    shutil.rmtree(kind / folder)
+
     @contextmanager
-    def _edit(self) -> Iterator[Pipeline]:
+    def edit(self) -> Iterator[Pipeline]:
         """Read, change and write the pipeline with RELION's lock held; nothing is written on an error."""
         with pipeline_lock(self.root, self.patience, self.say):
             pipeline = self.pipeline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +15,23 @@ from boxwood.project.nodes import NODE_KINDS
 
 GENERAL, PROCESSES, NODES = "pipeline_general", "pipeline_processes", "pipeline_nodes"
 INPUTS, OUTPUTS = "pipeline_input_edges", "pipeline_output_edges"
+_ORDER = (GENERAL, PROCESSES, NODES, INPUTS, OUTPUTS)
 _NAME, _ALIAS = "rlnPipeLineProcessName", "rlnPipeLineProcessAlias"
 _NODE, _PROCESS = "rlnPipeLineNodeName", "rlnPipeLineEdgeProcess"
 _COUNTER = "rlnPipeLineJobCounter"
 # RELION 3 numbers them in this order, RELION 4 and 5 use the words.
 STATUSES = ("Running", "Scheduled", "Succeeded", "Failed", "Aborted")
+
+
+@dataclass(frozen=True)
+class PipelineJob:
+    """A job as the pipeline knows it: "AutoPick/job006/", "AutoPick/first_try/" or "", one of STATUSES."""
+
+    name: str
+    alias: str
+    status: str
+    inputs: list[str]
+    outputs: list[str]
 
 
 @dataclass
@@ -59,7 +72,8 @@ class Pipeline:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write in the dialect of `generation`, whole or not at all."""
-        tables = {n: t for n, t in self.tables.items() if isinstance(t, dict) or len(t)}
+        order = [*(name for name in _ORDER if name in self.tables), *(set(self.tables) - set(_ORDER))]
+        tables = {n: t for n in order if isinstance(t := self.tables[n], dict) or len(t)}
         write_star(path, tables, dialect=self.dialect if self.versioned else "3.0")
 
     @property
@@ -81,6 +95,52 @@ class Pipeline:
         table = self._table(PROCESSES)
         rows = table[table[_NAME].astype(str) == name]
         return dict(rows.iloc[0]) if len(rows) else None
+
+    def jobs(self) -> list[PipelineJob]:
+        """All jobs, in the order of the file."""
+        inputs = self._table(INPUTS).groupby(_PROCESS)["rlnPipeLineEdgeFromNode"].agg(list)
+        outputs = self._table(OUTPUTS).groupby(_PROCESS)["rlnPipeLineEdgeToNode"].agg(list)
+        table = self._table(PROCESSES)
+        rows = zip(table[_NAME], table[_ALIAS], table[self._process_columns()[1]], strict=True)
+        return [
+            PipelineJob(
+                str(name),
+                "" if str(alias) == "None" else str(alias),
+                STATUSES[int(status)] if self.generation == 3 else str(status),
+                list(inputs.get(name, [])),
+                list(outputs.get(name, [])),
+            )
+            for name, alias, status in rows
+        ]
+
+    def dependents(self, names: Collection[str]) -> list[str]:
+        """These jobs and all that read, directly or not, what they made; in the order of the file."""
+        found = set(names)
+        made = {node: job.name for job in self.jobs() for node in job.outputs}
+        jobs = self.jobs()
+        while more := {j.name for j in jobs if {made.get(node) for node in j.inputs} & found} - found:
+            found |= more
+        return [job.name for job in jobs if job.name in found]
+
+    def remove(self, names: Collection[str]) -> None:
+        """Take out jobs, the files they made, and what leads to and from both."""
+        made = self._table(OUTPUTS)
+        gone = set(made.loc[made[_PROCESS].isin(names), "rlnPipeLineEdgeToNode"])
+        for name, column, out in (
+            (PROCESSES, _NAME, names),
+            (NODES, _NODE, gone),
+            (INPUTS, _PROCESS, names),
+            (INPUTS, "rlnPipeLineEdgeFromNode", gone),
+            (OUTPUTS, _PROCESS, names),
+        ):
+            table = self._table(name)
+            self.tables[name] = table[~table[column].isin(out)]
+
+    def absorb(self, other: Pipeline) -> None:
+        """Take in the jobs, files and edges of another pipeline of the same generation."""
+        for name in (PROCESSES, NODES, INPUTS, OUTPUTS):
+            for row in other._table(name).to_dict("records"):
+                self._append_once(name, row)
 
     def add_process(self, name: str, number: int, label: str, status: str = "Running") -> None:
         """Append a job; it must not be there yet."""
@@ -127,6 +187,12 @@ class Pipeline:
             for n, t in zip(nodes[_NODE], nodes[nodes.columns[1]], strict=True)
             if n in mine and str(t) == wanted
         ]
+
+    def type_of(self, node: str) -> int | str | None:
+        """Return the number or label of a file; None if there is no such node."""
+        nodes = self._table(NODES)
+        found = nodes.loc[nodes[_NODE] == node, nodes.columns[1]]
+        return found.iloc[0] if len(found) else None
 
     def node_type(self, kind: str) -> int | str | None:
         """Return the number or label of a kind of node; None if this RELION has no such nodes."""
