@@ -196,6 +196,21 @@ def test_sums_follow_exchanged_averages():
     assert follow(sums, model, model, GRID, get_backend("cpu"), 1) is sums
 
 
+def test_a_class_without_particles_leaves_the_common_prior_alone():
+    """Its posterior may have some mass and yet nothing that was summed."""
+    _, sums = some_sums()
+    mass, denominator = sums.class_mass.copy(), sums.denominator.copy()
+    mass[2], denominator[2] = 1e-5, 0.0
+    empty = replace(sums, class_mass=mass, denominator=denominator)
+    two = replace(
+        sums, class_mass=mass[:2], denominator=denominator[:2], numerator=sums.numerator[:2], count=80.0
+    )
+    unused, prior = np.zeros((3, GRID.rings)), Prior(1.0, per_class=False)
+    (_, tau2, _), (_, expected, _) = (wiener(s, unused, GRID, prior) for s in (empty, two))
+    assert expected.any()
+    np.testing.assert_allclose(tau2[:2], expected, rtol=1e-9)
+
+
 def test_more_and_fewer_rings():
     _, sums = some_sums()
     batches = MiniBatches(10, 12, 120)

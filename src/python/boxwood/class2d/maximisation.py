@@ -65,7 +65,7 @@ def wiener(
     mean = low[:, :, 0].real / area
     floor = np.repeat(1e-3 * mean + 1e-20, grid.ring_samples[:rings] // 2, axis=1)
     plain = signal_power(numerator / np.maximum(denominator, floor), grid, rings)
-    tau2 = prior.tau2(plain, mean, statistics.shares, tau2_before[:, :rings])
+    tau2 = prior.tau2(plain, mean, statistics.class_mass, tau2_before[:, :rings])
     ssnr = tau2 * mean
     inverse_tau2 = 1.0 / np.maximum(tau2, 1e-3 / np.maximum(mean, 1e-12))
     inverse_tau2[:, : FIRST_REGULARISED_RING - 1] = 0.0
@@ -82,16 +82,18 @@ class Prior:
     weight: float
     per_class: bool
 
-    def tau2(self, power: AnyArray, mean: AnyArray, shares: AnyArray, before: AnyArray) -> AnyArray:
+    def tau2(self, power: AnyArray, mean: AnyArray, mass: AnyArray, before: AnyArray) -> AnyArray:
         """(k, rings) prior power from the (k, rings) power of plain averages and mean denominators.
 
         Per class: the power of the reference before, as RELION does (in a ring that was not in use, the
         power of the plain average). In common: what the plain averages have beyond their noise, in
-        proportion to shares.
+        proportion to the (k,) posterior masses. Less than half a particle is many crumbs, whose noise the
+        denominator does not tell, or nothing that was summed: such classes have no say.
         """
         if self.per_class:
             return np.where(before > 0, before, self.weight * power)
-        signal = shares @ (power - 1.0 / np.maximum(mean, 1e-20))
+        weights = np.where(mass > 0.5, mass, 0.0)
+        signal = weights @ (power - 1.0 / np.maximum(mean, 1e-20)) / weights.sum()
         return self.weight * np.tile(np.maximum(signal, 0.0), (len(power), 1))
 
 
