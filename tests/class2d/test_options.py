@@ -98,6 +98,18 @@ def test_initial_resolution_is_the_limit_of_the_first_averages(data):
     assert beyond[1] < 1e-3 and beyond[0] > 100 * beyond[1]
 
 
+def test_offsets_are_not_bound_to_the_grid(data):
+    """Each iteration moves the whole grid, for all particles alike, by at most half a step."""
+    moves = []
+    for result in run(data, classes=2, iterations=3)[1:]:
+        places = np.unique(result.sampling.offsets % 1)
+        assert places.tolist() == [0.5]
+        away = (result.assignments.offset_px - places + 0.5) % 1 - 0.5
+        np.testing.assert_allclose(away, np.broadcast_to(away[0], away.shape), atol=1e-9)
+        moves.append(away[0])
+    assert len(np.unique(np.round(moves, 6))) == 6
+
+
 def test_steps_are_coarser_while_particles_cannot_be_placed_better(data):
     assert coarser_steps(6.0, 1.0, 5.0, np.inf, np.inf) == (6.0, 1.0)
     assert coarser_steps(6.0, 1.0, 5.0, 20.0, 2.0) == (16.0, 1.6)

@@ -10,6 +10,7 @@ import pytest
 
 from boxwood.class2d import classify2d
 from boxwood.class2d.sampling import coarser_steps
+from boxwood.imaging.fourier import shift
 from boxwood.io.class2d_data import read_assignments
 from boxwood.io.class2d_model import read_model
 from boxwood.io.class2d_optimiser import fine_sampling
@@ -78,6 +79,17 @@ def same_poses(us, they):
     return same.mean(), (turn <= psi_step).mean(), (shift <= 1.5 * offset_step).mean()
 
 
+def likeness(one, two):
+    """Largest correlation of two averages within a pixel.
+
+    Poses follow the grids, which either program moves at random by up to half a step, and averages poses.
+    """
+    axis = np.linspace(-1, 1, 9)
+    moves = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    moved = shift(np.broadcast_to(one, (len(moves), *one.shape)), moves).reshape(len(moves), -1)
+    return np.corrcoef(moved, two.ravel())[-1, :-1].max()
+
+
 def test_relion_reads_tables_and_averages(both):
     name = f"ours/run_it{LAST:03d}"
     printed = relion("relion_star_printtable", f"{name}_model.star", "data_model_groups", cwd=both)
@@ -103,7 +115,7 @@ def test_relion_goes_on_from_our_files_as_we_do(both):
     np.testing.assert_allclose(ours.noise[:, 2:15], theirs.noise[:, 2:15], rtol=0.15)
     np.testing.assert_allclose(ours.shares, theirs.shares, atol=0.05)
     for one, two in zip(ours.averages, theirs.averages, strict=True):
-        assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.93
+        assert likeness(one, two) > 0.93
     # Contrast depends on how sharp the random grid of either program makes the poses of a small class.
     ratio = ours.averages.std(axis=(1, 2)) / theirs.averages.std(axis=(1, 2))
     assert np.average(ratio, weights=ours.shares) == pytest.approx(1, abs=0.2)
@@ -197,9 +209,11 @@ def test_the_first_iteration_by_correlation_is_relions(both, tmp_path, monkeypat
     turn = np.abs((ours.assignments.psi_deg - they.psi_deg + 180) % 360 - 180)[same]
     # Ours is weighted by the noise spectrum, and its grid is turned by a part of a step.
     assert same.mean() > 0.85 and (turn <= SETTINGS["psi_step"]).mean() > 0.7
-    for k in set(they.class_number - 1):
-        one, two = ours.class_averages[k].ravel(), theirs.averages[k].ravel()
-        assert np.corrcoef(one, two)[0, 1] > 0.93
+    # An average of two particles is mostly noise, which poses half a step apart do not have in common.
+    large = np.flatnonzero(ours.model.shares > 0.1)
+    assert len(large) > 1
+    for k in large:
+        assert likeness(ours.class_averages[k], theirs.averages[k]) > 0.93
 
 
 def test_steps_become_as_coarse_as_relions(both, tmp_path):

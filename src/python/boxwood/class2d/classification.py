@@ -213,7 +213,8 @@ class Classification:
         """One expectation and maximisation."""
         iteration = before.iteration + 1
         rng = self._rng(iteration)
-        search = self._search(before, rng)
+        sampling = self._sampling(before)
+        search = self._search(sampling, before.iteration, rng)
         indices = self._subset(iteration, rng)
         self._recentre(before.assignments, indices)
         assignments, norm = before.assignments.copy(), before.model.norm.copy()
@@ -247,7 +248,7 @@ class Classification:
             fresh.largest / fresh.count,
             fresh.entropy / fresh.count,
             *changed,
-            search.sampling,
+            sampling,
             self.pixel_size,
             self.faults.copy(),
             before.convergence.after(changed, int(model.resolution_rings.max()), settled),
@@ -255,13 +256,13 @@ class Classification:
             sums,
         )
 
-    def _search(self, before: IterationResult, rng: np.random.Generator) -> Search:
-        """How the iteration after `before` searches; all references are turned by one random angle."""
-        p, sampling = self.parameters, self._sampling(before)
-        hard = before.iteration < p.hard_iterations
+    def _search(self, sampling: Sampling, before: int, rng: np.random.Generator) -> Search:
+        """How the iteration after number `before` searches: on a grid turned and moved by parts of a step."""
+        p, hard = self.parameters, before < self.parameters.hard_iterations
         turn = float(rng.uniform(-0.5, 0.5)) * np.deg2rad(sampling.psi_step_deg) if p.turns else 0.0
+        move = rng.uniform(-0.5, 0.5, 2) * sampling.offset_step_px
         return Search(
-            sampling,
+            sampling.moved(move),
             hard,
             p.cut,
             min(p.adaptive_fraction, HARD_FRACTION) if hard else p.adaptive_fraction,

@@ -1,6 +1,6 @@
 """The grid of in-plane angles and offsets that is searched, in one pass or in two."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +45,10 @@ class Sampling:
         """Smallest distance of offsets along an axis; 0 if there is one only."""
         x = np.unique(self.offsets[:, 0])
         return float(x[1] - x[0]) if len(x) > 1 else 0.0
+
+    def moved(self, shift_px: AnyArray) -> "Sampling":
+        """The same with all offsets, those of the first pass among them, moved by one (2,) x and y."""
+        return replace(self, offsets=self.offsets + shift_px, coarse_offsets=self.coarse_offsets + shift_px)
 
     def phases(self, grid: PolarGrid, rings: int) -> AnyArray:
         """(t, samples) complex64: what multiplies the transform of an image to shift it by each offset."""
