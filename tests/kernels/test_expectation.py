@@ -399,7 +399,8 @@ def test_likelihood_is_the_cartesian_one(limit):
             },
             "coarse_phases have 4 samples, which is no whole number of rings",
         ),
-        ({"ring_harmonics": np.full(7, 1, np.int32)}, "references have .* coefficients, the rings have 14"),
+        ({"ring_harmonics": np.full(7, 3, np.int32)}, "ring 0 .* and 3 harmonics, expected .* at least 4"),
+        ({"ring_harmonics": np.full(7, 5, np.int32)}, "references have .* coefficients, the rings have 42"),
     ],
 )
 def test_wrong_arguments_are_named(cpu_backend, change, sentence):
@@ -468,3 +469,5 @@ def test_speed_of_the_product_is_told(cpu_backend):
         assert 0 < product < np.inf and 0 < peak < np.inf
     with pytest.raises(ValueError, match=r"references have .* coefficients, the rings have"):
         _core.product_speed(case["references"], case["ring_harmonics"][1:], 20, 2, False, 3)
+    with pytest.raises(ValueError, match="ring 0 has 3 harmonics, expected at least 4"):
+        _core.product_speed(case["references"], np.full(7, 3, np.int32), 20, 2, False, 3)

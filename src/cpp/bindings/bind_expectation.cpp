@@ -71,10 +71,10 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     long samples = 0, coefficients = 0;
     for (int r = 0; r < a.rings; ++r) {
         const int n = ring_samples.at(r), m = ring_harmonics.at(r);
-        if (n % 4 || m >= n / 2 || m < 0 || (r && m < ring_harmonics.at(r - 1)))
+        if (n % 4 || m >= n / 2 || m < 4 || (r && m < ring_harmonics.at(r - 1)))
             throw py::value_error("ring " + std::to_string(r) + " has " + std::to_string(n) +
                                   " samples and " + std::to_string(m) +
-                                  " harmonics, expected a multiple of 4, fewer harmonics "
+                                  " harmonics, expected a multiple of 4, at least 4 harmonics, fewer "
                                   "than half of it and no fewer than on the ring before");
         samples += n / 2;
         if (samples == a.coarse_samples) a.coarse_rings = r + 1;
@@ -171,7 +171,12 @@ py::tuple product_speed(ComplexArray references, Array<int> ring_harmonics, int 
     a.references = floats(references);
     a.bf16 = bf16;
     long coefficients = 0;
-    for (int r = 0; r < a.rings; ++r) coefficients += ring_harmonics.at(r) + 1;
+    for (int r = 0; r < a.rings; ++r) {
+        if (ring_harmonics.at(r) < 4)
+            throw py::value_error("ring " + std::to_string(r) + " has " +
+                                  std::to_string(ring_harmonics.at(r)) + " harmonics, expected at least 4");
+        coefficients += ring_harmonics.at(r) + 1;
+    }
     if (coefficients != a.coefficients)
         throw py::value_error("references have " + std::to_string(a.coefficients) +
                               " coefficients, the rings have " + std::to_string(coefficients));

@@ -20,9 +20,13 @@ public:
           norm_((size_t)s.class_vectors * 6),
           inverse_norm_((size_t)s.class_vectors * a.psi),
           spectra_((size_t)s.bins * class_tile * 2),
+          low_((size_t)3 * class_tile * 2),
+          zero_((size_t)class_tile * 2),
           rounded_(a.bf16 ? a.coefficients : 0),
           line_((size_t)2 * a.psi),
-          work_((size_t)2 * a.psi) {}
+          work_((size_t)2 * a.psi) {
+        memset(zero_, 0, sizeof(vfloat) * class_tile * 2);
+    }
 
     // weight * CTF * image on the samples, and the low harmonics of weight * CTF^2.
     void weigh(int image) {
@@ -74,6 +78,7 @@ public:
     void search(const OffsetGrid& grid, int tv, const int* classes, int count, vfloat prior, vfloat* shifted,
                 const Keep& keep) {
         shift_and_transform(grid, tv, shifted);
+        clear_spectra(grid);
         if (a.bf16) round_image(grid, shifted);
         const ClassTiles tiles(count);
         for (int i = 0; i < tiles.tiles; ++i) {
@@ -91,6 +96,13 @@ public:
                 rounded_[c] = bfloat16_pair(shifted[2 * c], shifted[2 * c + 1]);
     }
 
+    // Empties the bins that no harmonic of these rings reaches; products() fills the others.
+    void clear_spectra(const OffsetGrid& grid) {
+        const int used = grid.top < s.bins ? grid.top + 1 : s.bins;
+        memset(spectra_ + (size_t)used * class_tile * 2, 0,
+               sizeof(vfloat) * (s.bins - used) * class_tile * 2);
+    }
+
     // Spectra of up to class_tile classes at one vector of offsets; the real bins have half their values.
     void products(const OffsetGrid& grid, const int* classes, int n, vfloat prior, const vfloat* shifted) {
         begin_spectra(classes, n, prior);
@@ -106,6 +118,8 @@ private:
     Buffer<vfloat> norm_;          // [class_vectors][3][re, im], classes along the lanes
     Buffer<vfloat> inverse_norm_;  // [class_vectors][psi], hard assignment only
     Buffer<vfloat> spectra_;       // [bins][class_tile][re, im], offsets along the lanes
+    Buffer<vfloat> low_;           // [3][class_tile][re, im], what harmonics 0, 2, 4 begin with
+    Buffer<vfloat> zero_;          // [class_tile][re, im], what the others begin with
     Buffer<vint> rounded_;         // [coefficients] pairs of bfloat16
     Buffer<vfloat> line_, work_;
 
@@ -177,17 +191,17 @@ private:
 
     // Priors and half the norm, which are added to the likelihood as its low harmonics in psi.
     void begin_spectra(const int* classes, int n, vfloat prior) {
-        memset(spectra_, 0, sizeof(vfloat) * s.bins * class_tile * 2);
-        if (a.hard) return;
-        for (int c = 0; c < n; ++c) {
+        if (a.hard) memset(low_, 0, sizeof(vfloat) * 3 * class_tile * 2);
+        for (int c = 0; c < n && !a.hard; ++c) {
             const int k = classes[c];
             const vfloat* q = norm_ + 6 * (k / lanes);
             const int l = k % lanes;
-            vfloat* z = spectra_ + 2 * c;
+            vfloat* z = low_ + 2 * c;
             z[0] = prior + (a.log_prior_class[k] - 0.5f * q[0][l]);
+            z[1] = vfloat{};
             for (int i = 2; i < 6; i += 2) {
-                z[(size_t)i * class_tile * 2] = splat(-0.5f * q[i][l]);
-                z[(size_t)i * class_tile * 2 + 1] = splat(-0.5f * q[i + 1][l]);
+                z[(size_t)i * class_tile] = splat(-0.5f * q[i][l]);
+                z[(size_t)i * class_tile + 1] = splat(-0.5f * q[i + 1][l]);
             }
         }
     }
@@ -210,14 +224,16 @@ private:
         const typename Precision::Word* references[classes];
         for (int c = 0; c < classes; ++c) s.reference(list[c], references[c]);
         // The bin of m goes up and down between 0 and psi/2, and is there as its conjugate on the way down.
+        const int last = a.psi / 2;
         for (int m = 0, b = 0, step = 1; m <= grid.top; ++m, b += step) {
             vfloat* z = spectra_ + (size_t)b * class_tile * 2;
+            const vfloat* begin = m > last ? z : m % 2 == 0 && m <= 4 ? low_ + m * class_tile : zero_;
             correlate<Precision, classes>(references, s.start[m], image, grid.rings - s.first_ring[m],
-                                          step < 0, z);
+                                          step < 0, begin, z);
             // Harmonics m and -m meet in the bins 0 and psi/2: all but m = 0 count twice there, see to_angles.
             if (m == 0)
                 for (int c = 0; c < classes; ++c) z[2 * c] *= 0.5f;
-            else if (b == 0 || b == a.psi / 2)
+            else if (b == 0 || b == last)
                 step = -step;
         }
     }

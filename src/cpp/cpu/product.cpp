@@ -23,12 +23,13 @@ constexpr int chains = 12, rounds = 5000;
 template <class Term>
 __attribute__((noinline)) double time_terms(const Term& term, vfloat& sum) {
     vfloat z[chains];
-    for (int j = 0; j < chains; ++j) z[j] = sum * (float)j;
+    for (int j = 0; j < chains; ++j) z[j] = splat((float)j) + 0.0f * sum;
     const double start = now();
     for (int i = 0; i < rounds; ++i)
 #pragma GCC unroll 12
         for (int j = 0; j < chains; ++j) z[j] = term(z[j]);
     const double seconds = now() - start;
+    sum = vfloat{};
     for (int j = 0; j < chains; ++j) sum += z[j];
     return seconds;
 }
@@ -63,6 +64,7 @@ void product_speed(const ProductArgs& p) {
     Likelihood likelihood(tables);
     memset(likelihood.ctf_power, 0, sizeof(float) * 6 * p.rings);
     likelihood.norms(p.rings);
+    likelihood.clear_spectra(tables.fine);
     Buffer<vfloat> images((size_t)2 * p.coefficients * p.vectors);
     for (size_t i = 0; i < (size_t)2 * p.coefficients * p.vectors; ++i) images[i] = splat(0.25f);
     const ClassTiles tiles(p.k);

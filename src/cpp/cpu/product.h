@@ -12,7 +12,7 @@ namespace BOXWOOD_SIMD {
 
 // Classes handled per register tile of the product: two accumulators each, enough to hide the latency of
 // the multiply-add, and few enough to stay in registers.
-constexpr int class_tile = lanes == 16 ? 10 : 6;
+constexpr int class_tile = lanes == 16 ? 8 : 6;
 
 // Classes in tiles of about equal size: all but the last even, since angles are found for pairs of classes,
 // and none much smaller than the rest, which would wait for its few sums.
@@ -75,18 +75,18 @@ struct Half {
     }
 };
 
-// z[class] (re, im) += sum over rings of conj(reference) * image for one harmonic, from coefficient `first`
-// on; of the conjugate of the sum where `conjugate`.
+// z[class] (re, im) = begin[class] + sum over rings of conj(reference) * image for one harmonic, from
+// coefficient `first` on; plus the conjugate of the sum where `conjugate`.
 template <class Precision, int classes>
 static BOXWOOD_INLINE void correlate(const typename Precision::Word* const* references, size_t first,
                                      const typename Precision::Vector* image, int rings, bool conjugate,
-                                     vfloat* z) {
-    // The sums start from z, which costs less than adding to it, and are turned only if need be.
+                                     const vfloat* begin, vfloat* z) {
+    // The sums start from `begin`, which costs less than adding to it, and are turned only if need be.
     vfloat re[classes], im[classes];
 #pragma GCC unroll 16
     for (int c = 0; c < classes; ++c) {
-        re[c] = z[2 * c];
-        im[c] = z[2 * c + 1];
+        re[c] = begin[2 * c];
+        im[c] = begin[2 * c + 1];
     }
     if (conjugate)
 #pragma GCC unroll 16

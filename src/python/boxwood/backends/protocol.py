@@ -184,6 +184,7 @@ class Backend(Protocol):
         scale : (n, 2) float32
             Factors of the image and of the CTF.
         ring_samples, ring_harmonics : (rings,) int32
+            A multiple of 4 samples, and 4 to fewer than half as many harmonics.
         references : (k, coefficients) complex64
             Packed harmonics.
         power : (k, rings, 3) complex64
