@@ -5,6 +5,8 @@ from dataclasses import replace
 from boxwood.jobs.registry import load_job
 
 JOB = load_job("class2d")
+# Settings that mini-batches refuse.
+ONLY_EM = ("fast_subsets", "until_converged", "merge_duplicates")
 
 
 def test_every_option_reaches_the_algorithm():
@@ -43,11 +45,11 @@ def test_every_option_reaches_the_algorithm():
     parameters = JOB.options(**given).parameters()
     defaults = JOB.options(mask_diameter=200.0).parameters()
     assert defaults.limit_resolution_angstrom is None
-    for name in ("fast_subsets", "until_converged"):  # not for mini-batches
+    for name in ONLY_EM:
         assert getattr(JOB.options(**{"mask_diameter": 200.0, name: True}).parameters(), name)
     # Every setting but the cut of the posterior has an option.
     for name, value in vars(parameters).items():
-        assert name in ("cut", "fast_subsets", "until_converged") or value != getattr(defaults, name), name
+        assert name in ("cut", *ONLY_EM) or value != getattr(defaults, name), name
     assert JOB.options(mask_diameter=200.0, limit_resolution=-1).parameters() == defaults
     earlier = replace(parameters, iterations=12)
     assert JOB.options(iterations=25).changes(earlier, {"iterations"}) == replace(parameters, iterations=25)

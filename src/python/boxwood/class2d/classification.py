@@ -13,6 +13,7 @@ from boxwood.class2d.groups import Groups
 from boxwood.class2d.initialise import initial_model
 from boxwood.class2d.maximisation import Prior, maximise, turn_back
 from boxwood.class2d.measures import ClassMeasures, class_measures, overall_accuracies
+from boxwood.class2d.merge import find_duplicates, merge
 from boxwood.class2d.minibatch import MiniBatches, centre, follow, rescale
 from boxwood.class2d.model import Model
 from boxwood.class2d.optics import OpticsGroup, SampledOptics
@@ -235,7 +236,11 @@ class Classification:
         assignments.class_index[self.faults != 0] = -1
         indices = indices[self.faults[indices] == 0]
         self._keep_known(indices, assignments, posterior)
-        fresh = turn_back(halves[0] + halves[1], self.grid, search.perturbation_rad)
+        one, two = (turn_back(half, self.grid, search.perturbation_rad) for half in halves)
+        fresh = one + two
+        if iteration in self.parameters.merging:
+            duplicates = find_duplicates((one, two), before.model, self.grid, self.backend, self.threads)
+            fresh = merge(fresh, duplicates, self.grid)
         model, sums = self._next_model(before, fresh, search.hard, norm, indices, rng)
         changed = changes(before.assignments, assignments, indices)
         settled = iteration > self.parameters.last_scheduled

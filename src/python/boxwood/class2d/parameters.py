@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from boxwood.errors import InputError
 
+# Share of the iterations after which weak classes are refilled no more.
+_REFILLING = 0.65
+
 
 @dataclass(frozen=True)
 class Class2DParameters:
@@ -56,6 +59,8 @@ class Class2DParameters:
         expectation-maximisation with a prior per class.
     offset_prior : str
         "fixed" has both terms in Angstrom; "relion" repeats RELION's mixture of pixels and Angstrom.
+    merge_duplicates : bool
+        Make one class of those that show the same view, in late iterations; their numbers stay empty.
     norm_correction, scale_correction, center_classes : bool
     normalise : bool
         Bring the background of every image to mean 0 and standard deviation 1 when it is read.
@@ -94,6 +99,7 @@ class Class2DParameters:
     batch_size: int | None = None
     recipe: str = "balanced"
     offset_prior: str = "fixed"
+    merge_duplicates: bool = False
     norm_correction: bool = True
     scale_correction: bool = True
     center_classes: bool = True
@@ -153,6 +159,12 @@ class Class2DParameters:
             raise InputError("fast_subsets is for algorithm em; vdam has mini-batches in their place")
         if self.until_converged and self.algorithm == "vdam":
             raise InputError("until_converged is for algorithm em; vdam ends with its last mini-batch")
+        if self.merge_duplicates and self.algorithm == "vdam":
+            raise InputError("merge_duplicates is for algorithm em; sums of mini-batches know no halves")
+        if self.merge_duplicates and not self.merging:
+            raise InputError(
+                f"merge_duplicates needs iterations after the last refilling; {self.iterations} are too few"
+            )
 
     @property
     def last_iteration(self) -> int:
@@ -173,13 +185,20 @@ class Class2DParameters:
     @property
     def last_scheduled(self) -> int:
         """Last iteration that differs from later ones in what is done; only after it can all converge."""
-        return max(self.hard_iterations, self.last_refill, 15 if self.fast_subsets else 0)
+        last_merge = max(self.merging, default=0)
+        return max(self.hard_iterations, self.last_refill, last_merge, 15 if self.fast_subsets else 0)
 
     @property
     def last_refill(self) -> int:
         """Last iteration after which weak classes are refilled."""
-        share = 0.8 if self.algorithm == "vdam" else 0.65
+        share = 0.8 if self.algorithm == "vdam" else _REFILLING
         return int(share * self.last_iteration) if self.recipe == "balanced" else 0
+
+    @property
+    def merging(self) -> range:
+        """Iterations that merge duplicates: every second one after refilling, but for the last two."""
+        first = max(self.hard_iterations, int(_REFILLING * self.last_iteration)) + 2
+        return range(first, self.last_iteration - 1, 2) if self.merge_duplicates else range(0)
 
     @property
     def refill_interval(self) -> int:

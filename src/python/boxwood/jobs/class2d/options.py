@@ -164,6 +164,11 @@ class Class2DOptions(Options):
         choices=("balanced", "relion"),
         group="Optimisation",
     )
+    merge_duplicates: bool = option(
+        "make one class of those that show the same view, in late iterations; their numbers stay empty",
+        False,
+        group="Optimisation",
+    )
     noise_groups: str = option(
         "which particles share a noise spectrum: those of an optics group, or of a micrograph as in RELION 3",
         "optics",
