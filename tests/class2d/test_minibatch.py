@@ -213,7 +213,7 @@ def test_a_class_without_particles_leaves_the_common_prior_alone():
 
 def test_more_and_fewer_rings():
     _, sums = some_sums()
-    batches = MiniBatches(10, 12, 120)
+    batches = MiniBatches(10, 12, False, 120, 120)
     wide = replace(
         sums,
         denominator=np.zeros((3, RINGS + 3, 3), dtype=complex),
@@ -254,5 +254,20 @@ def test_wrong_settings_are_refused(arguments, sentence):
 
 
 def test_default_sizes_follow_the_classes():
-    assert MiniBatches.of(Class2DParameters(classes=100)) == MiniBatches(200, 2500, 10000)
+    assert MiniBatches.of(Class2DParameters(classes=100)) == MiniBatches(200, 2500, True, 10000, 200_000)
     assert MiniBatches.of(Class2DParameters(classes=3)).size == 200
+
+
+def test_mini_batches_and_memory_grow_until_the_last_takes_everything():
+    batches = MiniBatches.of(Class2DParameters(classes=50))
+    memory = np.array([batches.memory_at(i, 80_000) for i in range(1, 200)])
+    sizes = np.array([batches.size_at(i, 80_000) for i in range(1, 201)])
+    assert (memory[:60] == 5000).all() and (memory[160:] == 80_000).all()
+    assert (sizes[:60] == 1250).all() and sizes[198] == 8000 and sizes[199] == 80_000
+    # Even factors: the logarithm grows by the same step.
+    np.testing.assert_allclose(np.diff(np.log(memory[60:159])), np.log(16) / 100, atol=1e-3)
+    assert batches.memory_at(199, 10**7) == 100_000
+    # A size that was asked for stays, and nothing is larger than the set.
+    fixed = MiniBatches.of(Class2DParameters(classes=50, batch_size=700))
+    assert {fixed.size_at(i, 80_000) for i in range(1, 200)} == {700}
+    assert batches.size_at(1, 300) == batches.memory_at(1, 300) == 300

@@ -351,11 +351,11 @@ class Classification:
     def _subset(self, iteration: int, rng: np.random.Generator) -> AnyArray:
         """All usable particles; with fast subsets, RELION's schedule of random parts in early iterations."""
         n, k = len(self.good), self.parameters.classes
-        if iteration == self.parameters.last_iteration:
-            size = n
-        elif self.batches is not None:
-            size = self.batches.size
-        elif not self.parameters.fast_subsets or iteration > 15:
+        if self.batches is not None:
+            size = self.batches.size_at(iteration, n)
+        elif (
+            not self.parameters.fast_subsets or iteration > 15 or iteration == self.parameters.last_iteration
+        ):
             size = n
         else:
             size = 100 * k if iteration <= 5 else 300 * k if iteration <= 10 else max(300 * k, int(0.3 * n))

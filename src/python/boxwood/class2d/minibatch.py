@@ -16,9 +16,12 @@ from boxwood.imaging.fourier import shift
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
-# Particles per class of a mini-batch, and of what the sums remember.
+# Particles per class of a mini-batch, and of what the sums remember, at first.
 _BATCH, _MEMORY = 25, 100
 _SMALLEST_BATCH = 200
+# What the sums remember grows to this many particles per class, or all, between these shares of the
+# mini-batches; and mini-batches with it, to one of so many parts of it.
+_LARGEST_MEMORY, _GROWTH, _PARTS = 2000, (0.3, 0.8), 10
 # Averages are centred only when off by more than this: what moves rarely is rarely interpolated.
 _CENTRING_PX = 1.0
 
@@ -32,20 +35,41 @@ class MiniBatches:
     count : int
         Iterations, the last one included.
     size : int
-        Particles of one.
-    memory : int
-        Particles that the sums of several stand for.
+        Particles of the first.
+    growing : bool
+        Whether later ones have more.
+    memory, largest_memory : int
+        Particles that the sums of several stand for, at first and in the end.
     """
 
     count: int
     size: int
+    growing: bool
     memory: int
+    largest_memory: int
 
     @classmethod
     def of(cls, parameters: Class2DParameters) -> "MiniBatches":
-        """As many particles as are given, or 25 a class and at least 200."""
-        size = parameters.batch_size or max(_SMALLEST_BATCH, _BATCH * parameters.classes)
-        return cls(parameters.mini_batches, size, max(size, _MEMORY * parameters.classes))
+        """As many particles as are given, or 25 a class and at least 200, and then more."""
+        k = parameters.classes
+        size = parameters.batch_size or max(_SMALLEST_BATCH, _BATCH * k)
+        memory = max(size, _MEMORY * k)
+        largest = max(memory, _LARGEST_MEMORY * k)
+        return cls(parameters.mini_batches, size, parameters.batch_size is None, memory, largest)
+
+    def memory_at(self, iteration: int, particles: int) -> int:
+        """How many of the `particles` the sums of an iteration stand for: ever more, by even factors."""
+        first, last = _GROWTH
+        grown = min(max((iteration / self.count - first) / (last - first), 0.0), 1.0)
+        largest = max(self.memory, min(self.largest_memory, particles))
+        return min(round(self.memory * (largest / self.memory) ** grown), particles)
+
+    def size_at(self, iteration: int, particles: int) -> int:
+        """How many of the `particles` one iteration takes."""
+        if iteration == self.count:
+            return particles
+        part = self.memory_at(iteration, particles) // _PARTS if self.growing else 0
+        return min(max(self.size, part), particles)
 
     def sums(
         self, iteration: int, before: Statistics | None, fresh: Statistics, grid: PolarGrid, particles: int
@@ -53,7 +77,7 @@ class MiniBatches:
         """The running sums (17): those before, faded, and the fresh ones. The whole set needs no memory."""
         if before is None or iteration == self.count:
             return fresh
-        fade = max(0.0, 1.0 - fresh.count / min(self.memory, particles))
+        fade = max(0.0, 1.0 - fresh.count / self.memory_at(iteration, particles))
         return _with_rings(before, fresh.denominator.shape[1], grid).scaled(fade) + fresh
 
 

@@ -53,7 +53,8 @@ class Class2DParameters:
         `mini_batches` small parts and a last pass over all, for large sets (docs/class2d.md, "Mini-batches").
     mini_batches : int
     batch_size : int or None
-        Particles of a mini-batch; None: 12 a class, and at least 200.
+        Particles of a mini-batch; None: 25 a class and at least 200, growing to a tenth of what the sums
+        remember.
     recipe : str
         "balanced" keeps classes alive (docs/class2d.md, "Keeping classes alive"), "relion" is plain
         expectation-maximisation with a prior per class.

@@ -88,7 +88,8 @@ class Class2DOptions(Options):
         joboption="nr_iter_grad",
     )
     batch_size: int | None = option(
-        "particles of a mini-batch; by default 12 for each class, and at least 200",
+        "particles of every mini-batch; by default 25 for each class and at least 200, later up to 200 for "
+        "each class",
         None,
         at_least=1,
         group="Optimisation",
