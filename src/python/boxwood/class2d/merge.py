@@ -10,10 +10,10 @@ from boxwood.class2d.statistics import Statistics
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
 
-# Averages are laid over each other on so many rings, in so many turns (more than twice the harmonics of
-# these rings) and shifts of whole pixels up to this far; then more finely.
-_RINGS, _TURNS, _REACH_PX = 20, 144, 3
-_FINE_TURNS, _FINER_PX = 720, (0.5, 0.25, 0.125)
+# Averages are laid over each other on few rings, in few turns and shifts, and the most alike then more
+# finely: rings, turns (more than twice the harmonics of these rings), and shifts in pixels.
+_COARSE_RINGS, _COARSE_TURNS, _COARSE_PX = 12, 90, (-3.0, -1.5, 0.0, 1.5, 3.0)
+_FINE_RINGS, _FINE_TURNS, _FINE_PX = 20, 720, (0.75, 0.4, 0.2, 0.1)
 # Classes that are compared with all others at a time, which bounds memory.
 _BLOCK = 32
 
@@ -46,13 +46,14 @@ def find_duplicates(
     populated = np.flatnonzero(np.minimum(halves[0].class_mass, halves[1].class_mass) > 0.5)
     if len(populated) < 2:
         return []
-    overlay = _Overlay(model.references[populated], grid, backend, threads)
-    nearest, shifts = _most_alike(overlay)
-    found = {}
+    flat = np.ones(model.references.shape[1:], np.float32)
+    samples = backend.polar_transform(model.references[populated], None, flat, grid.positions, threads)[0]
+    nearest, shifts = _most_alike(_Overlay(samples, grid, _COARSE_RINGS))
+    fine, found = _Overlay(samples, grid, _FINE_RINGS), {}
     for i, j in enumerate(nearest):
         pair = frozenset((i, int(j)))
         if pair not in found:
-            duplicate = Duplicate(int(populated[j]), int(populated[i]), *_pose(overlay, i, int(j), shifts[i]))
+            duplicate = Duplicate(int(populated[j]), int(populated[i]), *_pose(fine, i, int(j), shifts[i]))
             found[pair] = _gain(halves, model, grid, duplicate), duplicate
     chosen: list[Duplicate] = []
     used: set[int] = set()
@@ -78,10 +79,8 @@ def merge(statistics: Statistics, duplicates: list[Duplicate], grid: PolarGrid) 
 class _Overlay:
     """Averages as vectors whose products are correlations over the plane, by the turn between them."""
 
-    def __init__(self, references: AnyArray, grid: PolarGrid, backend: Backend, threads: int) -> None:
-        self.grid, self.rings = grid, min(grid.rings, _RINGS)
-        flat = np.ones(references.shape[1:], np.float32)
-        samples = backend.polar_transform(references, None, flat, grid.positions, threads)[0]
+    def __init__(self, samples: AnyArray, grid: PolarGrid, rings: int) -> None:
+        self.grid, self.rings = grid, min(grid.rings, rings)
         self.samples: AnyArray = samples[:, : grid.samples(self.rings)]
         ring, m = grid.packed_order(self.rings)
         self._columns = [np.flatnonzero(m == n) for n in range(m.max() + 1)]
@@ -105,16 +104,15 @@ class _Overlay:
 
 
 def _most_alike(overlay: _Overlay) -> tuple[AnyArray, AnyArray]:
-    """Of each average: the other most like it, and the shift (k, 2), whole pixels, that lays it over that."""
+    """Of each average: the other most like it, and the shift (k, 2) in pixels that lays it over that."""
     k = len(overlay.fixed)
     best, nearest, shifts = np.full(k, -np.inf), np.zeros(k, int), np.zeros((k, 2))
-    steps = np.arange(-_REACH_PX, _REACH_PX + 1.0)
-    for shift in np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2):
+    for shift in np.stack(np.meshgrid(_COARSE_PX, _COARSE_PX), axis=-1).reshape(-1, 2):
         for start in range(0, k, _BLOCK):
             some = np.arange(start, min(start + _BLOCK, k))
-            correlation = overlay.correlations(overlay.shifted(some, shift[None]), overlay.fixed, _TURNS).max(
-                axis=2
-            )
+            correlation = overlay.correlations(
+                overlay.shifted(some, shift[None]), overlay.fixed, _COARSE_TURNS
+            ).max(axis=2)
             correlation[some - start, some] = -np.inf
             partner = correlation.argmax(axis=1)
             value = correlation[some - start, partner]
@@ -125,10 +123,10 @@ def _most_alike(overlay: _Overlay) -> tuple[AnyArray, AnyArray]:
 
 
 def _pose(overlay: _Overlay, other: int, kept: int, shift: AnyArray) -> tuple[float, AnyArray]:
-    """Turn (rad) and shift (x, y) that lay `other` over `kept`, from a shift in whole pixels."""
+    """Turn (rad) and shift (x, y) that lay `other` over `kept`, from one that is about right."""
     around = np.stack(np.meshgrid((-1, 0, 1), (-1, 0, 1)), axis=-1).reshape(-1, 2)
     turn = 0.0
-    for step in _FINER_PX:
+    for step in _FINE_PX:
         shifts = shift + step * around
         moved = overlay.shifted(np.full(len(shifts), other), shifts)
         correlation = overlay.correlations(moved, overlay.fixed[[kept]], _FINE_TURNS)[:, 0]
