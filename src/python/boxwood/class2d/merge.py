@@ -110,9 +110,8 @@ def _most_alike(overlay: _Overlay) -> tuple[AnyArray, AnyArray]:
     for shift in np.stack(np.meshgrid(_COARSE_PX, _COARSE_PX), axis=-1).reshape(-1, 2):
         for start in range(0, k, _BLOCK):
             some = np.arange(start, min(start + _BLOCK, k))
-            correlation = overlay.correlations(
-                overlay.shifted(some, shift[None]), overlay.fixed, _COARSE_TURNS
-            ).max(axis=2)
+            moved = overlay.shifted(some, shift[None])
+            correlation = overlay.correlations(moved, overlay.fixed, _COARSE_TURNS).max(axis=2)
             correlation[some - start, some] = -np.inf
             partner = correlation.argmax(axis=1)
             value = correlation[some - start, partner]
