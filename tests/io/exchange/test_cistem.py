@@ -18,10 +18,7 @@ from boxwood.io.exchange.cistem_database import (
 from boxwood.io.particles import ParticleSet
 
 # The labels and their order are those of a file that cisTEM 2.0.0-alpha wrote.
-LABELS = """PositionInStack AnglePsi AngleTheta AnglePhi XShift YShift Defocus1 Defocus2 DefocusAngle PhaseShift
-ImageActivity Occupancy LogP Sigma Score ScoreChange PixelSize MicroscopeVoltagekV MicroscopeCsMM
-AmplitudeContrast BeamTiltX BeamTiltY ImageShiftX ImageShiftY Best2DClass BeamTiltGroup StackFilename
-OriginalImageFilename""".split()
+LABELS = ["PositionInStack", "AnglePsi", "AngleTheta", "AnglePhi", "XShift", "YShift", "Defocus1", "Defocus2", "DefocusAngle", "PhaseShift", "ImageActivity", "Occupancy", "LogP", "Sigma", "Score", "ScoreChange", "PixelSize", "MicroscopeVoltagekV", "MicroscopeCsMM", "AmplitudeContrast", "BeamTiltX", "BeamTiltY", "ImageShiftX", "ImageShiftY", "Best2DClass", "BeamTiltGroup", "StackFilename", "OriginalImageFilename"]
 ROWS = (
     "1 30.5 0 0 2.5 -1.25 15000 14000 45 0.5 1 100 -500 1.5 12.5 0 1.25 300 2.7 0.07 0 0 0 0 3 1 'st.mrc' 'a 1.mrc'",
     "7 -10 0 0 0 4 16000 15500 -20 0 1 100 -500 1.5 0.5 0 1.25 300 2.7 0.07 0 0 0 0 1 1 'st.mrc' 'b.mrc'",
@@ -77,7 +74,9 @@ def test_beam_tilt_is_told(path):
 
 
 def test_optics_groups_of_a_merged_file(path):
-    path.write_text(star([ROWS[0], ROWS[1].replace("1.25 300", "1.5 200"), ROWS[0].replace("1 30.5", "2 30.5")]))
+    path.write_text(
+        star([ROWS[0], ROWS[1].replace("1.25 300", "1.5 200"), ROWS[0].replace("1 30.5", "2 30.5")])
+    )
     particles = read_cistem_particles(path).particles
     assert particles.table["rlnOpticsGroup"].tolist() == [1, 2, 1]
     assert particles.optics["rlnImagePixelSize"].tolist() == [1.25, 1.5]
@@ -115,7 +114,14 @@ def test_a_file_without_positions(path):
 @given(data=st.data(), n=st.integers(1, 5))
 def test_particles_there_and_back(tmp_path_factory, data, n):
     numbers = st.floats(-1e4, 1e4).map(lambda v: round(v, 3))
-    columns = ("rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst", "rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
+    columns = (
+        "rlnAnglePsi",
+        "rlnOriginXAngst",
+        "rlnOriginYAngst",
+        "rlnDefocusU",
+        "rlnDefocusV",
+        "rlnDefocusAngle",
+    )
     table = pd.DataFrame({name: [data.draw(numbers) for _ in range(n)] for name in columns})
     table = table.assign(
         rlnImageName=[f"{i + 1:06d}@p.mrc" for i in range(n)],
@@ -148,7 +154,9 @@ def test_particles_there_and_back(tmp_path_factory, data, n):
 def database(tmp_path):
     path = tmp_path / "my project.db"
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE IMAGE_ASSETS (IMAGE_ASSET_ID INTEGER PRIMARY KEY, NAME TEXT, FILENAME TEXT)")
+        connection.execute(
+            "CREATE TABLE IMAGE_ASSETS (IMAGE_ASSET_ID INTEGER PRIMARY KEY, NAME TEXT, FILENAME TEXT)"
+        )
         connection.execute(
             "CREATE TABLE PARTICLE_POSITION_ASSETS (PARTICLE_POSITION_ASSET_ID INTEGER PRIMARY KEY, "
             "PARENT_IMAGE_ASSET_ID INTEGER, PICKING_ID INTEGER, PICK_JOB_ID INTEGER, X_POSITION REAL, "
@@ -185,7 +193,9 @@ def test_bad_databases(database, tmp_path):
         read_cistem_database(tmp_path / "none.db")
     assert not (tmp_path / "none.db").exists()
     with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE PARTICLE_POSITION_ASSETS SET X_POSITION = NULL WHERE PARENT_IMAGE_ASSET_ID = 9")
+        connection.execute(
+            "UPDATE PARTICLE_POSITION_ASSETS SET X_POSITION = NULL WHERE PARENT_IMAGE_ASSET_ID = 9"
+        )
     connection.close()
     with pytest.raises(FileFormatError, match="row 2: rlnCoordinateX is nan"):
         read_cistem_database(database)

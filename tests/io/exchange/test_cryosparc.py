@@ -97,7 +97,11 @@ def test_particles(files):
         "000002@J2/extract/a.mrc",
     ]
     # x counts along the width, which is the second of the shape.
-    assert table[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy().tolist() == [[300, 25], [200, 100], [100, 50]]
+    assert table[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy().tolist() == [
+        [300, 25],
+        [200, 100],
+        [100, 50],
+    ]
     assert foreign.sizes == [(400, 200)] * 3
     assert table["rlnMicrographName"].tolist()[1] == "J1/é n.mrc"
     np.testing.assert_allclose(table["rlnAnglePsi"], [90, -45, 0], atol=1e-5)
@@ -123,7 +127,9 @@ def test_picks_of_each_micrograph(files):
 
 
 def test_places_without_shapes_stay_fractions(tmp_path):
-    rows = passthrough()[["uid", "location/micrograph_path", "location/center_x_frac", "location/center_y_frac"]]
+    rows = passthrough()[
+        ["uid", "location/micrograph_path", "location/center_x_frac", "location/center_y_frac"]
+    ]
     np.save(tmp_path / "p.npy", rows)
     assert picks_of(read_dataset(tmp_path / "p.npy"))[0].size == (1, 1)
 
@@ -210,7 +216,9 @@ def test_bad_values(tmp_path, field, value, words):
 
 
 def test_fields_of_other_types(tmp_path):
-    rows = np.zeros(2, [("uid", "<u8"), ("blob/path", "<f4"), ("blob/idx", "S3"), ("blob/psize_A", "<f4", (2,))])
+    rows = np.zeros(
+        2, [("uid", "<u8"), ("blob/path", "<f4"), ("blob/idx", "S3"), ("blob/psize_A", "<f4", (2,))]
+    )
     rows["uid"] = [1, 2]
     np.save(tmp_path / "p.npy", rows)
     dataset = read_dataset(tmp_path / "p.npy")
@@ -254,8 +262,13 @@ def test_particles_there_and_back(tmp_path_factory, data, n):
     back = np.load(folder / "back.cs", allow_pickle=False)
     # Angles go to degree and back, lengths to Angstrom and back: two roundings to float32 and float64 each.
     for name in rows.dtype.names:
-        if name in ("blob/sign", "location/micrograph_uid", "location/exp_group_id", "ctf/exp_group_id",
-                    "alignments2D/class_posterior"):
+        if name in (
+            "blob/sign",
+            "location/micrograph_uid",
+            "location/exp_group_id",
+            "ctf/exp_group_id",
+            "alignments2D/class_posterior",
+        ):
             continue  # fmt: skip
         if rows[name].dtype.kind == "f":
             np.testing.assert_allclose(back[name], rows[name], rtol=3e-7, atol=1e-37, err_msg=name)
@@ -288,7 +301,11 @@ def test_result_groups(tmp_path):
 
 def test_cryosparc_tools_read_what_is_written(tmp_path):
     tools = pytest.importorskip("cryosparc.dataset", reason="cryosparc-tools are not installed")
-    fields = {"uid": np.array([LARGE], "<u8"), "blob/path": np.array([">é.mrc"]), "blob/shape": np.ones((1, 2), "<u4")}
+    fields = {
+        "uid": np.array([LARGE], "<u8"),
+        "blob/path": np.array([">é.mrc"]),
+        "blob/shape": np.ones((1, 2), "<u4"),
+    }
     write_dataset(tmp_path / "p.cs", fields)
     dataset = tools.Dataset.load(tmp_path / "p.cs")
     assert dataset["uid"].tolist() == [LARGE] and dataset["blob/path"].tolist() == [">é.mrc"]

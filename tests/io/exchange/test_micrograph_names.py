@@ -69,5 +69,7 @@ def test_folders_decide_between_equal_names():
 def test_two_names_for_one_micrograph_are_refused():
     names = MicrographNames(PROJECT)
     assert names.find("J1/1234567890123456_mic 1.mrc") == names.find("J1/1234567890123456_mic 1.mrc")
-    with pytest.raises(InputError, match=r"1234567890123456_mic 1.mrc and .*6543210987654321_mic 1.mrc are both"):
+    with pytest.raises(
+        InputError, match=r"1234567890123456_mic 1.mrc and .*6543210987654321_mic 1.mrc are both"
+    ):
         names.find("J1/6543210987654321_mic 1.mrc")

@@ -26,7 +26,9 @@ def test_boxes_there_and_back(tmp_path_factory, places, box):
     assert picks.micrograph == "m 1" and picks.diameter == (box if places else None)
 
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters='#/"'), min_size=1)
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters='#/"'), min_size=1
+)
 
 
 @given(tables=st.dictionaries(NAMES.map(lambda n: f"a b/{n}.mrc"), PLACES, max_size=3), topaz=st.booleans())
@@ -46,7 +48,9 @@ def test_tables_there_and_back(tmp_path_factory, tables, topaz):
 
 def test_topaz_as_it_is_documented(tmp_path):
     path = tmp_path / "predicted.txt"
-    path.write_text("image_name\tx_coord\ty_coord\tscore\nmt_00000\t420\t586\t0.6130168\nmt_00000\t881\t475\t-0.32\n")
+    path.write_text(
+        "image_name\tx_coord\ty_coord\tscore\nmt_00000\t420\t586\t0.6130168\nmt_00000\t881\t475\t-0.32\n"
+    )
     (picks,) = read_text(path, topaz=True)
     assert picks.micrograph == "mt_00000" and points(picks) == [[420, 586], [881, 475]]
     assert picks.table[FOM].tolist() == [0.6130168, -0.32]
@@ -93,7 +97,9 @@ def test_bad_columns(tmp_path, text, columns, words):
         read_text(tmp_path / "m.txt", TextColumns(**columns))
 
 
-@pytest.mark.parametrize(("text", "words"), [("1 2 -3 4\n", "box is -3 x 4"), ("1 2 inf 4\n", "line 1: expected")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("1 2 -3 4\n", "box is -3 x 4"), ("1 2 inf 4\n", "line 1: expected")]
+)
 def test_bad_boxes(tmp_path, text, words):
     (tmp_path / "m.box").write_text(text)
     with pytest.raises(FileFormatError, match=words):

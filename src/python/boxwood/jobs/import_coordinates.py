@@ -34,7 +34,9 @@ def import_coordinates(
     if options.micrographs is None:
         raise InputError("coordinates are on micrographs; give their STAR file with --micrographs")
     place = Placer(options)
-    matched, unknown = match(read_picks(files, kind, options), place.names)
+    found = list(read_picks(files, kind, options))
+    refuse_binning(any(picks.size or picks.unit_angstrom for picks in found), files[0], options)
+    matched, unknown = match(found, place.names)
     if not matched:
         raise InputError(
             f"none of the {len(unknown)} micrographs in {files[0]} is one of the {len(place.pixel_size)} in "
@@ -105,6 +107,14 @@ def _read(path: Path, kind: str, options: ImportOptions) -> list[Picks]:
     ]
 
 
+def refuse_binning(known: bool, path: Path, options: ImportOptions) -> None:
+    """Refuse to be told what coordinates count in, where that is known."""
+    if known and (options.binning or options.coordinate_pixel_size):
+        raise InputError(
+            f"{path} says itself what its coordinates count in; leave out binning and coordinate_pixel_size"
+        )
+
+
 def _replaced(picks: Picks, table: pd.DataFrame) -> Picks:
     return replace(picks, table=table)
 
@@ -173,23 +183,23 @@ class Placer:
         ny, nx = self.shape(name)
         tables, diameter = [], min(nx, ny) / 25
         for picks in found:
-            factor = self.factor(name, (ny, nx), picks.size, picks.unit_angstrom, picks.source)
-            tables.append(self.moved(picks.table, factor, ny))
-            diameter = picks.diameter * factor if picks.diameter else diameter
+            factors = self.factors(name, (ny, nx), picks.size, picks.unit_angstrom, picks.source)
+            tables.append(self.moved(picks.table, factors, ny))
+            diameter = picks.diameter * factors[0] if picks.diameter else diameter
         table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
         x, y = table[X], table[Y]
         inside = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
         return Brought(table, int((~inside).sum()), diameter)
 
-    def factor(
+    def factors(
         self,
         name: str,
         shape: tuple[int, int],
         size: tuple[float, float] | None,
         unit_angstrom: float | None,
         source: str,
-    ) -> float:
-        """Pixels of the micrograph in one unit of the coordinates.
+    ) -> tuple[float, float]:
+        """Pixels of the micrograph in one unit of x and of y.
 
         Raises
         ------
@@ -197,18 +207,13 @@ class Placer:
             The other program's micrograph is of another shape, or a pixel size is not known.
         """
         pixel = self.pixel_size[name]
-        given = self.options.binning_at(pixel)
-        if given is not None and (unit_angstrom or size):
-            raise InputError(
-                f"{source} says itself what its coordinates count in; leave out binning and "
-                "coordinate_pixel_size"
-            )
         if unit_angstrom is not None:
             if pixel is None:
                 raise InputError(f"{name} has no pixel size, which coordinates in Angstrom need; add it")
-            return unit_angstrom / pixel
+            return unit_angstrom / pixel, unit_angstrom / pixel
         if size is None:
-            return given or 1.0
+            given = self.options.binning_at(pixel) or 1.0
+            return given, given
         ny, nx = shape
         across, down = nx / size[0], ny / size[1]
         if size != (1, 1) and abs(across / down - 1) > _SAME_SHAPE:
@@ -216,12 +221,13 @@ class Placer:
                 f"{name} is {nx} x {ny} pixels, and {source} has it {size[0]:g} x {size[1]:g}: it is another "
                 "image, or turned by 90 degrees"
             )
-        return across
+        return across, down
 
-    def moved(self, table: pd.DataFrame, factor: float, height: int) -> pd.DataFrame:
+    def moved(self, table: pd.DataFrame, factors: tuple[float, float], height: int) -> pd.DataFrame:
         from boxwood.imaging.frames import from_reduced, turned_over
 
-        x, y = (from_reduced(table[label], factor, self.options.averaged) for label in (X, Y))
+        pairs = zip((X, Y), factors, strict=True)
+        x, y = (from_reduced(table[label], factor, self.options.averaged) for label, factor in pairs)
         return table.assign(**{X: x, Y: turned_over(y, height) if self.options.flip_y else y})
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from boxwood.errors import InputError, JobError
 from boxwood.jobs import exchange_images
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.import_coordinates import FOM, Placer, X, Y
+from boxwood.jobs.import_coordinates import FOM, Placer, X, Y, refuse_binning
 from boxwood.jobs.import_options import ImportOptions
 from boxwood.jobs.job import JobResult
 
@@ -128,6 +128,7 @@ def _placed(foreign: ForeignParticles, options: ImportOptions, context: JobConte
     if options.micrographs is None:
         return _unplaced(foreign, table, options, context)
     place = Placer(options)
+    refuse_binning(bool(foreign.sizes or foreign.unit_angstrom), options.files[0], options)
     names = {name: place.names.find(name) for name in table[MICROGRAPH].unique()}
     lost = [name for name, own in names.items() if own is None]
     if len(lost) == len(names):
@@ -145,8 +146,8 @@ def _placed(foreign: ForeignParticles, options: ImportOptions, context: JobConte
         if X in table:
             shape = place.shape(own)
             size = foreign.sizes[int(rows.index[0])] if foreign.sizes else None
-            factor = place.factor(own, shape, size, foreign.unit_angstrom, foreign.particles.source)
-            part = place.moved(part, factor, shape[0])
+            factors = place.factors(own, shape, size, foreign.unit_angstrom, foreign.particles.source)
+            part = place.moved(part, factors, shape[0])
         parts.append(part)
     return pd.concat(parts).sort_index().reset_index(drop=True)
 
