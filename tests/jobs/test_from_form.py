@@ -17,7 +17,15 @@ from boxwood.jobs.registry import load_job
 from boxwood.options.joboptions import joboptions, values_of
 from boxwood.project.job_form import JobForm, write_job_star, write_run_job
 
-JOBS = ["autopick", "extract", "class2d", "select-micrographs", "select-particles", "select-classes"]
+JOBS = [
+    "import",
+    "autopick",
+    "extract",
+    "class2d",
+    "select-micrographs",
+    "select-particles",
+    "select-classes",
+]
 PICK = ["autopick", "--micrographs", "micrographs.star", "--min-diameter", "80", "--max-diameter", "100"]
 
 

@@ -1,7 +1,7 @@
-"""Coordinates come from files written by hand in each program's convention, and must hit particles in an image.
+"""Coordinates come from files written in each program's convention, and must hit particles in an image.
 
-The particles are dark spots at known, unequal places of a rectangular image; where they really are is measured
-in the pixels: of the image itself, of a reduced one, or of one turned over.
+The particles are dark spots at known, unequal places of a rectangular image; where they really are is
+measured in the pixels: of the image itself, of a reduced one, or of one turned over.
 """
 
 import sqlite3
@@ -89,14 +89,16 @@ def cbox(places, box=24):
         f"{x - box / 2} {y - box / 2} <NA> {box}.0 {box}.0 <NA> 20.0 20.0 0.{i}5 <NA> <NA>\n"
         for i, (x, y) in enumerate(places)
     )
-    return f"\ndata_global\n\n_cbox_format_version 1.0\n\ndata_cryolo\n\nloop_\n{head}{rows}\ndata_cryolo_include\n"
+    start = "\ndata_global\n\n_cbox_format_version 1.0\n\ndata_cryolo\n\nloop_\n"
+    return f"{start}{head}{rows}\ndata_cryolo_include\n"
 
 
 def sparc(places, path=b"J1/imported/009914178543224165632_mic 1.mrc", shape=(NY, NX)):
     rows = np.zeros(
         len(places),
         [("uid", "<u8"), ("location/micrograph_path", "S60"), ("location/micrograph_shape", "<u4", (2,)),
-         ("location/center_x_frac", "<f4"), ("location/center_y_frac", "<f4"), ("pick_stats/ncc_score", "<f4")],
+         ("location/center_x_frac", "<f4"), ("location/center_y_frac", "<f4"),
+         ("pick_stats/ncc_score", "<f4")],
     )  # fmt: skip
     rows["uid"], rows["location/micrograph_path"] = range(1, len(places) + 1), path
     rows["location/micrograph_shape"] = shape
@@ -281,9 +283,9 @@ def test_patterns_and_several_files(project):
 @pytest.mark.parametrize(
     ("files", "options", "words"),
     [
-        ({"mic 9.box": eman(SPOTS)}, {}, "none of the 1 micrographs in .*mic 9.* and .*mic 1.mrc; see --strip"),
+        ({"mic 9.box": eman(SPOTS)}, {}, "none of the 1 micrographs .*mic 9.* and .*mic 1.mrc; see --strip"),
         ({"mic 1.box": eman(SPOTS), "mic 1_pick.box": eman(SPOTS)}, {}, "are both called like micrograph"),
-        ({"mic 1.box": eman(SPOTS), "mic 2.cbox": cbox(SPOTS)}, {}, r"several formats: .*\(cbox\), .*\(eman\)"),
+        ({"mic 1.box": eman(SPOTS), "mic 2.cbox": cbox(SPOTS)}, {}, r"several formats: .*\(cbox\), .*eman"),
         ({"mic 1.box": eman(SPOTS * 4)}, {}, "of 4 coordinates lie outside their micrographs"),
         ({"mic 1.txt": "a,b\n1,2\n"}, {}, "say with x_column and y_column"),
         ({"mic 1.box": eman(SPOTS)}, {"binning": 2, "coordinate_pixel_size": 3}, "say the same thing"),

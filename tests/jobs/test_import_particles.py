@@ -205,7 +205,31 @@ def test_dark_half_precision_and_unclear_images(project, tmp_path):
     assert links == [False, True]  # RELION 3.1 does not read half precision
 
 
-CISTEM = ["PositionInStack", "AnglePsi", "AngleTheta", "AnglePhi", "XShift", "YShift", "Defocus1", "Defocus2", "DefocusAngle", "PhaseShift", "Occupancy", "LogP", "Sigma", "Score", "ScoreChange", "PixelSize", "MicroscopeVoltagekV", "MicroscopeCsMM", "AmplitudeContrast", "Best2DClass", "OriginalImageFilename", "OriginalXPosition", "OriginalYPosition"]
+CISTEM = [
+    "PositionInStack",
+    "AnglePsi",
+    "AngleTheta",
+    "AnglePhi",
+    "XShift",
+    "YShift",
+    "Defocus1",
+    "Defocus2",
+    "DefocusAngle",
+    "PhaseShift",
+    "Occupancy",
+    "LogP",
+    "Sigma",
+    "Score",
+    "ScoreChange",
+    "PixelSize",
+    "MicroscopeVoltagekV",
+    "MicroscopeCsMM",
+    "AmplitudeContrast",
+    "Best2DClass",
+    "OriginalImageFilename",
+    "OriginalXPosition",
+    "OriginalYPosition",
+]
 
 
 def test_cistems_alignments(project):
@@ -222,8 +246,8 @@ def test_cistems_alignments(project):
     write_stack("stack.mrc", images, PIXEL)
     head = "".join(f"_cisTEM{name} #{i}\n" for i, name in enumerate(CISTEM, 1))
     rows = [
-        f"{i + 1} {psi[i]} 0 0 {shift[i, 0] * PIXEL} {shift[i, 1] * PIXEL} 15000 14000 45 0.5 100 0 1 0 0 {PIXEL} 300 "
-        f"2.7 0.07 2 'mic 1.mrc' {10 + i} 20"
+        f"{i + 1} {psi[i]} 0 0 {shift[i, 0] * PIXEL} {shift[i, 1] * PIXEL} 15000 14000 45 0.5 100 0 1 0 0 "
+        f"{PIXEL} 300 2.7 0.07 2 'mic 1.mrc' {10 + i} 20"
         for i in range(N)
     ]
     Path("cistem.star").write_text("data_\n\nloop_\n" + head + "\n".join(rows) + "\n")
@@ -273,7 +297,7 @@ def test_refusals(project, tmp_path):
     pose, shift, images = cryosparc_images(np.random.default_rng(0))
     source = write_cryosparc(tmp_path / "sparc", images, pose, shift)
     with pytest.raises(
-        InputError, match="none of the 2 stacks, for example J2/extract/0123_a_particles.mrc, is in"
+        InputError, match=r"none of the 2 stacks, for example J2/extract/0123_a_particles.mrc, is in"
     ):
         project.import_(**source, root=tmp_path / "relion")
     with pytest.raises(InputError, match="2 files of particles were given"):

@@ -91,12 +91,12 @@ def test_relion_aligns_cryosparcs_particles(project):
         for p, (dx, dy) in zip(pose, shift, strict=True)
     ]
     write_stack("sparc/J2/extract/1_particles.mrc", np.array(images), PIXEL)
+    numbers = ["blob/psize_A", "ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast", "ctf/df1_A", "ctf/df2_A",
+               "ctf/df_angle_rad", "alignments2D/pose", "alignments2D/psize_A"]  # fmt: skip
     rows = np.zeros(
         n,
-        [("uid", "<u8"), ("blob/path", "S60"), ("blob/idx", "<u4"), ("blob/psize_A", "<f4"), ("ctf/accel_kv", "<f4"),
-         ("ctf/cs_mm", "<f4"), ("ctf/amp_contrast", "<f4"), ("ctf/df1_A", "<f4"), ("ctf/df2_A", "<f4"),
-         ("ctf/df_angle_rad", "<f4"), ("alignments2D/class", "<u4"), ("alignments2D/pose", "<f4"),
-         ("alignments2D/shift", "<f4", (2,)), ("alignments2D/psize_A", "<f4")],
+        [("uid", "<u8"), ("blob/path", "S60"), ("blob/idx", "<u4"), ("alignments2D/class", "<u4"),
+         ("alignments2D/shift", "<f4", (2,)), *((name, "<f4") for name in numbers)],
     )  # fmt: skip
     rows["uid"], rows["blob/path"], rows["blob/idx"] = range(n), b"J2/extract/1_particles.mrc", range(n)
     rows["blob/psize_A"] = rows["alignments2D/psize_A"] = PIXEL
@@ -107,7 +107,9 @@ def test_relion_aligns_cryosparcs_particles(project):
     means = {}
     for sign in (1, -1):
         tables = read_star("Import/job001/particles.star")
-        tables["particles"] = tables["particles"].assign(rlnAnglePsi=sign * tables["particles"]["rlnAnglePsi"])
+        tables["particles"] = tables["particles"].assign(
+            rlnAnglePsi=sign * tables["particles"]["rlnAnglePsi"]
+        )
         write_star("signed.star", tables)
         relion("relion_stack_create", "--i", "signed.star", "--o", f"aligned{sign}", "--apply_transformation")
         means[sign] = read_stack(f"aligned{sign}.mrcs")[:].mean(axis=0)

@@ -10,7 +10,19 @@ from boxwood.errors import FileFormatError
 from boxwood.io.exchange.cbox import read_cbox, write_cbox
 
 X, Y, FOM = "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit"
-COLUMNS = ["CoordinateX", "CoordinateY", "CoordinateZ", "Width", "Height", "Depth", "EstWidth", "EstHeight", "Confidence", "NumBoxes", "Angle"]
+COLUMNS = [
+    "CoordinateX",
+    "CoordinateY",
+    "CoordinateZ",
+    "Width",
+    "Height",
+    "Depth",
+    "EstWidth",
+    "EstHeight",
+    "Confidence",
+    "NumBoxes",
+    "Angle",
+]
 
 
 def cbox(*rows, columns=COLUMNS):

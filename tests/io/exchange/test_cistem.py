@@ -18,9 +18,39 @@ from boxwood.io.exchange.cistem_database import (
 from boxwood.io.particles import ParticleSet
 
 # The labels and their order are those of a file that cisTEM 2.0.0-alpha wrote.
-LABELS = ["PositionInStack", "AnglePsi", "AngleTheta", "AnglePhi", "XShift", "YShift", "Defocus1", "Defocus2", "DefocusAngle", "PhaseShift", "ImageActivity", "Occupancy", "LogP", "Sigma", "Score", "ScoreChange", "PixelSize", "MicroscopeVoltagekV", "MicroscopeCsMM", "AmplitudeContrast", "BeamTiltX", "BeamTiltY", "ImageShiftX", "ImageShiftY", "Best2DClass", "BeamTiltGroup", "StackFilename", "OriginalImageFilename"]
+LABELS = [
+    "PositionInStack",
+    "AnglePsi",
+    "AngleTheta",
+    "AnglePhi",
+    "XShift",
+    "YShift",
+    "Defocus1",
+    "Defocus2",
+    "DefocusAngle",
+    "PhaseShift",
+    "ImageActivity",
+    "Occupancy",
+    "LogP",
+    "Sigma",
+    "Score",
+    "ScoreChange",
+    "PixelSize",
+    "MicroscopeVoltagekV",
+    "MicroscopeCsMM",
+    "AmplitudeContrast",
+    "BeamTiltX",
+    "BeamTiltY",
+    "ImageShiftX",
+    "ImageShiftY",
+    "Best2DClass",
+    "BeamTiltGroup",
+    "StackFilename",
+    "OriginalImageFilename",
+]
 ROWS = (
-    "1 30.5 0 0 2.5 -1.25 15000 14000 45 0.5 1 100 -500 1.5 12.5 0 1.25 300 2.7 0.07 0 0 0 0 3 1 'st.mrc' 'a 1.mrc'",
+    "1 30.5 0 0 2.5 -1.25 15000 14000 45 0.5 1 100 -500 1.5 12.5 0 1.25 300 2.7 0.07 0 0 0 0 3 1 'st.mrc' "
+    "'a 1.mrc'",
     "7 -10 0 0 0 4 16000 15500 -20 0 1 100 -500 1.5 0.5 0 1.25 300 2.7 0.07 0 0 0 0 1 1 'st.mrc' 'b.mrc'",
 )
 

@@ -47,10 +47,11 @@ SAMPLES = {
     "eman": b"10\t20\t64\t64\n11.5 3 64 64\n",
     "text": b"x,y,score\n1,2,0.5\n",
     "topaz": b"image_name\tx_coord\ty_coord\tscore\na\t1\t2\t0.5\n",
-    "cbox": b"\ndata_global\n\n_cbox_format_version 1.0\n\ndata_cryolo\n\nloop_\n_CoordinateX #1\n_CoordinateY #2\n"
-    b"_Width #3\n_Height #4\n_Confidence #5\n1 2 3 4 0.5\n",
+    "cbox": b"\ndata_global\n\n_cbox_format_version 1.0\n\ndata_cryolo\n\nloop_\n_CoordinateX #1\n"
+    b"_CoordinateY #2\n_Width #3\n_Height #4\n_Confidence #5\n1 2 3 4 0.5\n",
     "star": b"\ndata_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n",
-    "cistem": b"data_\nloop_\n_cisTEMPositionInStack #1\n_cisTEMPixelSize #2\n_cisTEMStackFilename #3\n1 1.5 s.mrc\n",
+    "cistem": b"data_\nloop_\n_cisTEMPositionInStack #1\n_cisTEMPixelSize #2\n_cisTEMStackFilename #3\n"
+    b"1 1.5 s.mrc\n",
     "cryosparc": sparc(),
 }
 

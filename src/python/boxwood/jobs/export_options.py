@@ -8,7 +8,7 @@ from pathlib import Path
 from boxwood.errors import InputError
 from boxwood.jobs.exchange_options import FrameOptions
 from boxwood.jobs.subsets import exactly_one
-from boxwood.options import option
+from boxwood.options import Options, option
 
 PROGRAMS = ("eman", "text", "topaz", "cbox", "cistem", "cryosparc")
 # Programs that take images of particles, and those whose files hold boxes.
@@ -17,7 +17,9 @@ SOURCES = ("coordinates", "particles", "class_averages")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions(FrameOptions):
+class _Files(Options):
+    """Options that come first in the list."""
+
     directory: Path = option("folder to write, made if need be", positional=True, metavar="DIR")
     to: str = option("whose format: EMAN's .box, CSV, Topaz, crYOLO, cisTEM or cryoSPARC", choices=PROGRAMS)
     coordinates: Path | None = option(
@@ -33,6 +35,10 @@ class ExportOptions(FrameOptions):
         None,
         input="micrographs",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(FrameOptions, _Files):
     only_coordinates: bool = option(
         "of particles export where they are, without images; always so for programs that take no images",
         False,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boxwood.io.exchange.detect import FORMATS
 from boxwood.jobs.exchange_options import FrameOptions
-from boxwood.options import option
+from boxwood.options import Options, option
 from boxwood.options.kinds import Kind
 
 CONTENTS = ("coordinates", "particles", "class-averages")
@@ -47,7 +47,9 @@ class _NodeType:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportOptions(FrameOptions):
+class _Files(Options):
+    """Options that come first in the list."""
+
     files: tuple[Path, ...] = option(
         "files of the other program, folders of them, or patterns such as 'picks/*.box'",
         group="I/O",
@@ -88,6 +90,10 @@ class ImportOptions(FrameOptions):
     stack: Path | None = option(
         "stack with the images of a cisTEM file that does not name it", None, group="I/O"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions(FrameOptions, _Files):
     corner_box: float | None = option(
         "coordinates in text are the corners of boxes of this width, not centres",
         None,
