@@ -113,6 +113,13 @@ def test_boxes_are_emans(project):
     np.testing.assert_allclose(first, [x - 16, y - 16, 32, 32], atol=6e-5)
 
 
+def test_picks_by_hand_have_no_score(project):
+    for path in Path("AutoPick/job006/Movies").glob("*_autopick.star"):
+        write_coordinates(path, read_coordinates(path).assign(**{FOM: -999.0}))
+    project.export(directory="out", to="text", **PICKS)
+    assert list(pd.read_csv("out/coordinates.csv")) == ["micrograph", "x", "y"]
+
+
 def test_positions_for_cistem(project, database):
     project.export(directory="out", to="cistem", database=database, **PICKS)
     rows = np.loadtxt("out/coordinates.txt")

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boxwood.cli.command import main
 from boxwood.errors import InputError, JobError
 from boxwood.io.coordinates import coordinate_files, read_coordinates
 from boxwood.io.mrc import read_image, write_stack
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.api import Project
+from boxwood.project.job_form import write_job_star
 
 NY, NX, PIXEL = 96, 144, 1.25
 SPOTS = np.array([[31.25, 20.5], [101.75, 66.0], [120.0, 30.25], [24.5, 70.75]])  # x, y
@@ -247,6 +249,23 @@ def test_the_job_is_relions_import(project):
     assert Path(job, "Movies/mic 1_import.png").exists()
     particles = project.extract(micrographs="micrographs.star", coordinates=job, box_size=16, normalise=False)
     assert len(particles.tables["particles"]) == 4
+
+
+def test_relions_form_is_run(project, tmp_path, capsys):
+    """RELION's form names coordinates by a pattern, and not the micrographs they are on."""
+    Path("picks").mkdir()
+    Path("picks/mic 1.box").write_text(eman(SPOTS))
+    form = {"do_raw": "No", "do_other": "Yes", "fn_in_other": "picks/*.box", "fn_in_raw": "Micrographs/*.tif",
+            "node_type": "Particle coordinates (*.box, *_pick.star)"}  # fmt: skip
+    Path("old").mkdir()
+    write_job_star(Path("old"), generation=3, number=0, label="", joboptions=form, continuing=False)
+    Path("old/job.star").rename(".gui_importjob.star")
+    assert main(["run-job", ".gui_importjob.star"]) == 2
+    assert "coordinates are on micrographs; give their STAR file" in capsys.readouterr().err
+    assert main(["run-job", ".gui_importjob.star", "--micrographs", "micrographs.star"]) == 0
+    check(read_coordinates(coordinate_files("Import/job002")[NAME]))
+    assert main(["run-job", "Import/job002"]) == 0  # and what boxwood itself was asked for
+    check(read_coordinates(coordinate_files("Import/job003")[NAME]))
 
 
 def test_in_a_project_of_relion_5(project):

@@ -167,14 +167,56 @@ def test_stacks_become_links_with_relions_suffix(project, tmp_path):
     np.testing.assert_array_equal(read_stack(path)[0], -images[0].astype(np.float32))
 
 
-def test_particles_go_through_a_classification(project, tmp_path):
+def test_a_classification_without_alignment_is_sharp(project, tmp_path):
+    """What the documentation tells users to look at."""
     pose, shift, images = cryosparc_images(np.random.default_rng(0))
     source = write_cryosparc(tmp_path / "sparc", images, pose, shift)
     project.import_(**source)
-    classes = project.class2d(
-        particles="Import/job001/particles.star", classes=1, mask_diameter=100, iterations=1, ctf=False
+    result = project.class2d(
+        particles="Import/job001/particles.star",
+        classes=1,
+        mask_diameter=BOX * PIXEL,
+        iterations=1,
+        ctf=False,
+        align=False,
     )
-    assert len(classes.tables["particles"]) == N
+    stack = next(result.output.glob("run_it001_classes.mrcs"))
+    assert correlation(read_stack(stack)[0], reference()) > 0.95
+
+
+def test_particles_are_extracted_again_where_they_are(project):
+    """cryoSPARC picked beside the particles, and its alignment found how far."""
+    spots, missed = np.array([[60, 70], [333, 101], [222, 240]]), np.array([[4, -3], [-5, 2], [0, 6]])
+    y, x = np.indices((300, 500))
+    micrograph = -sum(np.exp(-((x - a) ** 2 + (y - b) ** 2) / 18) for a, b in spots)
+    write_stack("Micrographs/mic 1.mrc", micrograph.astype(np.float32), 1.25)
+    picked = spots + missed
+    boxes = [micrograph[b - 24 : b + 24, a - 24 : a + 24] for a, b in picked]
+    write_stack("J2/particles.mrc", np.array(boxes), 1.25)
+    rows = np.zeros(
+        len(spots),
+        [("uid", "<u8"), ("blob/path", "S60"), ("blob/idx", "<u4"), ("blob/psize_A", "<f4"),
+         ("location/micrograph_path", "S60"), ("location/micrograph_shape", "<u4", (2,)),
+         ("location/center_x_frac", "<f4"), ("location/center_y_frac", "<f4"), ("alignments2D/pose", "<f4"),
+         ("alignments2D/shift", "<f4", (2,)), ("alignments2D/psize_A", "<f4")],
+    )  # fmt: skip
+    rows["uid"], rows["blob/path"], rows["blob/idx"] = range(3), b"J2/particles.mrc", range(3)
+    rows["blob/psize_A"], rows["alignments2D/psize_A"] = 1.25, 2.5
+    rows["location/micrograph_path"], rows["location/micrograph_shape"] = b"J1/mic 1.mrc", (300, 500)
+    # Where it was picked, up to the half pixel that float32 would not be sure of.
+    rows["location/center_x_frac"], rows["location/center_y_frac"] = ((picked + 0.25) / [500, 300]).T
+    rows["alignments2D/shift"] = (missed + 0.25) / 2
+    np.save("J2/particles.npy", rows)
+    project.import_(files=["J2/particles.npy"], micrographs="micrographs.star")
+    project.extract(
+        micrographs="micrographs.star",
+        reextract="Import/job001/particles.star",
+        recenter=(0, 0, 0),
+        box_size=32,
+        normalise=False,
+    )
+    images = read_stack("Extract/job002/Micrographs/mic 1.mrcs")[:]
+    assert [np.unravel_index(image.argmax(), image.shape) for image in images] == [(16, 16)] * 3
 
 
 def test_upside_down(project, tmp_path):

@@ -155,7 +155,7 @@ def test_particles_there_and_back(tmp_path_factory, data, n):
     table = pd.DataFrame({name: [data.draw(numbers) for _ in range(n)] for name in columns})
     table = table.assign(
         rlnImageName=[f"{i + 1:06d}@p.mrc" for i in range(n)],
-        rlnMicrographName=[f"mic é {i}.mrc" for i in range(n)],
+        rlnMicrographName=[f"the ' mic é {i}.mrc" for i in range(n)],
         rlnPhaseShift=[data.draw(st.floats(0, 180)) for _ in range(n)],
         rlnOpticsGroup=1,
         rlnClassNumber=[data.draw(st.integers(1, 50)) for _ in range(n)],

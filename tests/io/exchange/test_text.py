@@ -65,6 +65,7 @@ def test_topaz_as_it_is_documented(tmp_path):
         ("10 20 0.5\n1.5,2\n", {}, {"m": [[10, 20], [1.5, 2]]}),
         ("y,x\n1,2\n", {}, {"m": [[2, 1]]}),
         ("Filename,X,Y\n\"a, b.mrc\",1,2\nc.mrc,3,4,\n", {}, {"a, b.mrc": [[1, 2]], "c.mrc": [[3, 4]]}),
+        ("name,score,y,x\na.mrc,0.5,2,1\n", {}, {"a.mrc": [[1, 2]]}),
         ("row;column\n1;2\n", {"x": "column", "y": "row"}, {"m": [[2, 1]]}),
         ("1 2 3 4\n", {"x": "4", "y": "2"}, {"m": [[4, 2]]}),
         ("a.mrc 1 2 0.5\n# b.mrc 1 2\nb.mrc 3 4 0.25\n", {}, {"a.mrc": [[1, 2]], "b.mrc": [[3, 4]]}),

@@ -83,11 +83,14 @@ def export_coordinates(options: ExportOptions, context: JobContext) -> JobResult
 
 def _of_picks(options: ExportOptions) -> tuple[dict[str, pd.DataFrame], Micrographs]:
     from boxwood.io.coordinates import coordinate_files, read_coordinates
+    from boxwood.jobs.manual_pick import UNKNOWN
 
     assert options.coordinates is not None
     micrographs = listed(options.micrographs)
     found = coordinate_files(options.coordinates, micrographs=list(micrographs.pixel_size))
     tables = {name: read_coordinates(path) for name, path in found.items() if name in micrographs.pixel_size}
+    if all((table[FOM] == UNKNOWN).all() for table in tables.values() if FOM in table):
+        tables = {name: table.drop(columns=FOM, errors="ignore") for name, table in tables.items()}
     if not tables:
         raise InputError(
             f"{options.coordinates} has no coordinates for the micrographs of {options.micrographs}"

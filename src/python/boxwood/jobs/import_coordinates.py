@@ -31,6 +31,8 @@ def import_coordinates(
     files: list[Path], kind: str, options: ImportOptions, context: JobContext
 ) -> JobResult:
     """Write NAME_import.star for every micrograph that has particles, and the list of them."""
+    from boxwood.io.coordinates import write_coordinates
+
     if options.micrographs is None:
         raise InputError("coordinates are on micrographs; give their STAR file with --micrographs")
     place = Placer(options)
@@ -41,7 +43,7 @@ def import_coordinates(
         raise InputError(
             f"none of the {len(unknown)} micrographs in {files[0]} is one of the {len(place.pixel_size)} in "
             f"{options.micrographs}, for example {next(iter(unknown))} and {next(iter(place.pixel_size))}; "
-            "see --strip-prefix and --strip-suffix"
+            f"see --strip-prefix and --strip-suffix{' and --micrograph-column' * (kind == 'text')}"
         )
     for name in unknown:
         context.bad(name, f"it is not among the micrographs of {options.micrographs}")
@@ -51,10 +53,9 @@ def import_coordinates(
 
     def bring(name: str) -> Brought:
         brought = place.bring(name, matched[name])
-        path = context.output_path(name, f"_{PICK_NAME}.star")
-        from boxwood.io.coordinates import write_coordinates
-
-        write_coordinates(path, brought.table, dialect=context.dialect)
+        write_coordinates(
+            context.output_path(name, f"_{PICK_NAME}.star"), brought.table, dialect=context.dialect
+        )
         return brought
 
     done: dict[str, Brought] = {}

@@ -170,13 +170,18 @@ def write_cistem_particles(path: str | os.PathLike[str], particles: ParticleSet,
             columns[name] = table[label].to_numpy(np.float64) / factor + 0.0
     if "rlnClassNumber" in table:
         columns["Best2DClass"] = table["rlnClassNumber"].to_numpy(np.int64)
-    columns["StackFilename"] = np.full(n, f"'{stack}'")
+    columns["StackFilename"] = np.full(n, _quoted(stack))
     names = table.get(MICROGRAPH, pd.Series("", index=table.index)).astype(str)
-    columns["OriginalImageFilename"] = np.array([f"'{name}'" for name in names])
+    columns["OriginalImageFilename"] = np.array([_quoted(name) for name in names])
     head = ["data_", "", "loop_", *(f"_cisTEM{name} #{i}" for i, name in enumerate(columns, 1))]
     formatted = [_formatted(values) for values in columns.values()]
     rows = [" ".join(row) for row in zip(*formatted, strict=True)]
     write_text(Path(path), "\n".join([*head, *rows, ""]))
+
+
+def _quoted(text: str) -> str:
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{text}{quote}"
 
 
 def _formatted(values: AnyArray) -> list[str]:

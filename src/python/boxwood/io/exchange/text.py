@@ -25,7 +25,8 @@ from boxwood.io.exchange.picks import FOM, MICROGRAPH, Picks, X, Y, by_micrograp
 _KNOWN = {
     "x": ("x", "x_coord", "xcoord", "x_center", "center_x", "coordinatex", "rlncoordinatex"),
     "y": ("y", "y_coord", "ycoord", "y_center", "center_y", "coordinatey", "rlncoordinatey"),
-    "micrograph": ("image_name", "micrograph", "micrograph_name", "rlnmicrographname", "filename", "image"),
+    "micrograph": ("image_name", "micrograph", "micrograph_name", "rlnmicrographname", "filename", "file",
+                   "image", "name"),
     "score": ("score", "fom", "confidence", "probability", "rlnautopickfigureofmerit"),
 }  # fmt: skip
 TOPAZ_HEADER = ("image_name", "x_coord", "y_coord")
