@@ -287,6 +287,7 @@ def test_class_averages(project):
         ({"to": "cryosparc", "binning": 2, **PICKS}, "does not count in pixels"),
         ({"to": "cistem", **PICKS}, "give the database of its project"),
         ({"to": "text", "recenter": True, **PICKS}, "picks have none"),
+        ({"to": "cistem", "recenter": True, "particles": "p.star"}, "images do not follow"),
         ({"to": "cryosparc", "class_averages": "micrographs.star"}, "no table with _rlnReferenceImage"),
         ({"to": "text", "particles": "micrographs.star"}, "no table with a column _rlnImageName"),
     ],

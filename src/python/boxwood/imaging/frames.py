@@ -30,7 +30,7 @@ def to_reduced(values: AnyArray, binning: float, averaged: bool = False) -> Doub
     return (values - ((binning - 1) / 2 if averaged else 0.0)) / binning
 
 
-def turned_over(y: AnyArray, height: float) -> DoubleArray:
+def turned_over(y: AnyArray, height: float | AnyArray) -> DoubleArray:
     """Coordinates along y after the order of a micrograph's rows was reversed; its own inverse."""
     return height - 1 - np.asarray(y, dtype=np.float64)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.export_options import WITH_IMAGES, ExportOptions
+from boxwood.jobs.export_options import ExportOptions
 from boxwood.jobs.job import Job, JobResult
 
 
@@ -15,7 +15,7 @@ def run(options: ExportOptions, context: JobContext) -> JobResult:
     options.directory.mkdir(parents=True, exist_ok=True)
     if options.class_averages is not None:
         return export_averages(options, context)
-    if options.particles is not None and options.to in WITH_IMAGES and not options.only_coordinates:
+    if options.with_images:
         return export_particles(options, context)
     return export_coordinates(options, context)
 

@@ -43,7 +43,7 @@ class ExportOptions(FrameOptions, _Files):
         "of particles export where they are, without images; always so for programs that take no images",
         False,
     )
-    recenter: bool = option("move the places of particles by their offsets", False)
+    recenter: bool = option("move the places of particles by their offsets; not with images", False)
     box_size: int | None = option(
         "edge of the boxes in EMAN's and crYOLO's files, in pixels of the other program's micrograph",
         None,
@@ -56,6 +56,11 @@ class ExportOptions(FrameOptions, _Files):
     exposures: Path | None = option(
         "cryoSPARC's .cs file of the same micrographs, so that it knows them again", None, metavar="FILE.cs"
     )
+
+    @property
+    def with_images(self) -> bool:
+        """Whether images of particles are exported."""
+        return self.particles is not None and self.to in WITH_IMAGES and not self.only_coordinates
 
     def validate(self) -> None:
         super().validate()
@@ -72,3 +77,5 @@ class ExportOptions(FrameOptions, _Files):
             )
         if self.recenter and self.particles is None:
             raise InputError("recenter is about particles' offsets; picks have none")
+        if self.recenter and self.with_images:
+            raise InputError("recenter moves places, which images do not follow; give also only_coordinates")

@@ -12,7 +12,7 @@ import pandas as pd
 from boxwood.errors import InputError, JobError
 from boxwood.jobs import exchange_images
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.export_coordinates import MICROGRAPH, X, Y, exposures, fractions, micrographs_of, recentred
+from boxwood.jobs.export_coordinates import MICROGRAPH, X, Y, exposures, fractions, micrographs_of
 from boxwood.jobs.export_options import ExportOptions
 from boxwood.jobs.job import JobResult
 from boxwood.project.names import below_job
@@ -27,19 +27,17 @@ IMAGE = "rlnImageName"
 
 def export_particles(options: ExportOptions, context: JobContext) -> JobResult:
     """Write the table of particles, and links to their stacks or, for cisTEM, one stack of all."""
+    from boxwood.imaging.frames import turned_over
+    from boxwood.io.exchange.mirror import turned_over_poses
+
     particles, images = _readable(options, context)
     table = particles.table
     located = all(label in table for label in (X, Y, MICROGRAPH))
-    if located and (options.recenter or options.flip_y or options.to == "cryosparc"):
-        micrographs = micrographs_of(particles, options.micrographs)
-        if options.recenter:
-            table = recentred(table, micrographs)
-        if options.flip_y:
-            heights = {n: micrographs.shape(str(n))[0] for n in table[MICROGRAPH].unique()}
-            table = table.assign(**{Y: table[MICROGRAPH].map(heights) - 1 - table[Y]})
     if options.flip_y:
-        from boxwood.io.exchange.mirror import turned_over_poses
-
+        if located and options.to == "cryosparc":  # cisTEM's file does not have places
+            micrographs = micrographs_of(particles, options.micrographs)
+            heights = {n: micrographs.shape(str(n))[0] for n in table[MICROGRAPH].unique()}
+            table = table.assign(**{Y: turned_over(table[Y], table[MICROGRAPH].map(heights).to_numpy())})
         table = turned_over_poses(table)
     particles = replace(particles, table=table)
     if options.to == "cistem":
