@@ -12,7 +12,7 @@ JOBS: dict[str, tuple[str, str]] = {
         "choose micrographs by number, name, metadata, or at random",
     ),
     "import": (
-        "boxwood.jobs.import_files",
+        "boxwood.jobs.exchange.import_files",
         "bring in coordinates, particles or class averages of other programs",
     ),
     "manual-pick": ("boxwood.jobs.manual_pick", "bring coordinates from elsewhere, as if picked by hand"),
@@ -25,7 +25,7 @@ JOBS: dict[str, tuple[str, str]] = {
         "choose particles by metadata or statistics, split, remove duplicates",
     ),
     "export": (
-        "boxwood.jobs.export_files",
+        "boxwood.jobs.exchange.export_files",
         "write coordinates, particles or class averages for other programs",
     ),
     "run": ("boxwood.jobs.run", "all of it on your micrographs: autopick, extract, class2d, select"),

@@ -132,7 +132,7 @@ def _optics_of(dataset: Dataset) -> tuple[pd.DataFrame, AnyArray]:
     columns = {label: dataset.numbers(field) for label, field in _OPTICS if field in dataset}
     group = next((f for f in ("ctf/exp_group_id", "location/exp_group_id") if f in dataset), None)
     exposure = dataset.numbers(group) if group else np.zeros(len(dataset))
-    if "blob/psize_A" not in columns and "rlnImagePixelSize" not in columns:
+    if "rlnImagePixelSize" not in columns:
         dataset.numbers("blob/psize_A")  # says what is missing
     keys = np.stack([exposure, *columns.values()], axis=1)
     _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxwood.io.exchange.detect import FORMATS
-from boxwood.jobs.exchange_options import FrameOptions
+from boxwood.jobs.exchange.frame_options import FrameOptions
 from boxwood.options import Options, option
 from boxwood.options.kinds import Kind
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.export_options import ExportOptions
+from boxwood.jobs.exchange.export_options import ExportOptions
 from boxwood.jobs.job import JobResult
 
 if TYPE_CHECKING:

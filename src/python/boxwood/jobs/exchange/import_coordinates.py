@@ -11,8 +11,8 @@ import pandas as pd
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.exchange_images import roots
-from boxwood.jobs.import_options import ImportOptions
+from boxwood.jobs.exchange.import_options import ImportOptions
+from boxwood.jobs.exchange.stack_files import roots
 from boxwood.jobs.job import JobResult
 
 if TYPE_CHECKING:

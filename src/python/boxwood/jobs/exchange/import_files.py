@@ -7,7 +7,7 @@ from pathlib import Path
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.import_options import ImportOptions
+from boxwood.jobs.exchange.import_options import ImportOptions
 from boxwood.jobs.job import Job, JobResult
 
 _PATTERN = set("*?[")
@@ -15,9 +15,9 @@ _PATTERN = set("*?[")
 
 def run(options: ImportOptions, context: JobContext) -> JobResult:
     """Find out what the files are, and import that."""
-    from boxwood.jobs.import_averages import import_averages
-    from boxwood.jobs.import_coordinates import import_coordinates
-    from boxwood.jobs.import_particles import import_particles
+    from boxwood.jobs.exchange.import_averages import import_averages
+    from boxwood.jobs.exchange.import_coordinates import import_coordinates
+    from boxwood.jobs.exchange.import_particles import import_particles
 
     files = list(_found(options.files))
     formats = {path: options.format or _format(path) for path in files}

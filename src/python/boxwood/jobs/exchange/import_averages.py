@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from boxwood.errors import InputError
-from boxwood.jobs import exchange_images
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.import_options import ImportOptions
+from boxwood.jobs.exchange.import_options import ImportOptions
+from boxwood.jobs.exchange.stack_files import changed, find_stacks, is_dark, renamed, roots
 from boxwood.jobs.job import JobResult
 
 
@@ -30,8 +30,8 @@ def import_averages(files: list[Path], kind: str, options: ImportOptions, contex
     rows = np.flatnonzero(images.usable)
     if not len(rows):
         raise InputError(f"{files[0]} has no class average that can be read")
-    invert = exchange_images.is_dark(images, options.contrast, context)
-    averages = exchange_images.changed(images.read(rows), invert, options.flip_y)
+    invert = is_dark(images, options.contrast, context)
+    averages = changed(images.read(rows), invert, options.flip_y)
     made = {name: context.output / name for name in ("class_averages.mrcs", "class_averages.star")}
     write_stack(made["class_averages.mrcs"], averages, pixel_size)
     numbers = names.iloc[rows].str.partition("@")[0].astype(int).to_numpy()
@@ -65,8 +65,8 @@ def _names(path: Path, kind: str, options: ImportOptions) -> tuple[pd.Series, fl
     if kind == "cryosparc":
         files, numbers, pixel_size = averages_of(read_dataset(path, options.passthrough))
         names = pd.Series([f"{n + 1:06d}@{file}" for n, file in zip(numbers, files, strict=True)])
-        stacks = exchange_images.find_stacks(names, exchange_images.roots(options))
-        return exchange_images.renamed(names, {f: str(p) for f, p in stacks.items()}), pixel_size
+        stacks = find_stacks(names, roots(options))
+        return renamed(names, {f: str(p) for f, p in stacks.items()}), pixel_size
     if kind != "mrc":
         raise InputError(f"{path} is in the format {kind}; class averages are in a .cs file or an MRC stack")
     stack = read_stack(path)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from boxwood.errors import InputError, JobError
-from boxwood.jobs import exchange_images
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.export_coordinates import MICROGRAPH, X, Y, exposures, fractions, micrographs_of
-from boxwood.jobs.export_options import ExportOptions
+from boxwood.jobs.exchange.export_coordinates import MICROGRAPH, X, Y, exposures, fractions, micrographs_of
+from boxwood.jobs.exchange.export_options import ExportOptions
+from boxwood.jobs.exchange.stack_files import BATCH, bring_stacks, changed, find_stacks, renamed
 from boxwood.jobs.job import JobResult
 from boxwood.project.names import below_job
 
@@ -77,9 +77,9 @@ def _for_cistem(particles: ParticleSet, images: ParticleImages, options: ExportO
         raise InputError("cisTEM has one stack of images of one size and pixel size; export groups apart")
     made = {"particles": options.directory / "particles.star", "stack": options.directory / "particles.mrc"}
     with StackWriter(made["stack"], float(pixels[0])) as writer:
-        for first in range(0, len(particles), exchange_images.BATCH):
-            batch = images.read(slice(first, first + exchange_images.BATCH))
-            writer.append(exchange_images.changed(batch, False, options.flip_y))
+        for first in range(0, len(particles), BATCH):
+            batch = images.read(slice(first, first + BATCH))
+            writer.append(changed(batch, False, options.flip_y))
     write_cistem_particles(made["particles"], particles, made["stack"].name)
     return made
 
@@ -119,9 +119,7 @@ def _stacks_below(particles: ParticleSet, options: ExportOptions, context: JobCo
     targets = {file: options.directory / "stacks" / below_job(file).with_suffix(".mrc") for file in pixels}
     if len(set(targets.values())) < len(targets):  # stacks of several jobs
         targets = {file: options.directory / "stacks" / below(file).with_suffix(".mrc") for file in pixels}
-    exchange_images.bring_stacks(
-        {file: root / file for file in pixels}, targets, pixels, context, turn_over=options.flip_y
-    )
+    bring_stacks({file: root / file for file in pixels}, targets, pixels, context, turn_over=options.flip_y)
     return {file: f">{path.relative_to(options.directory)}" for file, path in targets.items()}
 
 
@@ -142,7 +140,7 @@ def export_averages(options: ExportOptions, context: JobContext) -> JobResult:
     if images.bad:
         name, reason = next(iter(images.bad.items()))
         raise InputError(f"the class average {name} cannot be read: {reason}")
-    averages = exchange_images.changed(images.read(slice(None)), False, options.flip_y)
+    averages = changed(images.read(slice(None)), False, options.flip_y)
     pixel_size = read_stack(root / names.iloc[0].rpartition("@")[2]).pixel_size_angstrom
     if pixel_size is None:
         raise InputError(
@@ -172,6 +170,6 @@ def _reference_images(path: Path) -> tuple[pd.Series, Path]:
         rows = pd.DataFrame([table]) if isinstance(table, dict) else table
         if "rlnReferenceImage" in rows:
             names = rows["rlnReferenceImage"].astype(str)
-            found = exchange_images.find_stacks(names, [Path(), *path.absolute().parents])
-            return exchange_images.renamed(names, {f: str(p.absolute()) for f, p in found.items()}), Path()
+            found = find_stacks(names, [Path(), *path.absolute().parents])
+            return renamed(names, {f: str(p.absolute()) for f, p in found.items()}), Path()
     raise InputError(f"{path} has no table with _rlnReferenceImage; give class_averages.star")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.import_options import ImportOptions
+from boxwood.jobs.exchange.import_options import ImportOptions
 
 if TYPE_CHECKING:
     from boxwood.io.particle_images import ParticleImages

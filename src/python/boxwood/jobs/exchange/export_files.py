@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.export_options import ExportOptions
+from boxwood.jobs.exchange.export_options import ExportOptions
 from boxwood.jobs.job import Job, JobResult
 
 
 def run(options: ExportOptions, context: JobContext) -> JobResult:
     """Write what was asked for below the folder."""
-    from boxwood.jobs.export_coordinates import export_coordinates
-    from boxwood.jobs.export_particles import export_averages, export_particles
+    from boxwood.jobs.exchange.export_coordinates import export_coordinates
+    from boxwood.jobs.exchange.export_particles import export_averages, export_particles
 
     options.directory.mkdir(parents=True, exist_ok=True)
     if options.class_averages is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxwood.errors import InputError
-from boxwood.jobs.exchange_options import FrameOptions
+from boxwood.jobs.exchange.frame_options import FrameOptions
 from boxwood.jobs.subsets import exactly_one
 from boxwood.options import Options, option
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from boxwood.errors import InputError, JobError
-from boxwood.jobs import exchange_images
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.import_coordinates import FOM, Placer, X, Y, refuse_binning
-from boxwood.jobs.import_options import ImportOptions
+from boxwood.jobs.exchange.import_coordinates import FOM, Placer, X, Y, refuse_binning
+from boxwood.jobs.exchange.import_options import ImportOptions
+from boxwood.jobs.exchange.stack_files import bring_stacks, changed, find_stacks, is_dark, renamed, roots
 from boxwood.jobs.job import JobResult
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def import_particles(files: list[Path], kind: str, options: ImportOptions, conte
     foreign = _read(files[0], kind, options)
     for name in foreign.left_out:
         context.warn(f"{name} is not carried over")
-    stacks = exchange_images.find_stacks(foreign.particles.table[IMAGE], exchange_images.roots(options))
+    stacks = find_stacks(foreign.particles.table[IMAGE], roots(options))
     foreign, images = _readable(foreign, stacks, context)
     groups = foreign.particles.table[GROUP].to_numpy()
     boxes = dict(zip(groups.tolist(), images.boxes.tolist(), strict=True))
-    invert = exchange_images.is_dark(images, options.contrast, context)
+    invert = is_dark(images, options.contrast, context)
     table = _placed(foreign, options, context)
     if options.flip_y:
         from boxwood.io.exchange.mirror import turned_over_poses
@@ -48,7 +48,7 @@ def import_particles(files: list[Path], kind: str, options: ImportOptions, conte
     used = {file: stacks[file] for file in size_of}
     context.reserve(used)
     targets = {file: context.output_path(file, ".mrcs") for file in used}
-    exchange_images.bring_stacks(
+    bring_stacks(
         used,
         targets,
         size_of,
@@ -57,7 +57,7 @@ def import_particles(files: list[Path], kind: str, options: ImportOptions, conte
         turn_over=options.flip_y,
         float32=context.dialect == "3.1",
     )
-    table[IMAGE] = exchange_images.renamed(table[IMAGE], {f: path.as_posix() for f, path in targets.items()})
+    table[IMAGE] = renamed(table[IMAGE], {f: path.as_posix() for f, path in targets.items()})
     optics = _optics(foreign.particles.optics, table, boxes, context)
     made = {"particles": context.output / "particles.star"}
     replace(foreign.particles, optics=optics, table=table).write(made["particles"], dialect=context.dialect)
@@ -107,7 +107,7 @@ def _readable(
     def reader(found: ForeignParticles) -> ParticleImages:
         paths = {file: str(path.absolute()) for file, path in stacks.items()}
         table = found.particles.table
-        return ParticleImages(exchange_images.renamed(table[IMAGE], paths), "", table[GROUP].to_numpy() - 1)
+        return ParticleImages(renamed(table[IMAGE], paths), "", table[GROUP].to_numpy() - 1)
 
     images = reader(foreign)
     for name, reason in images.bad.items():
@@ -188,5 +188,5 @@ def _draw(path: Path, images: ParticleImages, invert: bool, turn_over: bool) -> 
 
     rows = np.flatnonzero(images.boxes == images.box)
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), GALLERY)).astype(int)]
-    shown = exchange_images.changed(images.read(rows), invert, turn_over)
+    shown = changed(images.read(rows), invert, turn_over)
     draw_particles(path, shown, shown.mean(axis=0), len(rows))
