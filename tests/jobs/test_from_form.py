@@ -17,7 +17,15 @@ from boxwood.jobs.registry import load_job
 from boxwood.options.joboptions import joboptions, values_of
 from boxwood.project.job_form import JobForm, write_job_star, write_run_job
 
-JOBS = ["autopick", "extract", "class2d", "select-micrographs", "select-particles", "select-classes"]
+JOBS = [
+    "import",
+    "autopick",
+    "extract",
+    "class2d",
+    "select-micrographs",
+    "select-particles",
+    "select-classes",
+]
 PICK = ["autopick", "--micrographs", "micrographs.star", "--min-diameter", "80", "--max-diameter", "100"]
 
 
@@ -69,6 +77,7 @@ def test_options_survive_relions_form(name, generation, data):
          {"min_diameter": "150", "max_diameter": "180", "upper_threshold": "5", "max_resolution": "20"}),
         ("relion31_project/Extract/job007", "extract", {"box_size": "256", "rescale": "64"}),
         ("relion31_project/Class2D/job008", "class2d", {"classes": "50", "iterations": "25"}),
+        ("relion5_jobs/tests/jobs_spa/Import/job003", "import", {"files": ["ref.mrc"]}),
         ("relion31_project/Select/job005", "select-micrographs",
          {"micrographs": "ManualPick/job004/coords_suffix_manualpick.star"}),
         ("relion31_project/ManualPick/job004", "manual-pick", {}),
@@ -87,7 +96,14 @@ def test_real_forms(shared_data, path, job, values):
     assert joboptions(made)  # all of it is accepted
 
 
-@pytest.mark.parametrize("job", ["ManualPick/job004", "Class2D/job008", "Select/job005", "AutoPick/job006"])
+def test_movies_are_not_imported(shared_data):
+    with pytest.raises(InputError, match="asks for do_raw, which `boxwood import` does not do"):
+        job_of(JobForm.read(shared_data / "formats/relion31_project/Import/job001"))
+
+
+@pytest.mark.parametrize(
+    "job", ["Import/job001", "ManualPick/job004", "Class2D/job008", "Select/job005", "AutoPick/job006"]
+)
 def test_the_old_file_says_the_same(shared_data, tmp_path, job):
     """run.job, which knows fields by their labels, holds the fields of job.star (some only in part)."""
     folder = shared_data / "formats/relion31_project" / job

@@ -1,7 +1,8 @@
 """Where the particles of a micrograph are: coordinate files, and the lists that name them.
 
-What is read: ``.star`` (any table with ``rlnCoordinateX`` and ``rlnCoordinateY``), EMAN's ``.box`` (corner
-and size, turned into centres), and text (``.txt .coord .pick``) with x and y in the first two columns.
+What is read: ``.star`` (any table with ``rlnCoordinateX`` and ``rlnCoordinateY``), EMAN's ``.box`` and
+crYOLO's ``.cbox`` (corner and size, turned into centres), and text (``.txt .coord .pick``) with columns of x
+and y.
 Coordinates are pixels of the micrograph, from 0, y along the rows of the file.
 """
 
@@ -16,6 +17,8 @@ import pandas as pd
 
 from boxwood.errors import FileFormatError, InputError
 from boxwood.io.atomic import write_text
+from boxwood.io.exchange.cbox import read_cbox
+from boxwood.io.exchange.text import read_box, read_text
 from boxwood.io.job_names import without_job
 from boxwood.io.particles import MicrographSet
 from boxwood.io.star import read_star, read_star_table, write_star
@@ -45,7 +48,7 @@ def read_coordinates(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     path = Path(path)
     if path.suffix.lower() != ".star":
-        return _read_columns(path)
+        return _read_foreign(path)
     tables = read_star(path)
     for table in tables.values():
         if isinstance(table, pd.DataFrame) and _X in table and _Y in table:
@@ -55,31 +58,15 @@ def read_coordinates(path: str | os.PathLike[str]) -> pd.DataFrame:
     return pd.DataFrame({_X: pd.Series(dtype="float64"), _Y: pd.Series(dtype="float64")})
 
 
-def _read_columns(path: Path) -> pd.DataFrame:
-    """EMAN's box files and plain columns of x and y."""
-    box = path.suffix.lower() == ".box"
-    wanted = 4 if box else 2
-    points = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise FileFormatError(f"{path} is not text; give a file with coordinates.") from None
-    for number, line in enumerate(lines, 1):
-        words = line.replace(",", " ").split()
-        if not words or words[0].startswith("#"):
-            continue
-        try:
-            values = [float(word) for word in words[:wanted]]
-        except ValueError:
-            values = []
-        if len(values) < wanted:
-            expected = "x, y, width and height" if box else "x and y"
-            raise FileFormatError(
-                f"{path} line {number}: expected {expected}, found '{line[:60]}'; repair it."
-            )
-        x, y, *size = values
-        points.append((x + size[0] / 2, y + size[1] / 2) if box else (x, y))
-    return pd.DataFrame(points, columns=[_X, _Y], dtype="float64")
+def _read_foreign(path: Path) -> pd.DataFrame:
+    """Boxes of EMAN and crYOLO, and plain columns of x and y."""
+    readers = {".box": read_box, ".cbox": read_cbox}
+    if path.suffix.lower() in readers:
+        return readers[path.suffix.lower()](path).table
+    picks = read_text(path)
+    if len(picks) != 1:
+        raise FileFormatError(f"{path} is of {len(picks)} micrographs; bring it in with `boxwood import`.")
+    return picks[0].table
 
 
 def write_coordinates(path: str | os.PathLike[str], table: pd.DataFrame, *, dialect: str = "3.1") -> None:
@@ -170,13 +157,14 @@ def coordinate_files(
 
 def _list_in(job: Path) -> Path:
     """The list of coordinate files in a job's folder; RELION 4's and 5's before RELION 3's."""
-    lists = [job / f"{name}.star" for name in ("autopick", "manualpick", "extractpick")]
+    lists = [job / f"{name}.star" for name in ("autopick", "manualpick", "extractpick", "coordinates")]
     lists += sorted(job.glob("coords_suffix_*.star"))
     for path in lists:
         if path.is_file():
             return path
     raise InputError(
-        f"{job} has no autopick.star, manualpick.star or coords_suffix_*.star; give a picking job's folder."
+        f"{job} has no autopick.star, manualpick.star, coordinates.star or coords_suffix_*.star; give a "
+        "picking job's folder."
     )
 
 

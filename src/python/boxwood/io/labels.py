@@ -272,6 +272,7 @@ _OWN: list[tuple[str, Kind, str, str]] = [
     ("ChangedClasses", "float", "", "share of the particles that changed class"),
     ("ChangedOffsetPx", "float", "px", "root mean square change of the offsets"),
     ("ChangedPsiDeg", "float", "deg", "root mean square change of the in-plane angles"),
+    ("CryosparcUid", "str", "", "number of a particle in cryoSPARC"),
     ("EffectiveClasses", "float", "", "exponential of the entropy of the classes' shares"),
     ("EffectiveSampleSize", "float", "", "effective number of particles of a class"),
     ("Entropy", "float", "nat", "entropy of the posterior, mean over particles"),

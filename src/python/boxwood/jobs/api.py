@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import os
 from pathlib import Path
 from typing import Any
@@ -70,20 +71,26 @@ class Project:
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.replace("_", "-") not in JOBS:
+        methods = _methods()
+        if name not in methods:
             raise AttributeError(
-                f"{type(self).__name__} has no attribute {name!r}; its jobs are {', '.join(JOBS)}"
+                f"{type(self).__name__} has no attribute {name!r}; its jobs are {', '.join(methods)}"
             )
-        return _method(self, name)
+        return _method(self, methods[name], name)
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(name.replace("-", "_") for name in JOBS)]
+        return [*super().__dir__(), *_methods()]
 
     def __repr__(self) -> str:
         return f"Project({str(self.path)!r})"
 
 
-def _method(project: Project, name: str) -> Any:
+def _methods() -> dict[str, str]:
+    """Jobs by the names of methods; the one called like a word of Python has a line after it (`import_`)."""
+    return {name.replace("-", "_") + "_" * keyword.iskeyword(name): name for name in JOBS}
+
+
+def _method(project: Project, name: str, attribute: str) -> Any:
     """Return the job as a function with a signature and a docstring made from its options."""
     job = load_job(name)
 
@@ -91,7 +98,7 @@ def _method(project: Project, name: str) -> Any:
         return project.job(name, **options)
 
     declared = [o for o in job.options.declared() if not o.refused]
-    run.__name__ = run.__qualname__ = name
+    run.__name__ = run.__qualname__ = attribute
     lines = [f"    {o.name} : {o.expected}\n        {o.help}" for o in declared]
     run.__doc__ = "\n".join([f"Run {job.name}: {JOBS[job.name][1]}.", "", "Options", *lines])
     empty = inspect.Parameter.empty

@@ -16,7 +16,7 @@ from boxwood.project.job_files import read_settings
 from boxwood.project.job_form import JobForm
 from boxwood.project.names import job_folder
 
-_JOBS = {3: "manual-pick", 4: "autopick", 5: "extract", 8: "class2d"}
+_JOBS = {0: "import", 3: "manual-pick", 4: "autopick", 5: "extract", 8: "class2d"}
 # How RELION spreads its work over processes and queues: boxwood has `--threads`.
 _RUNNING = {
     *("nr_mpi", "nr_threads", "nr_pool", "do_parallel_discio", "do_preread_images", "do_combine_thru_disc"),
@@ -24,7 +24,7 @@ _RUNNING = {
 }
 # Work of another kind. Where an option answers to one of these, it is not asked about here.
 _OTHER_WORK = {
-    *("do_refs", "do_ref3d", "do_topaz", "do_topaz_train", "do_topaz_pick", "continue_manual"),
+    *("do_raw", "do_refs", "do_ref3d", "do_topaz", "do_topaz_train", "do_topaz_pick", "continue_manual"),
     *("do_pick_helical_segments", "do_extract_helix", "do_helix", "do_startend", "do_filaments"),
     *("do_select_values", "do_discard", "do_split", "do_remove_duplicates"),
 }

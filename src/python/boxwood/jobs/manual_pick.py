@@ -14,8 +14,8 @@ from boxwood.options import Options, option
 if TYPE_CHECKING:
     import pandas as pd
 
-LISTS = ("autopick.star", "manualpick.star", "extractpick.star", "coords_suffix_*.star")
-SUFFIXES = (".star", ".box", ".txt", ".coord", ".pick")
+LISTS = ("autopick.star", "manualpick.star", "extractpick.star", "coordinates.star", "coords_suffix_*.star")
+SUFFIXES = (".star", ".box", ".cbox", ".txt", ".coord", ".pick")
 # What RELION writes where a click tells nothing: -999, and the green of its six colours.
 UNKNOWN, GREEN = -999, 2
 
@@ -27,7 +27,8 @@ class ManualPickOptions(Options):
     )
     coordinates: Path | None = option(
         "where the particles are: a picking job, its list of coordinate files, or a folder of files "
-        "named like the micrographs (.star, EMAN .box, or text with x and y); without it there are none yet",
+        "named like the micrographs (.star, EMAN's .box, crYOLO's .cbox, or text with x and y); without it "
+        "there are none yet",
         None,
         group="I/O",
         metavar="FOLDER",

@@ -9,12 +9,13 @@ _BEGINNING = """\
 Made by `python -m boxwood.jobs.reference`; do not edit.
 
 Every job is a command (`boxwood autopick --min-diameter 150 …`) and a method of `boxwood.Project`
-(`project.autopick(min_diameter=150, …)`). It becomes the next `Type/jobNNN/` of the RELION project in the
-current folder, with job.star, note.txt, run.out, run.err, its row in default_pipeline.star and, at the end,
-`RELION_JOB_EXIT_SUCCESS`, `_FAILURE` or `_ABORTED`. With `--output DIR` it writes just its files.
+(`project.autopick(min_diameter=150, …)`; import is `import_` there). It becomes the next `Type/jobNNN/` of
+the RELION project in the current folder, with job.star, note.txt, run.out, run.err, its row in
+default_pipeline.star and, at the end, `RELION_JOB_EXIT_SUCCESS`, `_FAILURE` or `_ABORTED`. With
+`--output DIR` it writes just its files.
 
-All jobs also take `--threads N` and `--json` (events as JSON lines), and all but simulate and demo, which are
-given their folder, take `--output DIR`; those that are jobs of RELION take `--alias NAME` and
+All jobs also take `--threads N` and `--json` (events as JSON lines), and all but simulate, demo and export,
+which are given their folder, take `--output DIR`; those that are jobs of RELION take `--alias NAME` and
 `--continue Type/jobNNN`, which goes on with the options of that job where others are not given (they are kept
 in its `.boxwood.json`), and refuses options that its finished files were not made with. Ctrl-C, SIGTERM or a
 file `RELION_JOB_ABORT_NOW` in the job's folder stop a job; every file it has written is whole. Exit codes:

@@ -11,6 +11,10 @@ JOBS: dict[str, tuple[str, str]] = {
         "boxwood.jobs.select_micrographs",
         "choose micrographs by number, name, metadata, or at random",
     ),
+    "import": (
+        "boxwood.jobs.exchange.import_files",
+        "bring in coordinates, particles or class averages of other programs",
+    ),
     "manual-pick": ("boxwood.jobs.manual_pick", "bring coordinates from elsewhere, as if picked by hand"),
     "autopick": ("boxwood.jobs.autopick", "pick particles by their diameter (Laplacian of Gaussian)"),
     "extract": ("boxwood.jobs.extract", "cut particles out of micrographs, rescale and normalise them"),
@@ -19,6 +23,10 @@ JOBS: dict[str, tuple[str, str]] = {
     "select-particles": (
         "boxwood.jobs.select_particles",
         "choose particles by metadata or statistics, split, remove duplicates",
+    ),
+    "export": (
+        "boxwood.jobs.exchange.export_files",
+        "write coordinates, particles or class averages for other programs",
     ),
     "run": ("boxwood.jobs.run", "all of it on your micrographs: autopick, extract, class2d, select"),
     "demo": ("boxwood.jobs.demo", "all of it on a small simulated project, with a report"),

@@ -10,6 +10,23 @@ RUNNING = {
 }
 # By the number of the job type; those of RUNNING are in every form.
 LABELS: dict[int, dict[str, str]] = {
+    0: {  # Import
+        "Cs": "Spherical aberration (mm):",
+        "Q0": "Amplitude contrast:",
+        "angpix": "Pixel size (Angstrom):",
+        "beamtilt_x": "Beamtilt in X (mrad):",
+        "beamtilt_y": "Beamtilt in Y (mrad):",
+        "do_other": "Import other node types?",
+        "do_raw": "Import raw movies/micrographs?",
+        "fn_in_other": "Input file:",
+        "fn_in_raw": "Raw input files:",
+        "fn_mtf": "MTF of the detector:",
+        "is_multiframe": "Are these multi-frame movies?",
+        "kV": "Voltage (kV):",
+        "node_type": "Node type:",
+        "optics_group_name": "Optics group name:",
+        "optics_group_particles": "Rename optics group for particles:",
+    },
     3: {  # ManualPick
         "angpix": "Pixel size (A)",
         "black_val": "Black value:",

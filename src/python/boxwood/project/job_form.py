@@ -17,7 +17,7 @@ from boxwood.project.form_labels import LABELS, RUNNING
 
 JOB_STAR, RUN_JOB = "job.star", "run.job"
 # RELION 4 and 5 say "relion.autopick.log" for what was number 4.
-_NUMBERS = {"manualpick": 3, "autopick": 4, "extract": 5, "select": 7, "class2d": 8}
+_NUMBERS = {"import": 0, "manualpick": 3, "autopick": 4, "extract": 5, "select": 7, "class2d": 8}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class JobForm:
     ----------
     path : Path
     number : int
-        RELION 3's number of the job type (AutoPick 4, Extract 5, Select 7, Class2D 8, ManualPick 3).
+        RELION 3's number of the job type: Import 0, ManualPick 3, AutoPick 4, Extract 5, Select 7, Class2D 8.
     continuing : bool
     joboptions : dict
         Texts by name: {"log_diam_min": "150", "do_invert": "Yes", ...}.

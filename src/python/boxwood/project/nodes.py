@@ -35,5 +35,8 @@ NODE_KINDS = {
     "manual_coordinates_list": NodeKind(
         None, "MicrographsCoords.star.relion.manualpick", "MicrographCoordsGroup.star.relion.manualpick"
     ),
+    "imported_coordinates_list": NodeKind(
+        None, "MicrographsCoords.star.relion", "MicrographCoordsGroup.star.relion"
+    ),
     "coordinates_suffix": NodeKind(2, None, None),
 }
