@@ -45,6 +45,10 @@ def finished(tmp_path_factory, make_particles):
     return folder, run_job(JOB, SETTINGS, project=folder, output="whole", threads=2)
 
 
+def iteration_of(optimiser):
+    return IterationFiles.of(optimiser).iteration
+
+
 def same_iteration(a, b, last=3):
     """Whether two folders hold the same iteration, bit for bit but for the name of the folder."""
     files = [IterationFiles(f"{folder}/run", last) for folder in (a, b)]
@@ -169,7 +173,7 @@ def test_a_killed_run_goes_on(finished, tmp_path):
         words += [f"--{name.replace('_', '-')}", str(value)]
     killed = subprocess.run([sys.executable, "-c", KILLED, json.dumps(SETTINGS), out], cwd=folder)
     assert killed.returncode == -signal.SIGKILL
-    whole = newest(out).iteration
+    whole = iteration_of(newest(out))
     assert whole in (0, 1)  # files of an iteration are written while the next is computed
     after = subprocess.run([*words, "--continue"], cwd=folder, capture_output=True, text=True)
     assert after.returncode == 0, after.stderr
@@ -195,7 +199,7 @@ def test_an_abort_file_stops_between_batches(finished, tmp_path):
         run_job(
             JOB, SETTINGS, project=folder, output=out, reporter=AbortAt(out, "iteration 2 of 3"), threads=2
         )
-    whole = newest(out).iteration
+    whole = iteration_of(newest(out))
     assert whole in (0, 1)  # files of an iteration are written while the next is computed
     run_job(JOB, SETTINGS, project=folder, output=out, continue_from=True, threads=2)
     assert same_iteration(folder / "whole", out)
@@ -307,7 +311,7 @@ def test_a_converged_run_goes_on_only_if_told(finished, tmp_path):
         run_job(JOB, {}, project=folder, output=tmp_path, continue_from=start, threads=2)
     values = {"until_converged": False, "iterations": last + 1}
     run_job(JOB, values, project=folder, output=tmp_path, continue_from=start, threads=2)
-    assert newest(tmp_path).iteration == last + 1
+    assert iteration_of(newest(tmp_path)) == last + 1
 
 
 def test_later_iterations_make_way_when_an_earlier_one_is_continued(finished, tmp_path):
@@ -317,8 +321,8 @@ def test_later_iterations_make_way_when_an_earlier_one_is_continued(finished, tm
     recorder = Recorder()
     start, values = out / "run_it001_optimiser.star", {"iterations": 2}
     run_job(JOB, values, project=folder, output=out, continue_from=start, threads=2, reporter=recorder)
-    assert "removed iterations 2 to 3" in recorder.text
-    assert newest(out).iteration == 2 and not list(out.glob("run_it003_*"))
+    assert f"iterations 2 to 3 of {out}/ are removed" in recorder.text
+    assert iteration_of(newest(out)) == 2 and not list(out.glob("run_it003_*"))
     assert same_iteration(folder / "whole", out, last=2)
 
 
@@ -354,7 +358,7 @@ def test_a_job_of_a_project_is_continued_by_its_name(finished):
     assert job.as_posix().startswith("Class2D/job")
     values = {"iterations": 2}
     run_job(JOB, values, project=folder, continue_from=job.as_posix(), threads=2)
-    assert newest(folder / job).iteration == 2
+    assert iteration_of(newest(folder / job)) == 2
     nodes = read_star(folder / "default_pipeline.star")["pipeline_nodes"]
     numbers = dict(zip(nodes["rlnPipeLineNodeName"], nodes["rlnPipeLineNodeType"], strict=True))
     assert numbers[f"{job}/run_it002_model.star"] == 8 and numbers[f"{job}/run_it002_data.star"] == 3

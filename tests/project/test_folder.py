@@ -9,7 +9,8 @@ import pytest
 
 from boxwood.errors import FileFormatError, InputError, JobError
 from boxwood.io.star import read_star
-from boxwood.project.folder import JobType, ProjectFolder
+from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_form import JobType
 from boxwood.project.lock import pipeline_lock
 from boxwood.project.pipeline import Pipeline
 

@@ -33,6 +33,13 @@ def announce(items: Iterable[Item], reads: Callable[[Item], Path | None]) -> Ite
         yield item
 
 
+def remove(files: Iterable[Path]) -> str:
+    """Delete files that have become meaningless, where there is no trash."""
+    for file in files:
+        file.unlink()
+    return "are removed"
+
+
 class JobContext:
     """Folder, threads, messages and bookkeeping of one running job.
 
@@ -47,7 +54,9 @@ class JobContext:
     continuing : bool
         True if the job goes on with its own earlier files.
     continue_from : Path or None
-        The file that `--continue` named, if it named one.
+        The file to go on from, for jobs that go on from one.
+    put_away : callable
+        Gets files of the job out of the way, and returns where they are now ("are in Trash/").
     given : frozenset of str
         Options that were given now; the others have their defaults, or what the continued job had.
     output_given : bool
@@ -63,6 +72,7 @@ class JobContext:
         dialect: str = "3.1",
         continuing: bool = False,
         continue_from: Path | None = None,
+        put_away: Callable[[Iterable[Path]], str] | None = None,
         given: frozenset[str] = frozenset(),
         output_given: bool = False,
         reporter: Reporter | None = None,
@@ -72,6 +82,7 @@ class JobContext:
         self.dialect = dialect
         self.continuing = continuing
         self.continue_from = continue_from
+        self.put_away = put_away or remove
         self.given = given
         self.output_given = output_given
         self.reporter: Reporter = reporter or Silent()
@@ -134,9 +145,14 @@ class JobContext:
         self.reporter.event("progress", done=done, total=total, text=text)
         self.check_abort()
 
+    @property
+    def abort_file(self) -> Path:
+        """Whoever makes this file asks the job to stop."""
+        return self.output / ABORT_NOW
+
     def check_abort(self) -> None:
-        """Raise JobAborted if somebody made the file RELION_JOB_ABORT_NOW in the job's folder."""
-        if (self.output / ABORT_NOW).exists():
+        """Raise JobAborted if somebody made the abort file."""
+        if self.abort_file.exists():
             raise JobAborted(f"{ABORT_NOW} was found in {self.name}")
 
     def bad(self, name: str, reason: str) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Protocol
 
 from boxwood.errors import InputError, JobError
-from boxwood.jobs.context import JobContext
+from boxwood.jobs.context import JobContext, remove
 from boxwood.jobs.job import Job
 from boxwood.jobs.reporter import PlainLines, Reporter, Silent
 from boxwood.options import Options
 from boxwood.options.arguments import as_command
 from boxwood.options.joboptions import joboptions
 from boxwood.project import job_files
-from boxwood.project.folder import JobType, ProjectFolder
-
-# RELION's "Running" tab: these jobs run here, by themselves.
-_RUNNING = {"do_queue": "No", "min_dedicated": "1", "other_args": ""}
+from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_form import JobType
+from boxwood.project.names import canonical
+from boxwood.project.trash import TRASH, throw_away
 
 
 class Place(Protocol):
@@ -46,6 +46,9 @@ class Place(Protocol):
 
     def end(self, status: str, context: JobContext) -> None:
         """Enter how the job ended and what it made."""
+
+    def put_away(self, files: Iterable[Path]) -> str:
+        """Get files that have become meaningless out of the way, and return where they are now."""
 
     def how_to_continue(self, options: Options) -> str:
         """Return the command that goes on with the job."""
@@ -81,6 +84,9 @@ class PlainFolder:
     def refuse(self) -> str:
         return "Failed"
 
+    def put_away(self, files: Iterable[Path]) -> str:
+        return remove(files)
+
     def end(self, status: str, context: JobContext) -> None:
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
 
@@ -103,12 +109,14 @@ class ProjectJob:
         *,
         alias: str | None = None,
         earlier: str | None = None,
+        resumed: Path | None = None,
         scheduled: str | None = None,
     ) -> None:
         self.job = job
         self.alias = alias
         self.name = earlier or scheduled or ""
         self.continuing = earlier is not None
+        self.resumed = resumed
         self.project = ProjectFolder(say=lambda text: reporter.event("warning", text=text))
         self.dialect = self.project.pipeline().dialect
         self.files = ExitStack()
@@ -147,9 +155,9 @@ class ProjectJob:
         kind = JobType(self.job.folder, self.job.process, self.job.type_label(options))
         recorded = self._with_files(options)
         generation = self.project.pipeline().generation
-        fields = {**_RUNNING, **self.job.joboptions, **joboptions(recorded, generation)}
-        if "nr_threads" in fields:
-            fields["nr_threads"] = str(threads)
+        running = {"do_queue": "No", "other_args": "", "nr_threads": str(threads)}
+        resumed = {} if self.resumed is None else {self.job.resume_field: canonical(self.resumed)}
+        fields = {**running, **self.job.joboptions, **joboptions(recorded, generation), **resumed}
         return kind, fields, list(_inputs(recorded))
 
     def open_log(self, options: Options) -> Reporter:
@@ -168,6 +176,10 @@ class ProjectJob:
         for path, content in books.items():
             path.write_bytes(content)
         return status
+
+    def put_away(self, files: Iterable[Path]) -> str:
+        throw_away(self.project, files)
+        return f"are in {TRASH}/"
 
     def _with_files(self, options: Options) -> Options:
         """Replace job folders among the inputs by the files they stand for, as RELION's forms have them."""

@@ -6,27 +6,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from boxwood.errors import InputError
 from boxwood.project import job_files
 from boxwood.project.alias import check_alias, link_alias
-from boxwood.project.job_form import write_job_star, write_run_job
+from boxwood.project.job_form import JobType, write_forms
 from boxwood.project.lock import pipeline_lock
-from boxwood.project.names import canonical, job_folder
+from boxwood.project.names import below_job, canonical, job_folder
 from boxwood.project.pipeline import Pipeline, PipelineJob
 
 PIPELINE = "default_pipeline.star"
-
-
-@dataclass(frozen=True)
-class JobType:
-    """RELION's names of a kind of job: folder "AutoPick", number 4, label "relion.autopick.log"."""
-
-    folder: str
-    number: int
-    label: str
 
 
 class ProjectFolder:
@@ -155,28 +145,21 @@ class ProjectFolder:
         continuing: bool,
     ) -> None:
         self._add_inputs(pipeline, name, inputs)
-        folder = self.root / name
-        write_job_star(
-            folder,
-            generation=pipeline.generation,
-            number=kind.number,
-            label=kind.label,
-            joboptions=joboptions,
-            continuing=continuing,
-        )
-        if not pipeline.versioned:
-            write_run_job(folder, number=kind.number, joboptions=joboptions, continuing=continuing)
-        pipeline.only(name).write(folder / "job_pipeline.star")
+        write_forms(self.root, name, kind, joboptions, relion=pipeline.relion, continuing=continuing)
+        pipeline.only(name).write(self.root / name / "job_pipeline.star")
 
     def _add_inputs(self, pipeline: Pipeline, name: str, inputs: Iterable[tuple[str, str]]) -> None:
         for path, kind in inputs:
-            pipeline.add_input(name, canonical(path, self.root), kind)
+            node = canonical(path, self.root)
+            if pipeline.add_input(name, node, kind):
+                self.show_node(pipeline, node)
 
     def show_node(self, pipeline: Pipeline, node: str, alias: str = "") -> None:
         """Leave the empty file by which RELION's file browser finds nodes of one type."""
         folder = job_folder(node) or ""
         kind = str(pipeline.type_of(node)).split(".")[0]
-        path = self.root / ".Nodes" / kind / (alias or folder) / node.removeprefix(folder)
+        below = below_job(node).as_posix()  # inside the project, wherever the file is
+        path = self.root / ".Nodes" / kind / (alias or folder) / below
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 

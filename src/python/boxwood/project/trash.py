@@ -94,8 +94,7 @@ def deleting(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> list[Pipeli
 
 def clean(project: ProjectFolder, moves: Iterable[Move]) -> None:
     """Move files of jobs to the trash."""
-    for move in moves:
-        _merge(project.root / move.path, project.root / TRASH / move.path)
+    throw_away(project, [move.path for move in moves])
 
 
 def delete(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> None:
@@ -114,8 +113,13 @@ def delete(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> None:
 
 def clear(project: ProjectFolder, name: str) -> None:
     """Move all that is in a job's folder to the trash, to do the job anew."""
-    for path in list((project.root / name).iterdir()):
-        _merge(path, project.root / TRASH / name / path.name)
+    throw_away(project, [Path(name, path.name) for path in (project.root / name).iterdir()])
+
+
+def throw_away(project: ProjectFolder, paths: Iterable[Path]) -> None:
+    """Move files and folders, by their names in the project, to the trash."""
+    for path in paths:
+        _merge(project.root / path, project.root / TRASH / path)
 
 
 def trashed(project: ProjectFolder) -> list[str]:

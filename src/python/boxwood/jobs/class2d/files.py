@@ -58,31 +58,28 @@ class IterationFiles:
         return cls(match[1], int(match[2]))
 
 
-def newest(folder: Path) -> IterationFiles | None:
-    """The last iteration in `folder` all of whose files were written: the optimiser is written last."""
-    found = [IterationFiles.of(path) for path in folder.glob("run_it*_optimiser.star")]
-    return max(found, key=lambda files: files.iteration, default=None)
+def newest(folder: Path) -> Path | None:
+    """The optimiser of the last iteration in `folder` all of whose files were written: it is written last.
+
+    RELION 3.1 names the iterations of a run that it continues run_ct5_it006 and so on.
+    """
+    found = list(folder.glob("run_it*_optimiser.star")) + list(folder.glob("run_ct*_it*_optimiser.star"))
+    return max(
+        found, key=lambda path: (IterationFiles.of(path).iteration, path.stat().st_mtime), default=None
+    )
 
 
-def remove_later(folder: Path, iteration: int) -> list[int]:
-    """Remove the files of all iterations after this one, which do not follow from what comes now.
+def later_files(folder: Path, iteration: int) -> dict[int, list[Path]]:
+    """The files of all iterations after this one, by iteration, the last first.
 
-    Each loses its optimiser first, so that what is left of it is never taken for whole.
-
-    Returns
-    -------
-    list of int
-        The iterations removed.
+    The optimiser of each is the first of its files: without it, what is left is never taken for whole.
     """
     later: dict[int, list[Path]] = {}
-    for path in folder.glob("run_it*"):
+    for path in sorted(folder.glob("run_it*"), key=lambda path: not path.name.endswith("_optimiser.star")):
         match = re.match(r"run_it(\d{3,})_", path.name)
         if match and int(match[1]) > iteration:
             later.setdefault(int(match[1]), []).append(path)
-    for number in sorted(later, reverse=True):
-        for path in sorted(later[number], key=lambda path: not path.name.endswith("_optimiser.star")):
-            path.unlink()
-    return sorted(later)
+    return dict(sorted(later.items(), reverse=True))
 
 
 def write_iteration(
