@@ -11,7 +11,6 @@ from boxwood.errors import FileFormatError, InputError, JobError
 from boxwood.io.star import read_star
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_form import JobType
-from boxwood.project.lock import pipeline_lock
 from boxwood.project.pipeline import Pipeline
 
 PICK = JobType("AutoPick", 4, "relion.autopick.log")
@@ -146,46 +145,6 @@ def test_an_alias_is_given_once(tmp_path):
     with pytest.raises(InputError, match="AutoPick/mine/ is taken"):
         run_a_job(project, alias="mine")
     assert project.pipeline().counter == 2
-
-
-def test_the_lock_is_waited_for(tmp_path, monkeypatch):
-    lock = tmp_path / ".relion_lock"
-    lock.mkdir()
-    found = []
-
-    def the_other_ends(_):
-        found.append(os.listdir(tmp_path))
-        lock.rmdir()
-
-    monkeypatch.setattr("boxwood.project.lock.time.sleep", the_other_ends)
-    assert run_a_job(ProjectFolder(tmp_path)) == "AutoPick/job001/"
-    assert found == [[".relion_lock"]]  # nothing was made before the lock was free
-    assert not lock.exists()
-
-
-def test_a_lock_that_stays_is_named_and_left(tmp_path):
-    (tmp_path / ".relion_lock").mkdir()
-    with pytest.raises(JobError, match=r"locked by another program.*remove .*\.relion_lock"):
-        run_a_job(ProjectFolder(tmp_path, lock_patience_seconds=0.05))
-    assert os.listdir(tmp_path) == [".relion_lock"]
-
-
-def test_who_waits_for_a_lock_is_told_why(tmp_path):
-    (tmp_path / ".relion_lock").mkdir()
-    said = []
-
-    def hear(text):
-        said.append(text)
-        (tmp_path / ".relion_lock").rmdir()
-
-    run_a_job(ProjectFolder(tmp_path, say=hear))
-    assert len(said) == 1 and "waiting up to 120 seconds, because the project has been locked" in said[0]
-
-
-def test_the_lock_is_given_back_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), pipeline_lock(tmp_path):
-        raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from boxwood.errors import InputError, JobError
 from boxwood.jobs.context import JobContext, remove
@@ -120,6 +120,7 @@ class ProjectJob:
         self.project = ProjectFolder(say=lambda text: reporter.event("warning", text=text))
         self.dialect = self.project.pipeline().dialect
         self.files = ExitStack()
+        self.out: TextIO | None = None
         self.log: Reporter = Silent()
         self.given = False
         self.before: tuple[str, dict[Path, bytes]] = ("Failed", {})
@@ -130,16 +131,19 @@ class ProjectJob:
 
     def start(self, options: Options, threads: int) -> None:
         kind, fields, inputs = self._entry(options, threads)
-        if self.continuing:
-            books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
-            status = job_files.exit_status(self.folder) or "Failed"
-            self.before = (status, {path: path.read_bytes() for path in books if path.exists()})
-        if self.name:
+        if not self.name:
+            self.name = self.project.start_job(kind, joboptions=fields, inputs=inputs, alias=self.alias)
+            return
+        with ExitStack() as files:
+            self.out = files.enter_context(job_files.claim_log(self.folder))
+            if self.continuing:
+                books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
+                status = job_files.exit_status(self.folder) or "Failed"
+                self.before = (status, {path: path.read_bytes() for path in books if path.exists()})
             self.project.restart_job(
                 self.name, kind, joboptions=fields, inputs=inputs, continuing=self.continuing
             )
-        else:
-            self.name = self.project.start_job(kind, joboptions=fields, inputs=inputs, alias=self.alias)
+            self.files = files.pop_all()
 
     def schedule(self, options: Options, threads: int) -> None:
         """Make the folder of a job that is to run later."""
@@ -161,7 +165,7 @@ class ProjectJob:
         return kind, fields, list(_inputs(recorded))
 
     def open_log(self, options: Options) -> Reporter:
-        out = self.files.enter_context((self.folder / "run.out").open("a", encoding="utf-8"))
+        out = self.out or self.files.enter_context(job_files.claim_log(self.folder))
         err = self.files.enter_context((self.folder / "run.err").open("a", encoding="utf-8"))
         self.log = PlainLines(out, err, traces=True)
         command = ["boxwood", self.job.name, *as_command(options)]

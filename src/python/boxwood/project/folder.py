@@ -107,8 +107,10 @@ class ProjectFolder:
     ) -> None:
         """Enter an existing job as running: again, or, if it was scheduled, for the first time."""
         with self.edit() as pipeline:
-            if pipeline.process(name) is None:
+            job = next((job for job in pipeline.jobs() if job.name == name), None)
+            if job is None:
                 raise InputError(f"{name} is no job of the project in {self.root.resolve()}")
+            job_files.refuse_relions(self.root / name, job.status)
             job_files.clear_markers(self.root / name)
             pipeline.set_status(name, "Running")
             self._enter(pipeline, name, kind, joboptions, inputs, continuing)

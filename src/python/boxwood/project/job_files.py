@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from boxwood.errors import InputError
 from boxwood.io.atomic import write_text
@@ -38,6 +39,56 @@ def read_settings(folder: Path, job: str) -> dict[str, Any]:
     if found["job"] != job:
         raise InputError(f"{folder} is a job of `boxwood {found['job']}`, not of `boxwood {job}`")
     return dict(found["options"])
+
+
+def claim_log(folder: Path) -> TextIO:
+    """Open run.out to append to, as the only boxwood at work in this job; closing it ends the claim.
+
+    Raises
+    ------
+    InputError
+        If another one is.
+    """
+    file = (folder / "run.out").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise InputError(running(folder)) from None
+    except OSError:  # a file system without locks
+        pass
+    return file
+
+
+def check_idle(folder: Path, status: str) -> None:
+    """Refuse a job that another program is at work in, or may be.
+
+    Raises
+    ------
+    InputError
+    """
+    refuse_relions(folder, status)
+    if (folder / "run.out").exists():
+        claim_log(folder).close()
+
+
+def refuse_relions(folder: Path, status: str) -> None:
+    """Refuse a job that RELION is at work in; a boxwood that was killed could not say that it has ended.
+
+    Raises
+    ------
+    InputError
+    """
+    if status == "Running" and not (folder / SETTINGS).exists():
+        raise InputError(running(folder))
+
+
+def running(folder: Path) -> str:
+    """What to do about a job that is at work."""
+    return (
+        f"{folder.parent.name}/{folder.name} is running; wait for its end, or make {ABORT_NOW} in its "
+        f"folder to stop it; if its program has died, make {FAILURE} there"
+    )
 
 
 def append_note(folder: Path, commands: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from boxwood.errors import InputError
 from boxwood.project.alias import link_alias
 from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_files import check_idle
 from boxwood.project.pipeline import Pipeline, PipelineJob
 
 TRASH = "Trash"
@@ -68,9 +69,10 @@ def cleaning(project: ProjectFolder, jobs: Iterable[PipelineJob], harsh: bool = 
         kind = job.name.partition("/")[0]
         if kind not in rules:
             raise InputError(f"{job.name} is a job that only RELION knows; clean it in RELION")
-        if job.status in ("Running", "Scheduled"):
-            raise InputError(f"{job.name} is {job.status.lower()}; only finished jobs are cleaned")
         folder = project.root / job.name
+        check_idle(folder, job.status)
+        if job.status == "Scheduled":
+            raise InputError(f"{job.name} is scheduled; only finished jobs are cleaned")
         moves += [_move(project, path) for path in rules[kind](folder)] if folder.is_dir() else []
     return moves
 
@@ -87,8 +89,7 @@ def deleting(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> list[Pipeli
     names = pipeline.dependents([job.name for job in jobs])
     found = [job for job in pipeline.jobs() if job.name in names]
     for job in found:
-        if job.status == "Running":
-            raise InputError(f"{job.name} is running; stop it first (RELION_JOB_ABORT_NOW in its folder)")
+        check_idle(project.root / job.name, job.status)
     return found
 
 
