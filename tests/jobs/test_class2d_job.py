@@ -19,7 +19,7 @@ from boxwood.io.class2d_model import read_model
 from boxwood.io.class2d_posterior import read_posterior
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import ParticleSet
-from boxwood.io.star import read_star
+from boxwood.io.star import read_star, write_star
 from boxwood.jobs.class2d.files import IterationFiles, newest, read_iteration
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
@@ -127,6 +127,25 @@ def test_mini_batches_write_some_iterations_and_go_on_exactly(finished, tmp_path
             output=tmp_path,
             continue_from=tmp_path / "again/run_it005_optimiser.star",
         )
+
+
+def test_mini_batches_of_relion5_go_on_as_mini_batches(finished, tmp_path):
+    """RELION 5 says in its optimiser that it goes by gradients, and in how many steps."""
+    folder, _ = finished
+    settings = {**SETTINGS, "algorithm": "vdam", "mini_batches": 6, "batch_size": 30, "write_every": 2}
+    run_job(JOB, settings, project=folder, output=tmp_path / "a", threads=2)
+    (tmp_path / "a/run_it002_state.npz").unlink()
+    optimiser = tmp_path / "a/run_it002_optimiser.star"
+    tables = read_star(optimiser)
+    tables["optimiser_general"]["rlnDoGradientRefine"] = 1
+    write_star(optimiser, tables, dialect="5")
+    run_job(
+        JOB, {"write_every": 2}, project=folder, output=tmp_path / "b", continue_from=optimiser, threads=2
+    )
+    state, _ = read_iteration(IterationFiles(f"{tmp_path}/b/run", 6))
+    assert state.settings.parameters.algorithm == "vdam"
+    assert state.settings.parameters.mini_batches == 6
+    assert (state.result.assignments.class_index >= 0).all()
 
 
 def test_without_the_state_it_goes_on_from_the_star_files(finished, tmp_path):

@@ -221,9 +221,12 @@ def _from_star(
             read_star(sampling_path)["sampling_general"], int(optimiser["rlnAdaptiveOversampleOrder"])
         )
     limit, low = (float(optimiser[f"rln{side}resLimitExpectation"]) for side in ("High", "Low"))
+    count = int(optimiser["rlnNumberOfIterations"])
     parameters = Class2DParameters(
         classes=len(saved.shares),
-        iterations=int(optimiser["rlnNumberOfIterations"]),
+        iterations=count,
+        algorithm="vdam" if optimiser.get("rlnDoGradientRefine") else "em",
+        mini_batches=count,
         regularisation=saved.regularisation,
         mask_diameter_angstrom=float(optimiser["rlnParticleDiameter"]),
         psi_step_deg=psi_step,
