@@ -153,9 +153,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     else:
         folder = tmp_path
         folder.chmod(0o500)
-    with pytest.raises(
-        JobError, match=r"cannot be written to \(.*\); work in a copy of it, or give --output"
-    ):
+    with pytest.raises(JobError, match=r"the project folder .* cannot be written \(.*\)"):
         run_a_job(ProjectFolder(folder))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted, JobError
 from boxwood.execution import Done, Failure, map_ordered
+from boxwood.io.atomic import writing
 from boxwood.jobs.reporter import Reporter, Silent
 from boxwood.project.job_files import ABORT_NOW
 from boxwood.project.names import below_job
@@ -117,7 +118,8 @@ class JobContext:
         other = self._reserved(source)
         if other != str(source):
             raise InputError(f"{source} and {other} would both be written to {path}; rename one of them")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def reserve(self, sources: Iterable[str | os.PathLike[str]]) -> None:
@@ -178,7 +180,8 @@ class JobContext:
     ) -> Iterator[Done[Item, Result]]:
         """Yield items and results in order, `threads` at once, with progress and abort.
 
-        An item whose function raises is noted as bad and left out. If all of them fail, so does the job.
+        An item whose function raises is noted as bad and left out. If all of them fail, so does the job, and
+        at once where it is not the item's fault (`JobError`: a full disk).
         `reads` tells the file that an item is in, if it is needed; it is read from disk while items before it
         are worked on.
 
@@ -192,8 +195,8 @@ class JobContext:
         work = self._stack.enter_context(closing(map_ordered(function, announced, self.threads)))
         for number, done in enumerate(work, 1):
             if isinstance(done.result, Failure):
-                if isinstance(done.result.error, JobAborted):
-                    raise done.result.error
+                if isinstance(done.result.error, JobAborted | JobError):
+                    raise done.result.error  # no fault of the item
                 failed += 1
                 reason = self._reason(done.result.error)
                 first = first or reason

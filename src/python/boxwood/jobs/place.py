@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from boxwood.errors import InputError, JobError
+from boxwood.io.atomic import atomic_write
 from boxwood.jobs.context import JobContext, remove
 from boxwood.jobs.job import Job
 from boxwood.jobs.reporter import PlainLines, Reporter, Silent
@@ -99,6 +100,14 @@ class PlainFolder:
         return shlex.join(["boxwood", self.job.name, *words])
 
 
+class _Log(PlainLines):
+    """run.out and run.err: the user hears the same, so a full disk is no reason to stop."""
+
+    def event(self, kind: str, **data: Any) -> None:
+        with suppress(OSError):
+            super().event(kind, **data)
+
+
 class ProjectJob:
     """The next "Type/jobNNN/" of the RELION project in the current folder, or an earlier one continued."""
 
@@ -166,8 +175,8 @@ class ProjectJob:
 
     def open_log(self, options: Options) -> Reporter:
         out = self.out or self.files.enter_context(job_files.claim_log(self.folder))
-        err = self.files.enter_context((self.folder / "run.err").open("a", encoding="utf-8"))
-        self.log = PlainLines(out, err, traces=True)
+        err = self.files.enter_context(job_files.open_log(self.folder / "run.err"))
+        self.log = _Log(out, err, traces=True)
         command = ["boxwood", self.job.name, *as_command(options)]
         if self.continuing:
             command += ["--continue", self.name]
@@ -178,7 +187,8 @@ class ProjectJob:
     def refuse(self) -> str:
         status, books = self.before
         for path, content in books.items():
-            path.write_bytes(content)
+            with atomic_write(path) as file:
+                file.write(content)
         return status
 
     def put_away(self, files: Iterable[Path]) -> str:
@@ -195,7 +205,8 @@ class ProjectJob:
         return replace(options, **files)  # type: ignore[type-var]
 
     def end(self, status: str, context: JobContext) -> None:
-        self.files.close()
+        with suppress(OSError):  # what a full disk has no room for has been said to the user, too
+            self.files.close()
         outputs = [(path, kind) for path, kind in context.outputs if Path(path).exists()]
         self.project.end_job(self.name, status, inputs=context.inputs, outputs=outputs)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from boxwood.errors import InputError
+from boxwood.io.atomic import writing
 from boxwood.project import job_files
 from boxwood.project.alias import check_alias, link_alias
 from boxwood.project.job_form import JobType, write_forms
@@ -82,18 +83,27 @@ class ProjectFolder:
         status: str = "Running",
     ) -> str:
         """Make the next job folder, enter it as running or scheduled, and return its name "Type/jobNNN/"."""
-        with self.edit() as pipeline:
-            full_alias = check_alias(alias, kind.folder, self.root, pipeline.aliases()) if alias else None
-            number = pipeline.counter
-            while (self.root / (name := f"{kind.folder}/job{number:03d}/")).exists():
-                number += 1
-            (self.root / name).mkdir(parents=True)
-            pipeline.counter = number + 1
-            pipeline.add_process(name, kind.number, kind.label, status)
-            self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
-            if full_alias:
-                link_alias(full_alias, name, self.root)
-                pipeline.set_alias(name, full_alias)
+        made: list[Path] = []
+        try:
+            with self.edit() as pipeline:
+                full_alias = check_alias(alias, kind.folder, self.root, pipeline.aliases()) if alias else None
+                number = pipeline.counter
+                while (self.root / (name := f"{kind.folder}/job{number:03d}/")).exists():
+                    number += 1
+                with writing(name):
+                    (self.root / name).mkdir(parents=True)
+                made.append(self.root / name)
+                pipeline.counter = number + 1
+                pipeline.add_process(name, kind.number, kind.label, status)
+                self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
+                if full_alias:
+                    link_alias(full_alias, name, self.root)
+                    made.append(self.root / full_alias.rstrip("/"))
+                    pipeline.set_alias(name, full_alias)
+        except BaseException:  # what is not in the books is not there
+            for path in made:
+                path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
+            raise
         return name
 
     def restart_job(
@@ -125,7 +135,8 @@ class ProjectFolder:
         """Enter how a job ended and which files it made, and leave RELION's marker in its folder."""
         folder = self.root / name
         (folder / job_files.ABORT_NOW).unlink(missing_ok=True)
-        (folder / job_files.MARKERS[status]).touch()
+        with writing(folder / job_files.MARKERS[status]):
+            (folder / job_files.MARKERS[status]).touch()
         with self.edit() as pipeline:
             pipeline.set_status(name, status)
             alias = str((pipeline.process(name) or {}).get("rlnPipeLineProcessAlias", "None"))
@@ -162,8 +173,9 @@ class ProjectFolder:
         kind = str(pipeline.type_of(node)).split(".")[0]
         below = below_job(node).as_posix()  # inside the project, wherever the file is
         path = self.root / ".Nodes" / kind / (alias or folder) / below
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
 
     def hide_job(self, name: str, alias: str = "") -> None:
         """Remove these files of a job's nodes."""

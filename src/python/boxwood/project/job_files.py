@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from boxwood.errors import InputError
-from boxwood.io.atomic import write_text
+from boxwood.io.atomic import write_text, writing
 
 SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{how}" for how in ("SUCCESS", "FAILURE", "ABORTED"))
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
@@ -49,7 +49,7 @@ def claim_log(folder: Path) -> TextIO:
     InputError
         If another one is.
     """
-    file = (folder / "run.out").open("a", encoding="utf-8")
+    file = open_log(folder / "run.out")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -58,6 +58,12 @@ def claim_log(folder: Path) -> TextIO:
     except OSError:  # a file system without locks
         pass
     return file
+
+
+def open_log(path: Path) -> TextIO:
+    """Open a file to append to."""
+    with writing(path):
+        return path.open("a", encoding="utf-8")
 
 
 def check_idle(folder: Path, status: str) -> None:
@@ -94,14 +100,16 @@ def running(folder: Path) -> str:
 def append_note(folder: Path, commands: Sequence[str]) -> None:
     """Say in note.txt what was run and when, as RELION does."""
     lines = ["", f" ++++ Executing new job on {time.ctime()}", " ++++ with the following command(s): "]
-    with open(folder / "note.txt", "a", encoding="utf-8") as file:
+    path = folder / "note.txt"
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write("\n".join([*lines, *commands, " ++++ "]) + "\n")
 
 
 def clear_markers(folder: Path) -> None:
     """Remove what an earlier run of this job left to say how it ended."""
     for name in (*MARKERS.values(), ABORT_NOW):
-        (folder / name).unlink(missing_ok=True)
+        with writing(folder / name):
+            (folder / name).unlink(missing_ok=True)
 
 
 def exit_status(folder: Path) -> str | None:

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from boxwood.errors import JobError
+from boxwood.io.atomic import writing
 
 LOCK_FOLDER = ".relion_lock"
 LOCK_FILE = "lock_default_pipeline.star"
@@ -56,15 +57,11 @@ def pipeline_lock(
 
 def _taken(folder: Path) -> bool:
     """Make the lock and say whose it is; False if somebody else has it."""
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise JobError(
-            f"the project folder {folder.parent.resolve()} cannot be written to ({error.strerror}); "
-            "work in a copy of it, or give --output"
-        ) from error
+    with writing(f"the project folder {folder.parent.resolve()}"):
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            return False
     with suppress(OSError):  # on a full disk: the lock is the folder, what it holds is for people
         (folder / LOCK_FILE).write_text(_OWNER.format(os.getpid(), socket.gethostname()) + "\n")
     return True

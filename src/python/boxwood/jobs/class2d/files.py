@@ -179,13 +179,13 @@ def read_iteration(files: IterationFiles) -> tuple[State, ParticleData]:
     FileFormatError
         A file is missing or damaged, or they do not belong together.
     """
-    optimiser_path = files.path("optimiser.star")
-    if not optimiser_path.is_file():
-        raise FileFormatError(f"{optimiser_path} is missing; give an iteration that has it.")
+    optimiser_path = _there(files.path("optimiser.star"))
     optimiser = read_star(optimiser_path).get("optimiser_general")
     if not isinstance(optimiser, dict):
         raise FileFormatError(f"{optimiser_path} has no table data_optimiser_general.")
-    particles = ParticleSet.read(beside(optimiser_path, str(optimiser["rlnExperimentalDataStarFile"])))
+    _there(files.path("classes.mrcs"))
+    data_path = _there(beside(optimiser_path, str(optimiser["rlnExperimentalDataStarFile"])))
+    particles = ParticleSet.read(data_path)
     if not files.path("state.npz").is_file():
         return _from_star(files, optimiser, particles)
     state = read_state(files.path("state.npz"), read_stack(files.path("classes.mrcs"))[:])
@@ -199,6 +199,12 @@ def read_iteration(files: IterationFiles) -> tuple[State, ParticleData]:
     return state, replace(data, ctf_rows=state.ctf_rows, pixel_size_angstrom=pixel)
 
 
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise FileFormatError(f"{path} is missing; give an iteration that has it.")
+    return path
+
+
 def _from_star(
     files: IterationFiles, optimiser: Mapping[str, Any], particles: ParticleSet
 ) -> tuple[State, ParticleData]:
@@ -206,7 +212,7 @@ def _from_star(
     from boxwood.class2d import Class2DParameters
 
     optimiser_path = files.path("optimiser.star")
-    model_path = beside(optimiser_path, str(optimiser["rlnModelStarFile"]))
+    model_path = _there(beside(optimiser_path, str(optimiser["rlnModelStarFile"])))
     saved = read_model(model_path)
     pixel = saved.pixel_size_angstrom
     sampling = Class2DParameters()
