@@ -61,6 +61,9 @@ def test_the_window_is_told_in_its_own_file(tmp_path, relion, window):
     told, job = JobForm.read(tmp_path / window), JobForm.read(tmp_path / name)
     assert told.joboptions == job.joboptions and told.joboptions["log_diam_min"] == "99"
     assert (tmp_path / name / "run.job").exists() == (relion == "3.0")
+    version = {"3.0": [], "3.1": ["# version 30001"], "5": ["# version 50001"]}[relion]
+    lines = (tmp_path / "default_pipeline.star").read_text().splitlines()
+    assert sorted({line for line in lines if line.startswith("# version")}) == version
     assert len(told.joboptions) == len(filled_form(4, {"3.0": "0", "3.1": "1", "5": "5"}[relion], {}))
 
 

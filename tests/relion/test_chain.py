@@ -175,3 +175,25 @@ def test_both_extractions_are_the_same(chain):
     assert len(ours["particles"]) == len(theirs["particles"]) > 50
     for label in ("rlnCoordinateX", "rlnCoordinateY", "rlnDefocusU", "rlnAnglePsi"):
         np.testing.assert_array_equal(ours["particles"][label], theirs["particles"][label])
+
+
+def test_relion_reads_names_of_any_letters(tmp_path):
+    """Blanks and letters of other languages in names of micrographs and folders, and thus of stacks."""
+    ours = Project(tmp_path, threads=2)
+    ours.simulate(directory=".", micrographs=2, width=300, height=300, pixel_size=PIXEL, particles=8, snr=0.3)
+    (tmp_path / "Micrographs").rename(tmp_path / "Grid 1 – Ω")
+    (tmp_path / "Grid 1 – Ω/micrograph_001.mrc").rename(tmp_path / "Grid 1 – Ω/микрограф 1.mrc")
+    text = (tmp_path / MICROGRAPHS).read_text()
+    text = text.replace("Micrographs/micrograph_001.mrc", '"Grid 1 – Ω/микрограф 1.mrc"')
+    text = text.replace("Micrographs/micrograph_002.mrc", '"Grid 1 – Ω/micrograph_002.mrc"')
+    (tmp_path / MICROGRAPHS).write_text(text)
+    star = {"micrographs": MICROGRAPHS}
+    ours.autopick(**star, min_diameter=150, max_diameter=180, threshold_offset=1)
+    ours.extract(**star, coordinates="AutoPick/job001", box_size=64, rescale=32)
+    ours.class2d(particles="Extract/job002/particles.star", iterations=1, **CLASSES | {"classes": 1})
+    words = ("--continue", "Class2D/job003/run_it001_optimiser.star", "--o", "Class2D/run", "--iter", "2")
+    subprocess.run(["relion_refine", *words, "--j", "1"], cwd=tmp_path, check=True, capture_output=True)
+    theirs = read_star(tmp_path / "Class2D/run_it002_data.star")["particles"]
+    written = read_star(tmp_path / "Class2D/job003/run_it001_data.star")["particles"]
+    assert theirs["rlnImageName"].tolist() == written["rlnImageName"].tolist()
+    assert theirs["rlnImageName"].str.contains("Grid 1 – Ω/микрограф 1.mrcs").any()
