@@ -2,9 +2,10 @@
 
 import pytest
 
+from boxwood.io.star import read_star
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.form_fields import FORMS, filled_form, form_fields
-from boxwood.project.job_form import JobForm, JobType
+from boxwood.project.job_form import JobForm, JobType, write_job_star
 
 PICK = JobType("AutoPick", 4, "relion.autopick.log")
 HEAD = {
@@ -31,6 +32,25 @@ HEAD = {
 def test_fields_of_relion5_are_those_of_a_real_project(shared_data, number, file):
     theirs = JobForm.read(shared_data / "formats/relion5_project" / file).joboptions
     assert set(filled_form(number, "5", {})) == set(theirs)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    "file",
+    [
+        ".gui_autopickjob.star",
+        ".gui_extractjob.star",
+        "ManualPick/job006/job.star",
+        "Select/job007/job.star",
+        "Class2D/job010/job.star",
+    ],
+)
+def test_real_forms_are_written_back_byte_for_byte(shared_data, tmp_path, file):
+    path = shared_data / "formats/relion5_project" / file
+    form = JobForm.read(path)
+    kind = JobType("", form.number, read_star(path)["job"]["rlnJobTypeLabel"])
+    write_job_star(tmp_path / "job.star", kind, form.joboptions, relion="5", continuing=form.continuing)
+    assert (tmp_path / "job.star").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("number", FORMS)

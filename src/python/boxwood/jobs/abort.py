@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ def stopped_by(file: Path) -> Iterator[None]:
 
     def look() -> None:
         while not done.wait(_EVERY):
-            if file.exists():
+            if os.path.exists(file):
                 _ask(True)
                 if main:
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)

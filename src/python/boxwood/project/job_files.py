@@ -85,7 +85,7 @@ def refuse_relions(folder: Path, status: str) -> None:
     ------
     InputError
     """
-    if status == "Running" and not (folder / SETTINGS).exists():
+    if status == "Running" and folder.is_dir() and not (folder / SETTINGS).exists():
         raise InputError(running(folder))
 
 

@@ -131,13 +131,11 @@ def write_forms(
     of = "5" if relion == "4" else relion
     form = filled_form(kind.number, of, joboptions)
     window = root / f".gui_{kind.folder.lower()}{RUN_JOB if relion == '0' else JOB_STAR}"
-    last = _last(window)
-    kept = {field: text for field, text in last.items() if field in MACHINE or field not in joboptions}
+    kept = {f: text for f, text in _last(window).items() if f in MACHINE or f not in joboptions}
+    told = filled_form(kind.number, of, {**joboptions, **kept})
     write_job_star(root / name / JOB_STAR, kind, form, relion=relion, continuing=continuing)
     if relion == "0":
         write_run_job(root / name / RUN_JOB, kind.number, form, continuing=continuing)
-    told = filled_form(kind.number, of, {**joboptions, **kept})
-    if relion == "0":
         write_run_job(window, kind.number, told, continuing=continuing)
     else:
         write_job_star(window, kind, told, relion=relion, continuing=continuing)
