@@ -388,6 +388,27 @@ def test_a_job_of_a_project_is_continued_by_its_name(finished):
     )
 
 
+def test_iterations_that_are_replaced_go_to_the_trash(finished):
+    """Also those that RELION 3.1 made when it continued the job, and calls run_ct1_it002."""
+    folder, _ = finished
+    result = run_job(JOB, {**SETTINGS, "iterations": 2}, project=folder, threads=2)
+    job = result.output.relative_to(folder)
+    for path in result.output.glob("run_it002_*.star"):
+        text = path.read_text().replace("run_it002", "run_ct1_it002")
+        path.with_name(path.name.replace("run_it002", "run_ct1_it002")).write_text(text)
+    assert newest(result.output).name == "run_ct1_it002_optimiser.star"
+    recorder, start = Recorder(), f"{job}/run_it001_optimiser.star"
+    run_job(JOB, {"iterations": 3}, project=folder, continue_from=start, threads=2, reporter=recorder)
+    assert f"iterations 2 to 2 of {job}/ are in Trash/, to be made anew" in recorder.text
+    assert newest(result.output).name == "run_it003_optimiser.star"
+    trash = {path.name for path in (folder / "Trash" / job).iterdir()}
+    assert trash >= {
+        f"run{ct}_it002_{kind}.star" for ct in ("", "_ct1") for kind in ("data", "model", "optimiser")
+    }
+    fields = read_star(folder / job / "job.star")["joboptions_values"].set_index("rlnJobOptionVariable")
+    assert fields.loc["fn_cont", "rlnJobOptionValue"] == start
+
+
 @pytest.mark.data
 def test_going_on_from_relion5_keeps_its_poses(shared_data, tmp_path):
     """The convention of angles and offsets: one iteration more with RELION 5's own averages and particles."""

@@ -25,6 +25,8 @@ from boxwood.jobs.class2d.particles import ParticleData, prepare
 from boxwood.jobs.class2d.relion import result_of, saved_assignments, saved_model, saved_posterior
 from boxwood.jobs.class2d.state import Settings, State, read_state, write_state
 
+# RELION 3.1 calls the iterations of a run that it continues run_ct5_it006 and so on.
+_FILE = re.compile(r"run(?:_ct\d+)?_it(\d{3,})_")
 _NAME = re.compile(r"(.*)_it(\d{3,})_(?:optimiser|model|data|sampling)\.star$")
 
 
@@ -59,14 +61,12 @@ class IterationFiles:
 
 
 def newest(folder: Path) -> Path | None:
-    """The optimiser of the last iteration in `folder` all of whose files were written: it is written last.
+    """The optimiser of the last iteration in `folder` all of whose files were written: it is written last."""
 
-    RELION 3.1 names the iterations of a run that it continues run_ct5_it006 and so on.
-    """
-    found = list(folder.glob("run_it*_optimiser.star")) + list(folder.glob("run_ct*_it*_optimiser.star"))
-    return max(
-        found, key=lambda path: (IterationFiles.of(path).iteration, path.stat().st_mtime), default=None
-    )
+    def age(path: Path) -> tuple[int, float]:
+        return IterationFiles.of(path).iteration, path.stat().st_mtime
+
+    return max(folder.glob("run*_it*_optimiser.star"), key=age, default=None)
 
 
 def later_files(folder: Path, iteration: int) -> dict[int, list[Path]]:
@@ -75,8 +75,8 @@ def later_files(folder: Path, iteration: int) -> dict[int, list[Path]]:
     The optimiser of each is the first of its files: without it, what is left is never taken for whole.
     """
     later: dict[int, list[Path]] = {}
-    for path in sorted(folder.glob("run_it*"), key=lambda path: not path.name.endswith("_optimiser.star")):
-        match = re.match(r"run_it(\d{3,})_", path.name)
+    for path in sorted(folder.glob("run*_it*"), key=lambda path: not path.name.endswith("_optimiser.star")):
+        match = _FILE.match(path.name)
         if match and int(match[1]) > iteration:
             later.setdefault(int(match[1]), []).append(path)
     return dict(sorted(later.items(), reverse=True))

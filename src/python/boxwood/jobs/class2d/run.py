@@ -276,7 +276,7 @@ JOB = Job(
     run=run,
     process=8,
     label="relion.class2d",
-    joboptions={"do_helix": "No"},
+    joboptions={"fn_cont": "", "do_helix": "No"},
     resumes=newest,
     resume_field="fn_cont",
 )
