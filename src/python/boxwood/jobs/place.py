@@ -39,6 +39,9 @@ class Place(Protocol):
     def start(self, options: Options, threads: int) -> None:
         """Make the folder, or refuse it; in a project, enter the job as running."""
 
+    def abandon(self) -> None:
+        """Leave word that the job was stopped before it had begun."""
+
     def open_log(self, options: Options) -> Reporter:
         """Note what is run, and return who writes down what it says."""
 
@@ -76,6 +79,9 @@ class PlainFolder:
         if not os.access(self.folder, os.W_OK):
             raise InputError(f"the folder {self.folder} cannot be written to; choose another")
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        pass
 
     def open_log(self, options: Options) -> Reporter:
         if self.job.keeps:
@@ -153,6 +159,10 @@ class ProjectJob:
                 self.name, kind, joboptions=fields, inputs=inputs, continuing=self.continuing
             )
             self.files = files.pop_all()
+
+    def abandon(self) -> None:
+        if self.name:
+            self.project.abandon_job(self.name)
 
     def schedule(self, options: Options, threads: int) -> None:
         """Make the folder of a job that is to run later."""

@@ -94,7 +94,12 @@ def run_job(
             place = ProjectJob(
                 job, reporter, alias=alias, earlier=earlier, resumed=resumed, scheduled=scheduled
             )
-        result = _run_in(place, job, options, threads, reporter, continue_from is not False, resumed, values)
+        going_on = continue_from is not False
+        try:
+            result = _run_in(place, job, options, threads, reporter, going_on, resumed, values)
+        except KeyboardInterrupt:  # before it had begun: later there is a JobAborted
+            place.abandon()
+            raise
     # The caller is in another folder than the job was.
     files = {name: Path(project) / path for name, path in result.files.items()}
     return replace(result, output=Path(project) / result.output, files=files)

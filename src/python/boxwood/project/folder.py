@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from boxwood.errors import InputError
@@ -100,11 +100,18 @@ class ProjectFolder:
                     link_alias(full_alias, name, self.root)
                     made.append(self.root / full_alias.rstrip("/"))
                     pipeline.set_alias(name, full_alias)
-        except BaseException:  # what is not in the books is not there
-            for path in made:
+        except BaseException:
+            if made and self.pipeline().process(name):  # interrupted just after it was entered
+                self.abandon_job(name)
+                raise
+            for path in made:  # what is not in the books is not there
                 path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
             raise
         return name
+
+    def abandon_job(self, name: str) -> None:
+        """Mark a job that was stopped before it had begun; whoever opens the books next enters it."""
+        (self.root / name / job_files.ABORTED).touch()
 
     def restart_job(
         self,
@@ -195,4 +202,5 @@ class ProjectFolder:
                     pipeline.set_status(name, status)
             yield pipeline
             pipeline.write(self.root / PIPELINE)
-            (self.root / ".pipeline_has_changed").touch()
+            with suppress(OSError):
+                (self.root / ".pipeline_has_changed").touch()
