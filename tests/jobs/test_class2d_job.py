@@ -19,7 +19,7 @@ from boxwood.io.class2d_model import read_model
 from boxwood.io.class2d_posterior import read_posterior
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import ParticleSet
-from boxwood.io.star import read_star
+from boxwood.io.star import read_star, write_star
 from boxwood.jobs.class2d.files import IterationFiles, newest, read_iteration
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
@@ -43,6 +43,10 @@ def finished(tmp_path_factory, make_particles):
     folder = tmp_path_factory.mktemp("project")
     make_particles(folder, COUNT, BOX, PIXEL)
     return folder, run_job(JOB, SETTINGS, project=folder, output="whole", threads=2)
+
+
+def iteration_of(optimiser):
+    return IterationFiles.of(optimiser).iteration
 
 
 def same_iteration(a, b, last=3):
@@ -125,6 +129,25 @@ def test_mini_batches_write_some_iterations_and_go_on_exactly(finished, tmp_path
         )
 
 
+def test_mini_batches_of_relion5_go_on_as_mini_batches(finished, tmp_path):
+    """RELION 5 says in its optimiser that it goes by gradients, and in how many steps."""
+    folder, _ = finished
+    settings = {**SETTINGS, "algorithm": "vdam", "mini_batches": 6, "batch_size": 30, "write_every": 2}
+    run_job(JOB, settings, project=folder, output=tmp_path / "a", threads=2)
+    (tmp_path / "a/run_it002_state.npz").unlink()
+    optimiser = tmp_path / "a/run_it002_optimiser.star"
+    tables = read_star(optimiser)
+    tables["optimiser_general"]["rlnDoGradientRefine"] = 1
+    write_star(optimiser, tables, dialect="5")
+    run_job(
+        JOB, {"write_every": 2}, project=folder, output=tmp_path / "b", continue_from=optimiser, threads=2
+    )
+    state, _ = read_iteration(IterationFiles(f"{tmp_path}/b/run", 6))
+    assert state.settings.parameters.algorithm == "vdam"
+    assert state.settings.parameters.mini_batches == 6
+    assert (state.result.assignments.class_index >= 0).all()
+
+
 def test_without_the_state_it_goes_on_from_the_star_files(finished, tmp_path):
     folder, _ = finished
     for path in (folder / "whole").glob("run_it002_*[!z]"):
@@ -169,7 +192,7 @@ def test_a_killed_run_goes_on(finished, tmp_path):
         words += [f"--{name.replace('_', '-')}", str(value)]
     killed = subprocess.run([sys.executable, "-c", KILLED, json.dumps(SETTINGS), out], cwd=folder)
     assert killed.returncode == -signal.SIGKILL
-    whole = newest(out).iteration
+    whole = iteration_of(newest(out))
     assert whole in (0, 1)  # files of an iteration are written while the next is computed
     after = subprocess.run([*words, "--continue"], cwd=folder, capture_output=True, text=True)
     assert after.returncode == 0, after.stderr
@@ -195,7 +218,7 @@ def test_an_abort_file_stops_between_batches(finished, tmp_path):
         run_job(
             JOB, SETTINGS, project=folder, output=out, reporter=AbortAt(out, "iteration 2 of 3"), threads=2
         )
-    whole = newest(out).iteration
+    whole = iteration_of(newest(out))
     assert whole in (0, 1)  # files of an iteration are written while the next is computed
     run_job(JOB, SETTINGS, project=folder, output=out, continue_from=True, threads=2)
     assert same_iteration(folder / "whole", out)
@@ -307,7 +330,7 @@ def test_a_converged_run_goes_on_only_if_told(finished, tmp_path):
         run_job(JOB, {}, project=folder, output=tmp_path, continue_from=start, threads=2)
     values = {"until_converged": False, "iterations": last + 1}
     run_job(JOB, values, project=folder, output=tmp_path, continue_from=start, threads=2)
-    assert newest(tmp_path).iteration == last + 1
+    assert iteration_of(newest(tmp_path)) == last + 1
 
 
 def test_later_iterations_make_way_when_an_earlier_one_is_continued(finished, tmp_path):
@@ -317,8 +340,8 @@ def test_later_iterations_make_way_when_an_earlier_one_is_continued(finished, tm
     recorder = Recorder()
     start, values = out / "run_it001_optimiser.star", {"iterations": 2}
     run_job(JOB, values, project=folder, output=out, continue_from=start, threads=2, reporter=recorder)
-    assert "removed iterations 2 to 3" in recorder.text
-    assert newest(out).iteration == 2 and not list(out.glob("run_it003_*"))
+    assert f"iterations 2 to 3 of {out}/ are removed" in recorder.text
+    assert iteration_of(newest(out)) == 2 and not list(out.glob("run_it003_*"))
     assert same_iteration(folder / "whole", out, last=2)
 
 
@@ -354,7 +377,7 @@ def test_a_job_of_a_project_is_continued_by_its_name(finished):
     assert job.as_posix().startswith("Class2D/job")
     values = {"iterations": 2}
     run_job(JOB, values, project=folder, continue_from=job.as_posix(), threads=2)
-    assert newest(folder / job).iteration == 2
+    assert iteration_of(newest(folder / job)) == 2
     nodes = read_star(folder / "default_pipeline.star")["pipeline_nodes"]
     numbers = dict(zip(nodes["rlnPipeLineNodeName"], nodes["rlnPipeLineNodeType"], strict=True))
     assert numbers[f"{job}/run_it002_model.star"] == 8 and numbers[f"{job}/run_it002_data.star"] == 3
@@ -363,6 +386,27 @@ def test_a_job_of_a_project_is_continued_by_its_name(finished):
     assert (
         fields["nr_iter"] == "2" and fields["particle_diameter"] == "180" and fields["highres_limit"] == "-1"
     )
+
+
+def test_iterations_that_are_replaced_go_to_the_trash(finished):
+    """Also those that RELION 3.1 made when it continued the job, and calls run_ct1_it002."""
+    folder, _ = finished
+    result = run_job(JOB, {**SETTINGS, "iterations": 2}, project=folder, threads=2)
+    job = result.output.relative_to(folder)
+    for path in result.output.glob("run_it002_*.star"):
+        text = path.read_text().replace("run_it002", "run_ct1_it002")
+        path.with_name(path.name.replace("run_it002", "run_ct1_it002")).write_text(text)
+    assert newest(result.output).name == "run_ct1_it002_optimiser.star"
+    recorder, start = Recorder(), f"{job}/run_it001_optimiser.star"
+    run_job(JOB, {"iterations": 3}, project=folder, continue_from=start, threads=2, reporter=recorder)
+    assert f"iterations 2 to 2 of {job}/ are in Trash/, to be made anew" in recorder.text
+    assert newest(result.output).name == "run_it003_optimiser.star"
+    trash = {path.name for path in (folder / "Trash" / job).iterdir()}
+    assert trash >= {
+        f"run{ct}_it002_{kind}.star" for ct in ("", "_ct1") for kind in ("data", "model", "optimiser")
+    }
+    fields = read_star(folder / job / "job.star")["joboptions_values"].set_index("rlnJobOptionVariable")
+    assert fields.loc["fn_cont", "rlnJobOptionValue"] == start
 
 
 @pytest.mark.data

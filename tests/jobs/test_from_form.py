@@ -15,7 +15,7 @@ from boxwood.io.star import read_star
 from boxwood.jobs.from_form import job_of
 from boxwood.jobs.registry import load_job
 from boxwood.options.joboptions import joboptions, values_of
-from boxwood.project.job_form import JobForm, write_job_star, write_run_job
+from boxwood.project.job_form import JobForm, JobType, write_job_star, write_run_job
 
 JOBS = [
     "import",
@@ -27,6 +27,12 @@ JOBS = [
     "select-classes",
 ]
 PICK = ["autopick", "--micrographs", "micrographs.star", "--min-diameter", "80", "--max-diameter", "100"]
+
+
+def rewrite(root, joboptions, continuing=False):
+    """Change the form of the picking job by hand."""
+    kind = JobType("AutoPick", 4, "")
+    write_job_star(root / "AutoPick/job001/job.star", kind, joboptions, relion="1", continuing=continuing)
 
 
 def texts(draw, declared):
@@ -113,7 +119,7 @@ def test_the_old_file_says_the_same(shared_data, tmp_path, job):
     # The RELION 3.1 of the time wrote spaces so.
     same = {name: new.joboptions.get(name, "").replace("__", " ") for name in old.joboptions}
     assert same == old.joboptions
-    write_run_job(tmp_path, number=old.number, joboptions=old.joboptions, continuing=False)
+    write_run_job(tmp_path / "run.job", old.number, old.joboptions, continuing=False)
     assert (tmp_path / "run.job").read_text() == (folder / "run.job").read_text()
 
 
@@ -132,8 +138,7 @@ def test_what_was_changed_in_the_form_counts(project):  # noqa: F811
     assert main([*PICK, "--neighbour-percent", "60", "--upper-threshold", "9"]) == 0
     form = JobForm.read("AutoPick/job001")
     fields = {**form.joboptions, "log_diam_max": "120", "log_upper_thr": "999"}
-    write_job_star(project / "AutoPick/job001", generation=3, number=4, label="", joboptions=fields,
-                   continuing=False)  # fmt: skip
+    rewrite(project, fields)
     values = job_of(JobForm.read("AutoPick/job001")).values
     made = load_job("autopick").options.make(values)
     assert made.max_diameter == 120 and made.upper_threshold is None and made.neighbour_percent == 60
@@ -151,8 +156,7 @@ def test_a_job_goes_on_where_the_form_says_so(project):  # noqa: F811
     assert main(PICK) == 0
     form = JobForm.read("AutoPick/job001")
     write_list(["MotionCorr/job002/Movies/m0.mrc"], "less.star")
-    write_job_star(project / "AutoPick/job001", generation=3, number=4, label="", continuing=True,
-                   joboptions=form.joboptions)  # fmt: skip
+    rewrite(project, form.joboptions, continuing=True)
     assert main(["run-job", "AutoPick/job001/job.star"]) == 0
     assert not (project / "AutoPick/job002").exists()
     assert (project / "AutoPick/job001/note.txt").read_text().count("++++ Executing") == 2
@@ -184,8 +188,7 @@ def test_a_project_elsewhere(project, tmp_path, monkeypatch, capsys):  # noqa: F
 def test_what_cannot_be_done_is_refused_by_name(project, capsys, field, value, said):  # noqa: F811
     assert main(PICK) == 0
     fields = {**JobForm.read("AutoPick/job001").joboptions, field: value}
-    write_job_star(project / "AutoPick/job001", generation=3, number=4, label="", joboptions=fields,
-                   continuing=False)  # fmt: skip
+    rewrite(project, fields)
     capsys.readouterr()
     assert main(["run-job", "AutoPick/job001"]) == 2
     assert said in capsys.readouterr().err
@@ -195,8 +198,7 @@ def test_what_cannot_be_done_is_refused_by_name(project, capsys, field, value, s
 def test_what_is_of_no_use_is_named(project, capsys):  # noqa: F811
     assert main(PICK) == 0
     fields = {**JobForm.read("AutoPick/job001").joboptions, "lowpass": "33", "other_args": "--fast"}
-    write_job_star(project / "AutoPick/job001", generation=3, number=4, label="", joboptions=fields,
-                   continuing=False)  # fmt: skip
+    rewrite(project, fields)
     assert main(["run-job", "AutoPick/job001"]) == 0
     assert "not used: lowpass 33, other_args --fast" in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ from boxwood.io.coordinates import coordinate_files, read_coordinates
 from boxwood.io.mrc import read_image, write_stack
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.api import Project
-from boxwood.project.job_form import write_job_star
+from boxwood.project.job_form import JobType, write_job_star
 
 NY, NX, PIXEL = 96, 144, 1.25
 SPOTS = np.array([[31.25, 20.5], [101.75, 66.0], [120.0, 30.25], [24.5, 70.75]])  # x, y
@@ -257,9 +257,7 @@ def test_relions_form_is_run(project, tmp_path, capsys):
     Path("picks/mic 1.box").write_text(eman(SPOTS))
     form = {"do_raw": "No", "do_other": "Yes", "fn_in_other": "picks/*.box", "fn_in_raw": "Micrographs/*.tif",
             "node_type": "Particle coordinates (*.box, *_pick.star)"}  # fmt: skip
-    Path("old").mkdir()
-    write_job_star(Path("old"), generation=3, number=0, label="", joboptions=form, continuing=False)
-    Path("old/job.star").rename(".gui_importjob.star")
+    write_job_star(Path(".gui_importjob.star"), JobType("Import", 0, ""), form, relion="1", continuing=False)
     assert main(["run-job", ".gui_importjob.star"]) == 2
     assert "coordinates are on micrographs; give their STAR file" in capsys.readouterr().err
     assert main(["run-job", ".gui_importjob.star", "--micrographs", "micrographs.star"]) == 0

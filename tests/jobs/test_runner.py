@@ -1,6 +1,8 @@
 """A job in a project: its folder, its books, and every way it can end."""
 
+import operator
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +10,14 @@ from pathlib import Path
 import pytest
 from toy import write_micrographs
 
+import boxwood.project.folder
+import boxwood.project.job_files
+import boxwood.project.pipeline
 from boxwood.errors import InputError, JobAborted, JobError
 from boxwood.io.star import read_star
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.runner import run_job
+from boxwood.project.folder import ProjectFolder
 from boxwood.project.pipeline import Pipeline
 
 OPTIONS = {"micrographs": "micrographs.star"}
@@ -222,6 +228,33 @@ def test_a_job_that_cannot_be_begun_is_not_left_running(project, toy, monkeypatc
     with pytest.raises((OSError, JobAborted)):
         run_job(toy, OPTIONS)
     assert status("AutoPick/job001/") == (3 if isinstance(error, OSError) else 4)
+
+
+@pytest.mark.parametrize("where", ["write_forms", "pipeline.Pipeline.write", "job_files.clear_markers"])
+def test_a_job_that_is_interrupted_before_it_begins_is_not_left_running(project, toy, monkeypatch, where):
+    """Ctrl-C in its entry waits until the lock is given back; what is in the books has its folder."""
+    run_job(toy, OPTIONS)
+    name = f"boxwood.project.{where}" if "." in where else f"boxwood.project.folder.{where}"
+    function = operator.attrgetter(name.removeprefix("boxwood.project."))(boxwood.project)
+
+    def interrupted(*arguments, **more):
+        signal.raise_signal(signal.SIGINT)
+        monkeypatch.setattr(name, function)
+        return function(*arguments, **more)
+
+    monkeypatch.setattr(name, interrupted)
+    begun = "AutoPick/job001" if "markers" in where else False
+    with pytest.raises(KeyboardInterrupt):
+        run_job(toy, OPTIONS, continue_from=begun)
+    monkeypatch.undo()
+    os.chdir(project)
+    assert not Path(".relion_lock").exists()
+    books = ProjectFolder()
+    with books.edit():
+        pass
+    found = {job.name: job.status for job in books.pipeline().jobs()}
+    assert set(found.values()) <= {"Succeeded", "Aborted"} and "Aborted" in found.values()
+    assert all(Path(name).is_dir() for name in found)
 
 
 def test_a_result_is_kept_when_the_project_cannot_be_told(project, toy, monkeypatch):

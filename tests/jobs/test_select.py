@@ -10,7 +10,7 @@ from boxwood.io.star import read_star, write_star
 from boxwood.jobs.api import Project
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
-from boxwood.jobs.subsets import SELECT_FIELDS
+from boxwood.project.form_fields import filled_form
 
 OPTICS = pd.DataFrame(
     {
@@ -194,10 +194,11 @@ def test_job_files_have_every_field_of_relions_form(micrographs, tmp_path):
     project.select_micrographs(micrographs="micrographs_ctf.star", split=3)
     table = read_star(tmp_path / "Select" / "job001" / "job.star")["joboptions_values"]
     fields = dict(zip(table["rlnJobOptionVariable"], table["rlnJobOptionValue"], strict=True))
-    assert set(SELECT_FIELDS) <= set(fields)
-    changed = {name: value for name, value in fields.items() if SELECT_FIELDS.get(name, value) != value}
-    assert changed == {
+    blank = filled_form(7, "1", {})
+    assert set(blank) == set(fields)
+    assert {name: value for name, value in fields.items() if blank[name] != value} == {
         "fn_mic": "micrographs_ctf.star",
+        "do_recenter": "No",
         "do_split": "Yes",
         "nr_split": "3",
         "split_size": "-1",

@@ -37,7 +37,7 @@ def test_chosen_classes(tmp_path):
     assert list(particles) == ["optics", "particles"]
     assert list(particles["particles"]["rlnImageName"]) == list(expected["rlnImageName"])
     averages = read_star(tmp_path / "class_averages.star")
-    assert list(averages) == [""]
+    assert list(averages) == ["", "boxwood_scores"]
     assert list(averages[""]["rlnClassNumber"]) == [4, 24, 28]
     model = read_star(MODEL)["model_classes"]
     np.testing.assert_allclose(
@@ -73,9 +73,10 @@ def test_auto_prefers_views_to_junk(tmp_path):
     scores = select(tmp_path, auto=True, min_score=0.7).tables["scores"]["score"]
     limit = 0.7 * scores.max()
     assert scores[list(GOOD)].min() >= limit > scores[list(JUNK)].max()
-    table = read_star(tmp_path / "class_averages.star")[""]
-    assert set(GOOD) <= set(table["rlnClassNumber"]) and not set(JUNK) & set(table["rlnClassNumber"])
-    assert (table["rlnClassScore"] >= limit - 1e-6).all()
+    tables = read_star(tmp_path / "class_averages.star")
+    chosen, judged = set(tables[""]["rlnClassNumber"]), tables["boxwood_scores"]
+    assert set(GOOD) <= chosen and not set(JUNK) & chosen
+    assert set(judged.loc[judged["bwClassScore"] >= limit - 1e-6, "rlnClassNumber"]) == chosen
 
 
 def test_only_the_best(tmp_path):

@@ -24,7 +24,7 @@ class ToyOptions(Options):
         "micrographs STAR file", group="I/O", input="micrographs", joboption="fn_input_autopick", flag="--i"
     )
     coordinates: Path | None = option(
-        "earlier picks", None, group="I/O", input="coordinates", joboption="fn_picks"
+        "earlier picks", None, group="I/O", input="coordinates", joboption="fn_refs_autopick"
     )
     resolution: float = option("finest detail", 20.0, unit="Å", above=0, joboption="log_maxres")
     stop: int = option("signal this process gets after the first micrograph", 0, at_least=0)

@@ -28,6 +28,15 @@ PYBIND11_MODULE(_core, m) {
     m.def("compiled_simd", &compiled_simd);
     m.def("runnable_simd", &runnable_simd);
     m.def("available_threads", &available_threads, "Processors this process may use.");
+    m.def("request_stop", &request_stop, py::arg("stop"),
+          "Ask kernels under way and to come to end with KeyboardInterrupt; False takes that back.");
+    py::register_exception_translator([](std::exception_ptr thrown) {
+        try {
+            if (thrown) std::rethrow_exception(thrown);
+        } catch (const Stopped&) {
+            PyErr_SetNone(PyExc_KeyboardInterrupt);
+        }
+    });
     bind_ctf(m);
     bind_fft(m);
     bind_log_pick(m);

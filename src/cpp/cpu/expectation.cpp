@@ -38,6 +38,14 @@ struct Sums {
     }
 };
 
+// The sums of every task, where a kernel may end before all have some.
+struct TaskSums {
+    Sums* of[parts] = {};
+    ~TaskSums() {
+        for (Sums* sums : of) delete sums;
+    }
+};
+
 // The share above which masses of a sum of 1 hold `fraction` of it, to an eighth of an octave: the masses
 // are counted by their exponent and first bits, largest first.
 class MassThreshold {
@@ -438,17 +446,14 @@ private:
 void expectation(const ExpectationArgs& a) {
     const ExpectationTables tables(a);
     const int tasks = a.n < parts ? a.n : parts;
-    Buffer<Sums*> sums(tasks > 0 ? tasks : 1);
+    TaskSums sums;
     parallel_for(tasks, a.threads, [&](int task, int) {
         ImageExpectation worker(tables);
-        sums[task] = new Sums(a);
+        sums.of[task] = new Sums(a);
         const int first = (int)((long)a.n * task / tasks), last = (int)((long)a.n * (task + 1) / tasks);
-        for (int i = first; i < last; ++i) worker.run(i, *sums[task]);
+        for (int i = first; i < last && !stop_requested(); ++i) worker.run(i, *sums.of[task]);
     });
-    for (int task = 0; task < tasks; ++task) {
-        sums[task]->add_to(a);
-        delete sums[task];
-    }
+    for (int task = 0; task < tasks; ++task) sums.of[task]->add_to(a);
 }
 
 }  // namespace BOXWOOD_SIMD

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cpu/kernels.h"
+#include "cpu/parallel.h"
 
 namespace boxwood {
 
@@ -43,6 +44,7 @@ void log_pick_peaks(const LogPeaksArgs& a) {
     *a.count = 0;
     for (const int32_t peak : order) {
         if (map[peak] == 0) continue;
+        if (stop_requested()) throw Stopped();
         if (map[peak] < *a.ceiling) a.peaks[(*a.count)++] = peak;
         const int64_t r2 = a.radius2[a.index[peak]];
         const int cy = peak / w, cx = peak % w, r = (int)ceil(sqrt((double)r2));

@@ -11,11 +11,21 @@
 #include <vector>
 
 namespace boxwood {
+namespace {
+
+std::atomic<bool> stopping{false};
+
+}  // namespace
+
+void request_stop(bool stop) { stopping = stop; }
+
+bool stop_requested() { return stopping.load(std::memory_order_relaxed); }
 
 void run_tasks(int tasks, int threads, void (*body)(void*, int, int), void* context) {
     if (threads > tasks) threads = tasks;
     if (threads <= 1) {
-        for (int task = 0; task < tasks; ++task) body(context, task, 0);
+        for (int task = 0; task < tasks && !stop_requested(); ++task) body(context, task, 0);
+        if (stop_requested()) throw Stopped();
         return;
     }
     std::atomic<int> next{0};
@@ -23,7 +33,8 @@ void run_tasks(int tasks, int threads, void (*body)(void*, int, int), void* cont
     std::exception_ptr failure;
     auto work = [&](int worker) {
         try {
-            for (int task = next++; task < tasks; task = next++) body(context, task, worker);
+            for (int task = next++; task < tasks && !stop_requested(); task = next++)
+                body(context, task, worker);
         } catch (...) {
             next = tasks;
             const std::lock_guard<std::mutex> lock(guard);
@@ -39,6 +50,7 @@ void run_tasks(int tasks, int threads, void (*body)(void*, int, int), void* cont
     work(0);
     for (auto& thread : others) thread.join();
     if (failure) std::rethrow_exception(failure);
+    if (stop_requested()) throw Stopped();
 }
 
 void out_of_memory() { throw std::bad_alloc(); }

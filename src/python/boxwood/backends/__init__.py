@@ -2,6 +2,14 @@
 
 from boxwood.backends.cuda import cuda_status
 from boxwood.backends.protocol import Backend
-from boxwood.backends.select import available_threads, cpu_status, get_backend, native_bf16
+from boxwood.backends.select import available_threads, cpu_status, get_backend, native_bf16, stop_kernels
 
-__all__ = ["Backend", "available_threads", "cpu_status", "cuda_status", "get_backend", "native_bf16"]
+__all__ = [
+    "Backend",
+    "available_threads",
+    "cpu_status",
+    "cuda_status",
+    "get_backend",
+    "native_bf16",
+    "stop_kernels",
+]

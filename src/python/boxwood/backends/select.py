@@ -41,6 +41,16 @@ def available_threads() -> int:
     return int(_core.available_threads())
 
 
+def stop_kernels(stop: bool) -> None:
+    """Ask the CPU kernels under way and to come, in any thread, to end; False takes that back.
+
+    They end within about a tenth of a second, by `KeyboardInterrupt`.
+    """
+    from boxwood import _core
+
+    _core.request_stop(stop)
+
+
 def native_bf16() -> bool:
     """Whether the CPU kernels in use multiply bfloat16 numbers by instructions of their own."""
     from boxwood import _core

@@ -2,12 +2,75 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from boxwood.errors import JobError
+from boxwood.stopping import check_stop
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+# Bytes that are forced to disk at once; few, because nothing can interrupt that.
+_PIECE = 1 << 25
+_REMEDIES = {
+    errno.ENOSPC: "make room on that disk, then go on with --continue",
+    errno.EDQUOT: "make room in your quota, then go on with --continue",
+    errno.EACCES: "give yourself the right to write there, or work in a copy",
+    errno.EPERM: "give yourself the right to write there, or work in a copy",
+    errno.EROFS: "work in a copy on a disk that can be written to",
+}
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Run a block that does no more than write this file.
+
+    Raises
+    ------
+    JobError
+        Where the operating system refuses; it names the file and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "look after that disk")
+        raise JobError(f"{os.fspath(path)} cannot be written ({error.strerror}); {remedy}") from error
+
+
+class _File(io.BufferedRandom):
+    """A file that is not written on when the process is asked to stop."""
+
+    def __init__(self, path: Path, name: Path) -> None:
+        super().__init__(io.FileIO(path, "x+"))
+        self._name, self._unforced = name, 0
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        whole = memoryview(data).cast("B")
+        for start in range(0, len(whole), _PIECE):
+            check_stop()
+            with writing(self._name):
+                self._unforced += super().write(whole[start : start + _PIECE])
+            if self._unforced >= _PIECE:
+                self.force()
+        return len(whole)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        with writing(self._name):  # what is buffered is written first
+            return super().seek(offset, whence)
+
+    def force(self) -> None:
+        """Wait until what was written is on disk."""
+        with writing(self._name):
+            self.flush()
+            os.fsync(self.fileno())
+        self._unforced = 0
 
 
 @contextmanager
@@ -17,6 +80,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     The bytes go to a temporary file in the same folder (a rename is atomic only within one file system),
     are forced to disk, and the file is renamed. On any error, Ctrl-C included, nothing is left behind and
     a former file of that name stays as it was. Missing folders are made; a link keeps pointing at its file.
+    A process that was asked to stop (`boxwood.stopping`) writes no more of it.
 
     Parameters
     ----------
@@ -25,17 +89,29 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Yields
     ------
     binary file, open for reading and writing
+
+    Raises
+    ------
+    JobError
+        If the file cannot be written: a full disk, a folder or an older file that is write-protected.
     """
     target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    with writing(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        file = _File(temporary, Path(path))
     try:
-        with open(temporary, "x+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        yield file
+        check_stop()
+        file.force()
+        file.close()
+        with writing(path):
+            os.replace(temporary, target)
     except BaseException:
+        with suppress(OSError):  # on a full disk what is still buffered cannot be written
+            file.close()
         temporary.unlink(missing_ok=True)
         raise
 

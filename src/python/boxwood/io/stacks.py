@@ -121,9 +121,13 @@ class StackWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None and error is None:
-            self._file.seek(0)
-            self._file.write(self._header())
+        try:
+            if self._file is not None and error is None:
+                self._file.seek(0)
+                self._file.write(self._header())
+        except BaseException as failure:
+            self._exit.__exit__(type(failure), failure, failure.__traceback__)
+            raise
         self._exit.__exit__(kind, error, trace)
 
     def _header(self) -> bytes:

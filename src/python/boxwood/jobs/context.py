@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted, JobError
 from boxwood.execution import Done, Failure, map_ordered
+from boxwood.io.atomic import writing
 from boxwood.jobs.reporter import Reporter, Silent
 from boxwood.project.job_files import ABORT_NOW
 from boxwood.project.names import below_job
@@ -33,6 +34,13 @@ def announce(items: Iterable[Item], reads: Callable[[Item], Path | None]) -> Ite
         yield item
 
 
+def remove(files: Iterable[Path]) -> str:
+    """Delete files that have become meaningless, where there is no trash."""
+    for file in files:
+        file.unlink()
+    return "are removed"
+
+
 class JobContext:
     """Folder, threads, messages and bookkeeping of one running job.
 
@@ -47,7 +55,9 @@ class JobContext:
     continuing : bool
         True if the job goes on with its own earlier files.
     continue_from : Path or None
-        The file that `--continue` named, if it named one.
+        The file to go on from, for jobs that go on from one.
+    put_away : callable
+        Gets files of the job out of the way, and returns where they are now ("are in Trash/").
     given : frozenset of str
         Options that were given now; the others have their defaults, or what the continued job had.
     output_given : bool
@@ -63,6 +73,7 @@ class JobContext:
         dialect: str = "3.1",
         continuing: bool = False,
         continue_from: Path | None = None,
+        put_away: Callable[[Iterable[Path]], str] | None = None,
         given: frozenset[str] = frozenset(),
         output_given: bool = False,
         reporter: Reporter | None = None,
@@ -72,6 +83,7 @@ class JobContext:
         self.dialect = dialect
         self.continuing = continuing
         self.continue_from = continue_from
+        self.put_away = put_away or remove
         self.given = given
         self.output_given = output_given
         self.reporter: Reporter = reporter or Silent()
@@ -106,7 +118,8 @@ class JobContext:
         other = self._reserved(source)
         if other != str(source):
             raise InputError(f"{source} and {other} would both be written to {path}; rename one of them")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def reserve(self, sources: Iterable[str | os.PathLike[str]]) -> None:
@@ -134,9 +147,14 @@ class JobContext:
         self.reporter.event("progress", done=done, total=total, text=text)
         self.check_abort()
 
+    @property
+    def abort_file(self) -> Path:
+        """Whoever makes this file asks the job to stop."""
+        return self.output / ABORT_NOW
+
     def check_abort(self) -> None:
-        """Raise JobAborted if somebody made the file RELION_JOB_ABORT_NOW in the job's folder."""
-        if (self.output / ABORT_NOW).exists():
+        """Raise JobAborted if somebody made the abort file."""
+        if self.abort_file.exists():
             raise JobAborted(f"{ABORT_NOW} was found in {self.name}")
 
     def bad(self, name: str, reason: str) -> None:
@@ -162,7 +180,8 @@ class JobContext:
     ) -> Iterator[Done[Item, Result]]:
         """Yield items and results in order, `threads` at once, with progress and abort.
 
-        An item whose function raises is noted as bad and left out. If all of them fail, so does the job.
+        An item whose function raises is noted as bad and left out. If all of them fail, so does the job, and
+        at once where it is not the item's fault (`JobError`: a full disk).
         `reads` tells the file that an item is in, if it is needed; it is read from disk while items before it
         are worked on.
 
@@ -176,8 +195,8 @@ class JobContext:
         work = self._stack.enter_context(closing(map_ordered(function, announced, self.threads)))
         for number, done in enumerate(work, 1):
             if isinstance(done.result, Failure):
-                if isinstance(done.result.error, JobAborted):
-                    raise done.result.error
+                if isinstance(done.result.error, JobAborted | JobError):
+                    raise done.result.error  # no fault of the item
                 failed += 1
                 reason = self._reason(done.result.error)
                 first = first or reason

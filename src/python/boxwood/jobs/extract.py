@@ -315,15 +315,6 @@ JOB = Job(
     run=run,
     process=5,
     label=lambda options: "relion.extract" if options.reextract is None else "relion.extract.reextract",
-    joboptions={
-        "do_cut_into_segments": "Yes",
-        "do_extract_helical_tubes": "Yes",
-        "helical_bimodal_angular_priors": "Yes",
-        "helical_nr_asu": "1",
-        "helical_rise": "1",
-        "helical_tube_outer_diameter": "200",
-        "nr_mpi": "1",
-    },
     # More micrographs may have come; all else is in the stacks that are there.
     keeps=lambda options: [o.name for o in options.declared() if o.name != "micrographs"],
 )

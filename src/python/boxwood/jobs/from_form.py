@@ -12,16 +12,12 @@ from boxwood.jobs.job import Job
 from boxwood.jobs.registry import load_job
 from boxwood.options.joboptions import joboptions, known_names, values_of
 from boxwood.project.folder import ProjectFolder
+from boxwood.project.form_fields import MACHINE, filled_form
 from boxwood.project.job_files import read_settings
 from boxwood.project.job_form import JobForm
 from boxwood.project.names import job_folder
 
 _JOBS = {0: "import", 3: "manual-pick", 4: "autopick", 5: "extract", 8: "class2d"}
-# How RELION spreads its work over processes and queues: boxwood has `--threads`.
-_RUNNING = {
-    *("nr_mpi", "nr_threads", "nr_pool", "do_parallel_discio", "do_preread_images", "do_combine_thru_disc"),
-    *("scratch_dir", "use_gpu", "gpu_ids", "do_queue", "queuename", "qsub", "qsubscript", "min_dedicated"),
-}
 # Work of another kind. Where an option answers to one of these, it is not asked about here.
 _OTHER_WORK = {
     *("do_raw", "do_refs", "do_ref3d", "do_topaz", "do_topaz_train", "do_topaz_pick", "continue_manual"),
@@ -72,10 +68,11 @@ def job_of(form: JobForm) -> FormJob:
     project, folder = _place(form.path)
     job = load_job(_name(form))
     _refuse_other_work(job, form)
-    values = values_of(job.options, form.joboptions)
     known = read_settings(project / folder, job.name) if folder else {}
     if known:
-        values = {**known, **_changes(job, known, values)}
+        values = {**known, **_changes(job, known, form.joboptions)}
+    else:
+        values = values_of(job.options, form.joboptions)
     scheduled = folder.as_posix() + "/" if folder and _is_scheduled(project, folder) else None
     goes_on = None if scheduled else _continued(form, folder)
     return FormJob(job, values, _unused(job, form), project, goes_on, scheduled)
@@ -102,10 +99,12 @@ def _place(path: Path) -> tuple[Path, Path | None]:
     return (whole.parents[2], Path(folder)) if folder else (whole.parent, None)
 
 
-def _changes(job: Job, known: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(job: Job, known: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any]:
     """The options whose fields differ from what boxwood wrote; None where they were emptied."""
+    now = values_of(job.options, form)
     options = job.options.make(known)
-    written = values_of(job.options, {**joboptions(options, 3), **joboptions(options, 5)})
+    told = {**joboptions(options, 3), **joboptions(options, 5)}
+    written = values_of(job.options, {name: told[name] for name in told if name in form})
     return {
         declared.name: now.get(declared.name, None if declared.required else declared.default)
         for declared in job.options.declared()
@@ -123,13 +122,14 @@ def _refuse_other_work(job: Job, form: JobForm) -> None:
 
 def _unused(job: Job, form: JobForm) -> list[str]:
     refused = [option for option in job.options.declared() if option.refused]
-    usual = {**{o.joboption: o.unset for o in refused if isinstance(o.joboption, str)}, **job.joboptions}
+    unset = {o.joboption: o.unset for o in refused if isinstance(o.joboption, str)}
+    usual = [{**filled_form(form.number, relion, {}), **unset, **job.joboptions} for relion in "015"]
     return [
         f"{name} {text}"
         for name, text in sorted(form.joboptions.items())
-        if name not in known_names(job.options) | _RUNNING | {"fn_cont"}
+        if name not in known_names(job.options) | MACHINE | {"fn_cont"}
         and not name.startswith(_DETAILS)
-        and text not in ("", "No", usual.get(name))
+        and text not in ("", "No", *(blank.get(name) for blank in usual))
     ]
 
 

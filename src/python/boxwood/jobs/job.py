@@ -64,13 +64,17 @@ class Job:
     label : str or callable
         RELION 4/5's label ("relion.autopick.log"); a callable finds it from the options.
     joboptions : dict
-        Joboptions that RELION's form has but no option of ours sets ("do_log": "Yes"). If "nr_threads" is
-        among them it becomes the number of threads.
+        What RELION's form is to say where no option of ours sets it ("do_log": "Yes"); the other fields
+        are as RELION has them at first.
     has_directory : bool
         Its options name the folder of its files, so that there is no `--output`.
     keeps : callable, optional
         ``keeps(options)`` names the options that must stay the same when the job is continued, because its
         finished files would not be what the options say. Without it the job itself takes care.
+    resumes : callable, optional
+        ``resumes(folder)`` names the file in its folder that such a job goes on from; None if there is none.
+    resume_field : str
+        The joboption for that file.
     """
 
     name: str
@@ -82,6 +86,8 @@ class Job:
     joboptions: Mapping[str, str] = field(default_factory=dict)
     has_directory: bool = False
     keeps: Callable[[Any], Collection[str]] | None = None
+    resumes: Callable[[Path], Path | None] | None = None
+    resume_field: str = ""
 
     def type_label(self, options: Options) -> str:
         return self.label if isinstance(self.label, str) else self.label(options)

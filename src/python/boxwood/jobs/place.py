@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TextIO
 
 from boxwood.errors import InputError, JobError
-from boxwood.jobs.context import JobContext
+from boxwood.io.atomic import atomic_write
+from boxwood.jobs.context import JobContext, remove
 from boxwood.jobs.job import Job
 from boxwood.jobs.reporter import PlainLines, Reporter, Silent
 from boxwood.options import Options
 from boxwood.options.arguments import as_command
 from boxwood.options.joboptions import joboptions
 from boxwood.project import job_files
-from boxwood.project.folder import JobType, ProjectFolder
-
-# RELION's "Running" tab: these jobs run here, by themselves.
-_RUNNING = {"do_queue": "No", "min_dedicated": "1", "other_args": ""}
+from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_form import JobType
+from boxwood.project.names import canonical
+from boxwood.project.trash import TRASH, throw_away
 
 
 class Place(Protocol):
@@ -38,6 +39,9 @@ class Place(Protocol):
     def start(self, options: Options, threads: int) -> None:
         """Make the folder, or refuse it; in a project, enter the job as running."""
 
+    def abandon(self) -> None:
+        """Leave word that the job was stopped before it had begun."""
+
     def open_log(self, options: Options) -> Reporter:
         """Note what is run, and return who writes down what it says."""
 
@@ -46,6 +50,9 @@ class Place(Protocol):
 
     def end(self, status: str, context: JobContext) -> None:
         """Enter how the job ended and what it made."""
+
+    def put_away(self, files: Iterable[Path]) -> str:
+        """Get files that have become meaningless out of the way, and return where they are now."""
 
     def how_to_continue(self, options: Options) -> str:
         """Return the command that goes on with the job."""
@@ -73,6 +80,9 @@ class PlainFolder:
             raise InputError(f"the folder {self.folder} cannot be written to; choose another")
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
 
+    def abandon(self) -> None:
+        pass
+
     def open_log(self, options: Options) -> Reporter:
         if self.job.keeps:
             job_files.write_settings(self.folder, self.job.name, options.as_dict())
@@ -80,6 +90,9 @@ class PlainFolder:
 
     def refuse(self) -> str:
         return "Failed"
+
+    def put_away(self, files: Iterable[Path]) -> str:
+        return remove(files)
 
     def end(self, status: str, context: JobContext) -> None:
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
@@ -93,6 +106,14 @@ class PlainFolder:
         return shlex.join(["boxwood", self.job.name, *words])
 
 
+class _Log(PlainLines):
+    """run.out and run.err: the user hears the same, so a full disk is no reason to stop."""
+
+    def event(self, kind: str, **data: Any) -> None:
+        with suppress(OSError):
+            super().event(kind, **data)
+
+
 class ProjectJob:
     """The next "Type/jobNNN/" of the RELION project in the current folder, or an earlier one continued."""
 
@@ -103,15 +124,18 @@ class ProjectJob:
         *,
         alias: str | None = None,
         earlier: str | None = None,
+        resumed: Path | None = None,
         scheduled: str | None = None,
     ) -> None:
         self.job = job
         self.alias = alias
         self.name = earlier or scheduled or ""
         self.continuing = earlier is not None
+        self.resumed = resumed
         self.project = ProjectFolder(say=lambda text: reporter.event("warning", text=text))
         self.dialect = self.project.pipeline().dialect
         self.files = ExitStack()
+        self.out: TextIO | None = None
         self.log: Reporter = Silent()
         self.given = False
         self.before: tuple[str, dict[Path, bytes]] = ("Failed", {})
@@ -122,16 +146,23 @@ class ProjectJob:
 
     def start(self, options: Options, threads: int) -> None:
         kind, fields, inputs = self._entry(options, threads)
-        if self.continuing:
-            books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
-            status = job_files.exit_status(self.folder) or "Failed"
-            self.before = (status, {path: path.read_bytes() for path in books if path.exists()})
-        if self.name:
+        if not self.name:
+            self.name = self.project.start_job(kind, joboptions=fields, inputs=inputs, alias=self.alias)
+            return
+        with ExitStack() as files:
+            self.out = files.enter_context(job_files.claim_log(self.folder))
+            if self.continuing:
+                books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
+                status = job_files.exit_status(self.folder) or "Failed"
+                self.before = (status, {path: path.read_bytes() for path in books if path.exists()})
             self.project.restart_job(
                 self.name, kind, joboptions=fields, inputs=inputs, continuing=self.continuing
             )
-        else:
-            self.name = self.project.start_job(kind, joboptions=fields, inputs=inputs, alias=self.alias)
+            self.files = files.pop_all()
+
+    def abandon(self) -> None:
+        if self.name:
+            self.project.abandon_job(self.name)
 
     def schedule(self, options: Options, threads: int) -> None:
         """Make the folder of a job that is to run later."""
@@ -147,15 +178,15 @@ class ProjectJob:
         kind = JobType(self.job.folder, self.job.process, self.job.type_label(options))
         recorded = self._with_files(options)
         generation = self.project.pipeline().generation
-        fields = {**_RUNNING, **self.job.joboptions, **joboptions(recorded, generation)}
-        if "nr_threads" in fields:
-            fields["nr_threads"] = str(threads)
+        running = {"do_queue": "No", "other_args": "", "nr_threads": str(threads)}
+        resumed = {} if self.resumed is None else {self.job.resume_field: canonical(self.resumed)}
+        fields = {**running, **self.job.joboptions, **joboptions(recorded, generation), **resumed}
         return kind, fields, list(_inputs(recorded))
 
     def open_log(self, options: Options) -> Reporter:
-        out = self.files.enter_context((self.folder / "run.out").open("a", encoding="utf-8"))
-        err = self.files.enter_context((self.folder / "run.err").open("a", encoding="utf-8"))
-        self.log = PlainLines(out, err, traces=True)
+        out = self.out or self.files.enter_context(job_files.claim_log(self.folder))
+        err = self.files.enter_context(job_files.open_log(self.folder / "run.err"))
+        self.log = _Log(out, err, traces=True)
         command = ["boxwood", self.job.name, *as_command(options)]
         if self.continuing:
             command += ["--continue", self.name]
@@ -166,8 +197,13 @@ class ProjectJob:
     def refuse(self) -> str:
         status, books = self.before
         for path, content in books.items():
-            path.write_bytes(content)
+            with atomic_write(path) as file:
+                file.write(content)
         return status
+
+    def put_away(self, files: Iterable[Path]) -> str:
+        throw_away(self.project, files)
+        return f"are in {TRASH}/"
 
     def _with_files(self, options: Options) -> Options:
         """Replace job folders among the inputs by the files they stand for, as RELION's forms have them."""
@@ -179,7 +215,8 @@ class ProjectJob:
         return replace(options, **files)  # type: ignore[type-var]
 
     def end(self, status: str, context: JobContext) -> None:
-        self.files.close()
+        with suppress(OSError):  # what a full disk has no room for has been said to the user, too
+            self.files.close()
         outputs = [(path, kind) for path, kind in context.outputs if Path(path).exists()]
         self.project.end_job(self.name, status, inputs=context.inputs, outputs=outputs)
 

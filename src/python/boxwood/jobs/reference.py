@@ -18,8 +18,8 @@ All jobs also take `--threads N` and `--json` (events as JSON lines), and all bu
 which are given their folder, take `--output DIR`; those that are jobs of RELION take `--alias NAME` and
 `--continue Type/jobNNN`, which goes on with the options of that job where others are not given (they are kept
 in its `.boxwood.json`), and refuses options that its finished files were not made with. Ctrl-C, SIGTERM or a
-file `RELION_JOB_ABORT_NOW` in the job's folder stop a job; every file it has written is whole. Exit codes:
-0 success, 1 the job failed, 2 wrong options or input, 130 stopped.
+file `RELION_JOB_ABORT_NOW` in the job's folder stop a job within a second; every file that it has written is
+whole. Exit codes: 0 success, 1 the job failed, 2 wrong options or input, 130 stopped.
 
 The last column has the field of RELION's job.star and the flag of RELION's program that an option answers to.
 """

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted
+from boxwood.jobs.abort import stopped_by
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
@@ -83,14 +84,22 @@ def run_job(
         if job.keeps:
             refuse_changes(known, options, values, job.keeps(options))
         _check_inputs(options)
+        resumed = _resumed_file(job, output, continue_from)
         place: Place
         if job.process is None or output is not None:
             if alias:
                 raise InputError("an alias belongs to a job of a project; leave out --output or --alias")
             place = PlainFolder(job, output)
         else:
-            place = ProjectJob(job, reporter, alias=alias, earlier=earlier, scheduled=scheduled)
-        result = _run_in(place, job, options, threads, reporter, continue_from, values)
+            place = ProjectJob(
+                job, reporter, alias=alias, earlier=earlier, resumed=resumed, scheduled=scheduled
+            )
+        going_on = continue_from is not False
+        try:
+            result = _run_in(place, job, options, threads, reporter, going_on, resumed, values)
+        except KeyboardInterrupt:  # before it had begun: later there is a JobAborted
+            place.abandon()
+            raise
     # The caller is in another folder than the job was.
     files = {name: Path(project) / path for name, path in result.files.items()}
     return replace(result, output=Path(project) / result.output, files=files)
@@ -127,20 +136,21 @@ def _run_in(
     options: Options,
     threads: int | None,
     reporter: Reporter,
-    continue_from: str | os.PathLike[str] | bool,
+    continuing: bool,
+    resumed: Path | None,
     values: Mapping[str, Any],
 ) -> JobResult:
     from boxwood.backends import available_threads
 
     threads = threads or available_threads()
     place.start(options, threads)
-    named = isinstance(continue_from, str | os.PathLike) and Path(continue_from).is_file()
     context = JobContext(
         place.folder,
         threads=threads,
         dialect=place.dialect,
-        continuing=continue_from is not False,
-        continue_from=Path(str(continue_from)) if named else None,
+        continuing=continuing,
+        continue_from=resumed,
+        put_away=place.put_away,
         given=frozenset(values),
         output_given=place.given,
         reporter=reporter,
@@ -149,14 +159,15 @@ def _run_in(
     try:
         context.reporter = Tee(reporter, place.open_log(options))
         context.reporter.event("start", job=job.name, output=context.name, text=_opening(job, context))
-        result = replace(job.run(options, context), output=place.folder, bad=tuple(context.bad_inputs))
+        with stopped_by(context.abort_file), closing(context):
+            result = job.run(options, context)
+        result = replace(result, output=place.folder, bad=tuple(context.bad_inputs))
         check_outputs(context)
         status = "Succeeded"
         _conclude(result, context)
         return result
     except (KeyboardInterrupt, JobAborted) as stop:
         status = "Aborted"
-        context.close()
         if job.process is None and isinstance(stop, JobAborted):
             raise  # one of its jobs was stopped and has said how to go on
         text = f"stopped; every file in {context.name} is whole. Go on with: {place.how_to_continue(options)}"
@@ -170,7 +181,6 @@ def _run_in(
         place.log.event("error", text=str(error) or type(error).__name__)
         raise
     finally:
-        context.close()
         _end(place, status, context, reporter)
         reporter.event("end", job=job.name, output=context.name, status=status)
 
@@ -212,6 +222,16 @@ def _earlier_job(
     if not Path(str(continue_from)).exists() or folder is None or not folder.startswith(job.folder + "/"):
         raise InputError(f"{continue_from} is no {job.folder} job of the project in {Path.cwd()}")
     return folder
+
+
+def _resumed_file(
+    job: Job, output: str | os.PathLike[str] | None, continue_from: str | os.PathLike[str] | bool
+) -> Path | None:
+    """Return the file to go on from, for jobs that go on from one."""
+    if continue_from is False or job.resumes is None:
+        return None
+    place = Path(str(output) if continue_from is True else continue_from)
+    return job.resumes(place) if place.is_dir() else place
 
 
 def _check_inputs(options: Options) -> None:

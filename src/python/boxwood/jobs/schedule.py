@@ -12,6 +12,7 @@ from boxwood.jobs.job import JobResult
 from boxwood.jobs.reporter import Reporter
 from boxwood.jobs.runner import run_job
 from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_files import check_idle
 from boxwood.project.job_form import JobForm
 from boxwood.project.trash import clear
 
@@ -96,8 +97,7 @@ def _look(marker: Path) -> None:
 def _run(project: ProjectFolder, name: str, reporter: Reporter, threads: int | None) -> JobResult:
     """Run a scheduled job; go on with, or do anew, one that has run."""
     found = job_of(JobForm.read(project.root / name))
-    if project.job(name).status == "Running":
-        raise InputError(f"{name} is running already; wait for its end, or stop it")
+    check_idle(project.root / name, project.job(name).status)
     goes_on = not found.scheduled and found.job.keeps is not None
     if not found.scheduled and not goes_on:
         clear(project, name)

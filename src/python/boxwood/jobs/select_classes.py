@@ -162,9 +162,10 @@ def _write_averages(
         stack = saved.averages_file
         table["rlnReferenceImage"] = [f"{index + 1:06d}@{stack.as_posix()}" for index in chosen]
     table["rlnClassNumber"] = chosen + 1
-    table["rlnClassScore"] = scores.score[chosen]
     files["class_averages"] = context.output / "class_averages.star"
-    write_star(files["class_averages"], {"": table}, dialect=context.dialect)
+    # RELION 3 complains of columns it does not know, and reads the first table.
+    judged = {"rlnClassNumber": np.arange(1, len(scores.score) + 1), "bwClassScore": scores.score}
+    write_star(files["class_averages"], {"": table, "boxwood_scores": judged}, dialect=context.dialect)
     context.add_output(files["class_averages"], "class_averages")
     return table
 

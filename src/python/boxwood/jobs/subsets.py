@@ -43,6 +43,8 @@ SELECT_FIELDS = {
     "split_size": "100",
     "nr_split": "-1",
     "do_remove_duplicates": "No",
+    "do_class_ranker": "No",
+    "do_filaments": "No",
     "duplicate_threshold": "30",
     "image_angpix": "-1",
 }

@@ -5,28 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from boxwood.errors import InputError
+from boxwood.io.atomic import writing
 from boxwood.project import job_files
 from boxwood.project.alias import check_alias, link_alias
-from boxwood.project.job_form import write_job_star, write_run_job
+from boxwood.project.job_form import JobType, write_forms
 from boxwood.project.lock import pipeline_lock
-from boxwood.project.names import canonical, job_folder
+from boxwood.project.names import below_job, canonical, job_folder
 from boxwood.project.pipeline import Pipeline, PipelineJob
 
 PIPELINE = "default_pipeline.star"
-
-
-@dataclass(frozen=True)
-class JobType:
-    """RELION's names of a kind of job: folder "AutoPick", number 4, label "relion.autopick.log"."""
-
-    folder: str
-    number: int
-    label: str
 
 
 class ProjectFolder:
@@ -92,19 +83,35 @@ class ProjectFolder:
         status: str = "Running",
     ) -> str:
         """Make the next job folder, enter it as running or scheduled, and return its name "Type/jobNNN/"."""
-        with self.edit() as pipeline:
-            full_alias = check_alias(alias, kind.folder, self.root, pipeline.aliases()) if alias else None
-            number = pipeline.counter
-            while (self.root / (name := f"{kind.folder}/job{number:03d}/")).exists():
-                number += 1
-            (self.root / name).mkdir(parents=True)
-            pipeline.counter = number + 1
-            pipeline.add_process(name, kind.number, kind.label, status)
-            self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
-            if full_alias:
-                link_alias(full_alias, name, self.root)
-                pipeline.set_alias(name, full_alias)
+        made: list[Path] = []
+        try:
+            with self.edit() as pipeline:
+                full_alias = check_alias(alias, kind.folder, self.root, pipeline.aliases()) if alias else None
+                number = pipeline.counter
+                while (self.root / (name := f"{kind.folder}/job{number:03d}/")).exists():
+                    number += 1
+                with writing(name):
+                    (self.root / name).mkdir(parents=True)
+                made.append(self.root / name)
+                pipeline.counter = number + 1
+                pipeline.add_process(name, kind.number, kind.label, status)
+                self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
+                if full_alias:
+                    link_alias(full_alias, name, self.root)
+                    made.append(self.root / full_alias.rstrip("/"))
+                    pipeline.set_alias(name, full_alias)
+        except BaseException:
+            if made and self.pipeline().process(name):  # interrupted just after it was entered
+                self.abandon_job(name)
+                raise
+            for path in made:  # what is not in the books is not there
+                path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
+            raise
         return name
+
+    def abandon_job(self, name: str) -> None:
+        """Mark a job that was stopped before it had begun; whoever opens the books next enters it."""
+        (self.root / name / job_files.ABORTED).touch()
 
     def restart_job(
         self,
@@ -117,8 +124,10 @@ class ProjectFolder:
     ) -> None:
         """Enter an existing job as running: again, or, if it was scheduled, for the first time."""
         with self.edit() as pipeline:
-            if pipeline.process(name) is None:
+            job = next((job for job in pipeline.jobs() if job.name == name), None)
+            if job is None:
                 raise InputError(f"{name} is no job of the project in {self.root.resolve()}")
+            job_files.refuse_relions(self.root / name, job.status)
             job_files.clear_markers(self.root / name)
             pipeline.set_status(name, "Running")
             self._enter(pipeline, name, kind, joboptions, inputs, continuing)
@@ -133,7 +142,8 @@ class ProjectFolder:
         """Enter how a job ended and which files it made, and leave RELION's marker in its folder."""
         folder = self.root / name
         (folder / job_files.ABORT_NOW).unlink(missing_ok=True)
-        (folder / job_files.MARKERS[status]).touch()
+        with writing(folder / job_files.MARKERS[status]):
+            (folder / job_files.MARKERS[status]).touch()
         with self.edit() as pipeline:
             pipeline.set_status(name, status)
             alias = str((pipeline.process(name) or {}).get("rlnPipeLineProcessAlias", "None"))
@@ -155,30 +165,24 @@ class ProjectFolder:
         continuing: bool,
     ) -> None:
         self._add_inputs(pipeline, name, inputs)
-        folder = self.root / name
-        write_job_star(
-            folder,
-            generation=pipeline.generation,
-            number=kind.number,
-            label=kind.label,
-            joboptions=joboptions,
-            continuing=continuing,
-        )
-        if not pipeline.versioned:
-            write_run_job(folder, number=kind.number, joboptions=joboptions, continuing=continuing)
-        pipeline.only(name).write(folder / "job_pipeline.star")
+        write_forms(self.root, name, kind, joboptions, relion=pipeline.relion, continuing=continuing)
+        pipeline.only(name).write(self.root / name / "job_pipeline.star")
 
     def _add_inputs(self, pipeline: Pipeline, name: str, inputs: Iterable[tuple[str, str]]) -> None:
         for path, kind in inputs:
-            pipeline.add_input(name, canonical(path, self.root), kind)
+            node = canonical(path, self.root)
+            if pipeline.add_input(name, node, kind):
+                self.show_node(pipeline, node)
 
     def show_node(self, pipeline: Pipeline, node: str, alias: str = "") -> None:
         """Leave the empty file by which RELION's file browser finds nodes of one type."""
         folder = job_folder(node) or ""
         kind = str(pipeline.type_of(node)).split(".")[0]
-        path = self.root / ".Nodes" / kind / (alias or folder) / node.removeprefix(folder)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        below = below_job(node).as_posix()  # inside the project, wherever the file is
+        path = self.root / ".Nodes" / kind / (alias or folder) / below
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
 
     def hide_job(self, name: str, alias: str = "") -> None:
         """Remove these files of a job's nodes."""
@@ -198,4 +202,5 @@ class ProjectFolder:
                     pipeline.set_status(name, status)
             yield pipeline
             pipeline.write(self.root / PIPELINE)
-            (self.root / ".pipeline_has_changed").touch()
+            with suppress(OSError):
+                (self.root / ".pipeline_has_changed").touch()

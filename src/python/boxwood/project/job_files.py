@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from boxwood.errors import InputError
-from boxwood.io.atomic import write_text
+from boxwood.io.atomic import write_text, writing
 
 SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{how}" for how in ("SUCCESS", "FAILURE", "ABORTED"))
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
@@ -40,17 +41,75 @@ def read_settings(folder: Path, job: str) -> dict[str, Any]:
     return dict(found["options"])
 
 
+def claim_log(folder: Path) -> TextIO:
+    """Open run.out to append to, as the only boxwood at work in this job; closing it ends the claim.
+
+    Raises
+    ------
+    InputError
+        If another one is.
+    """
+    file = open_log(folder / "run.out")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise InputError(running(folder)) from None
+    except OSError:  # a file system without locks
+        pass
+    return file
+
+
+def open_log(path: Path) -> TextIO:
+    """Open a file to append to."""
+    with writing(path):
+        return path.open("a", encoding="utf-8")
+
+
+def check_idle(folder: Path, status: str) -> None:
+    """Refuse a job that another program is at work in, or may be.
+
+    Raises
+    ------
+    InputError
+    """
+    refuse_relions(folder, status)
+    if (folder / "run.out").exists():
+        claim_log(folder).close()
+
+
+def refuse_relions(folder: Path, status: str) -> None:
+    """Refuse a job that RELION is at work in; a boxwood that was killed could not say that it has ended.
+
+    Raises
+    ------
+    InputError
+    """
+    if status == "Running" and folder.is_dir() and not (folder / SETTINGS).exists():
+        raise InputError(running(folder))
+
+
+def running(folder: Path) -> str:
+    """What to do about a job that is at work."""
+    return (
+        f"{folder.parent.name}/{folder.name} is running; wait for its end, or make {ABORT_NOW} in its "
+        f"folder to stop it; if its program has died, make {FAILURE} there"
+    )
+
+
 def append_note(folder: Path, commands: Sequence[str]) -> None:
     """Say in note.txt what was run and when, as RELION does."""
     lines = ["", f" ++++ Executing new job on {time.ctime()}", " ++++ with the following command(s): "]
-    with open(folder / "note.txt", "a", encoding="utf-8") as file:
+    path = folder / "note.txt"
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write("\n".join([*lines, *commands, " ++++ "]) + "\n")
 
 
 def clear_markers(folder: Path) -> None:
     """Remove what an earlier run of this job left to say how it ended."""
     for name in (*MARKERS.values(), ABORT_NOW):
-        (folder / name).unlink(missing_ok=True)
+        with writing(folder / name):
+            (folder / name).unlink(missing_ok=True)
 
 
 def exit_status(folder: Path) -> str | None:

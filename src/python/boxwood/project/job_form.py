@@ -1,4 +1,4 @@
-"""The filled form of a job: job.star, and RELION 3.0's run.job."""
+"""The filled form of a job: job.star, RELION 3.0's run.job, and what RELION's window was last told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from boxwood.errors import FileFormatError, InputError
 from boxwood.io.atomic import write_text
 from boxwood.io.star import read_star, write_star
-from boxwood.project.form_labels import LABELS, RUNNING
+from boxwood.project.form_fields import FORMS, MACHINE, filled_form, form_fields
 
 JOB_STAR, RUN_JOB = "job.star", "run.job"
 # RELION 4 and 5 say "relion.autopick.log" for what was number 4.
@@ -77,7 +77,7 @@ def _from_text(path: Path) -> JobForm:
     if "job_type" not in said:
         raise FileFormatError(f"{path} does not say its job_type: it is no run.job")
     number = _number(path, said["job_type"])
-    labels = {label.strip(): name for name, label in {**RUNNING, **LABELS[number]}.items()}
+    labels = {field.label.strip(): name for name, field in form_fields(number).items() if field.label}
     form = {labels[label.strip()]: text for label, text in said.items() if label.strip() in labels}
     return JobForm(path, number, said.get("is_continue") == "true", form)
 
@@ -94,37 +94,82 @@ def _number(path: Path, kind: Any) -> int:
     number = _NUMBERS.get(words[1] if len(words) > 1 else "", -1)
     if len(words) == 1 and words[0].isdecimal():
         number = int(words[0])
-    if number not in LABELS:
+    if number not in FORMS:
         raise InputError(f"{path} is of job type {kind}, which boxwood does not run; run it in RELION")
     return number
 
 
+@dataclass(frozen=True)
+class JobType:
+    """RELION's names of a kind of job: folder "AutoPick", number 4, label "relion.autopick.log"."""
+
+    folder: str
+    number: int
+    label: str
+
+
+def write_forms(
+    root: Path, name: str, kind: JobType, joboptions: Mapping[str, str], *, relion: str, continuing: bool
+) -> None:
+    """Write the form of a job of the project, and as what RELION's window was last told.
+
+    RELION's window keeps what it was last told about fields that the job says nothing about, and about
+    how the work is spread over the machine.
+
+    Parameters
+    ----------
+    root : Path
+        The project.
+    name : str
+        "AutoPick/job006/".
+    kind : JobType
+    joboptions : mapping
+    relion : str
+        See `filled_form`; RELION 4 is "4".
+    continuing : bool
+    """
+    of = "5" if relion == "4" else relion
+    form = filled_form(kind.number, of, joboptions)
+    window = root / f".gui_{kind.folder.lower()}{RUN_JOB if relion == '0' else JOB_STAR}"
+    kept = {f: text for f, text in _last(window).items() if f in MACHINE or f not in joboptions}
+    told = filled_form(kind.number, of, {**joboptions, **kept})
+    write_job_star(root / name / JOB_STAR, kind, form, relion=relion, continuing=continuing)
+    if relion == "0":
+        write_run_job(root / name / RUN_JOB, kind.number, form, continuing=continuing)
+        write_run_job(window, kind.number, told, continuing=continuing)
+    else:
+        write_job_star(window, kind, told, relion=relion, continuing=continuing)
+
+
+def _last(window: Path) -> dict[str, str]:
+    """What RELION's window was last told; nothing if it was told nothing that can be read."""
+    try:
+        return JobForm.read(window).joboptions
+    except (InputError, OSError):
+        return {}
+
+
 def write_job_star(
-    folder: Path,
-    *,
-    generation: int,
-    number: int,
-    label: str,
-    joboptions: Mapping[str, str],
-    continuing: bool,
+    path: Path, kind: JobType, joboptions: Mapping[str, str], *, relion: str, continuing: bool
 ) -> None:
     """Write job.star, from which RELION's form is filled."""
-    kind: dict[str, Any] = {"rlnJobType": number} if generation == 3 else {"rlnJobTypeLabel": label}
-    kind["rlnJobIsContinue"] = int(continuing)
-    if generation == 5:
-        kind["rlnJobIsTomo"] = 0
+    job: dict[str, Any] = {"rlnJobType": kind.number} if relion in "01" else {"rlnJobTypeLabel": kind.label}
+    job["rlnJobIsContinue"] = int(continuing)
+    if relion == "5":
+        job["rlnJobIsTomo"] = 0
     names = sorted(joboptions)
     values = pd.DataFrame(
         {"rlnJobOptionVariable": names, "rlnJobOptionValue": [joboptions[name] for name in names]},
         dtype=object,
     )
-    tables = {"job": kind, "joboptions_values": values}
-    write_star(folder / JOB_STAR, tables, dialect="5" if generation == 5 else "3.1")
+    tables = {"job": job, "joboptions_values": values}
+    write_star(path, tables, dialect="5" if relion == "5" else "3.1")
 
 
-def write_run_job(folder: Path, *, number: int, joboptions: Mapping[str, str], continuing: bool) -> None:
+def write_run_job(path: Path, number: int, joboptions: Mapping[str, str], *, continuing: bool) -> None:
     """Write run.job, from which RELION 3.0's form is filled; it knows fields by their labels."""
-    labels = {**RUNNING, **LABELS[number]}
+    fields = form_fields(number)
     lines = [f"job_type == {number}", f"is_continue == {str(continuing).lower()}"]
-    lines += [f"{labels[name]} == {joboptions[name]}" for name in sorted(joboptions) if name in labels]
-    write_text(folder / RUN_JOB, "\n".join(lines) + "\n")
+    known = (name for name in sorted(joboptions) if name in fields and fields[name].label)
+    lines += [f"{fields[name].label} == {joboptions[name]}" for name in known]
+    write_text(path, "\n".join(lines) + "\n")

@@ -13,7 +13,7 @@ def job_folder(path: str | os.PathLike[str], root: Path = Path()) -> str | None:
         return None
     name = f"{parts[0]}/{parts[1]}/"
     link = root / parts[0] / parts[1]
-    if link.is_symlink():  # an alias is a link to its job
+    if not JOB.fullmatch(name) and link.is_symlink():  # an alias is a link to its job
         name = f"{parts[0]}/{PurePosixPath(os.readlink(link)).name}/"
     return name if JOB.fullmatch(name) else None
 
@@ -22,7 +22,7 @@ def canonical(path: str | os.PathLike[str], root: Path = Path()) -> str:
     """Return `path` relative to `root` where it is inside, with aliases replaced by their jobs."""
     parts = _relative_parts(path, root)
     folder = job_folder(path, root)
-    return folder + "/".join(parts[2:]) if folder else "/".join(parts) or str(path)
+    return folder + "/".join(parts[2:]) if folder else str(PurePosixPath(*parts)) if parts else str(path)
 
 
 def below_job(path: str | os.PathLike[str], root: Path = Path()) -> PurePosixPath:
@@ -40,7 +40,14 @@ def below_job(path: str | os.PathLike[str], root: Path = Path()) -> PurePosixPat
 def _relative_parts(path: str | os.PathLike[str], root: Path) -> tuple[str, ...]:
     pure = PurePosixPath(os.path.normpath(path))
     if pure.is_absolute():
-        base = PurePosixPath(os.path.abspath(root))
-        if pure.is_relative_to(base):
-            pure = pure.relative_to(base)
+        for base in pure.parents:  # the project may be reached by several names
+            if base == PurePosixPath(os.path.abspath(root)) or _same_folder(base, root):
+                return pure.relative_to(base).parts
     return pure.parts
+
+
+def _same_folder(one: PurePosixPath, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

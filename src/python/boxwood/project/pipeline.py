@@ -77,6 +77,11 @@ class Pipeline:
         write_star(path, tables, dialect=self.dialect if self.versioned else "3.0")
 
     @property
+    def relion(self) -> str:
+        """Whose project it is: "0" RELION 3.0's, "1" 3.1's, "4" or "5"."""
+        return str(self.generation) if self.generation > 3 else "1" if self.versioned else "0"
+
+    @property
     def dialect(self) -> str:
         """The dialect of STAR files that this project's RELION writes."""
         return "5" if self.generation == 5 else "3.1"
@@ -165,10 +170,12 @@ class Pipeline:
         table = self._table(PROCESSES)
         return list(table.loc[table[self._process_columns()[1]] == self._status("Running"), _NAME])
 
-    def add_input(self, process: str, node: str, kind: str) -> None:
-        """Note that a job reads a file."""
-        self._add_node(node, kind)
+    def add_input(self, process: str, node: str, kind: str) -> bool:
+        """Note that a job reads a file. True if nobody has known of the file."""
+        new = self.type_of(node) is None
+        known = self._add_node(node, kind)
         self._append_once(INPUTS, {"rlnPipeLineEdgeFromNode": node, _PROCESS: process})
+        return new and known
 
     def add_output(self, process: str, node: str, kind: str) -> bool:
         """Note that a job wrote a file. False if this RELION has no such nodes."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from boxwood.errors import InputError
 from boxwood.project.alias import link_alias
 from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_files import check_idle
 from boxwood.project.pipeline import Pipeline, PipelineJob
 
 TRASH = "Trash"
@@ -68,9 +69,10 @@ def cleaning(project: ProjectFolder, jobs: Iterable[PipelineJob], harsh: bool = 
         kind = job.name.partition("/")[0]
         if kind not in rules:
             raise InputError(f"{job.name} is a job that only RELION knows; clean it in RELION")
-        if job.status in ("Running", "Scheduled"):
-            raise InputError(f"{job.name} is {job.status.lower()}; only finished jobs are cleaned")
         folder = project.root / job.name
+        check_idle(folder, job.status)
+        if job.status == "Scheduled":
+            raise InputError(f"{job.name} is scheduled; only finished jobs are cleaned")
         moves += [_move(project, path) for path in rules[kind](folder)] if folder.is_dir() else []
     return moves
 
@@ -87,15 +89,13 @@ def deleting(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> list[Pipeli
     names = pipeline.dependents([job.name for job in jobs])
     found = [job for job in pipeline.jobs() if job.name in names]
     for job in found:
-        if job.status == "Running":
-            raise InputError(f"{job.name} is running; stop it first (RELION_JOB_ABORT_NOW in its folder)")
+        check_idle(project.root / job.name, job.status)
     return found
 
 
 def clean(project: ProjectFolder, moves: Iterable[Move]) -> None:
     """Move files of jobs to the trash."""
-    for move in moves:
-        _merge(project.root / move.path, project.root / TRASH / move.path)
+    throw_away(project, [move.path for move in moves])
 
 
 def delete(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> None:
@@ -114,8 +114,13 @@ def delete(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> None:
 
 def clear(project: ProjectFolder, name: str) -> None:
     """Move all that is in a job's folder to the trash, to do the job anew."""
-    for path in list((project.root / name).iterdir()):
-        _merge(path, project.root / TRASH / name / path.name)
+    throw_away(project, [Path(name, path.name) for path in (project.root / name).iterdir()])
+
+
+def throw_away(project: ProjectFolder, paths: Iterable[Path]) -> None:
+    """Move files and folders, by their names in the project, to the trash."""
+    for path in paths:
+        _merge(project.root / path, project.root / TRASH / path)
 
 
 def trashed(project: ProjectFolder) -> list[str]:

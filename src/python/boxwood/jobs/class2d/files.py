@@ -25,6 +25,8 @@ from boxwood.jobs.class2d.particles import ParticleData, prepare
 from boxwood.jobs.class2d.relion import result_of, saved_assignments, saved_model, saved_posterior
 from boxwood.jobs.class2d.state import Settings, State, read_state, write_state
 
+# RELION 3.1 calls the iterations of a run that it continues run_ct5_it006 and so on.
+_FILE = re.compile(r"run(?:_ct\d+)?_it(\d{3,})_")
 _NAME = re.compile(r"(.*)_it(\d{3,})_(?:optimiser|model|data|sampling)\.star$")
 
 
@@ -58,31 +60,26 @@ class IterationFiles:
         return cls(match[1], int(match[2]))
 
 
-def newest(folder: Path) -> IterationFiles | None:
-    """The last iteration in `folder` all of whose files were written: the optimiser is written last."""
-    found = [IterationFiles.of(path) for path in folder.glob("run_it*_optimiser.star")]
-    return max(found, key=lambda files: files.iteration, default=None)
+def newest(folder: Path) -> Path | None:
+    """The optimiser of the last iteration in `folder` all of whose files were written: it is written last."""
+
+    def age(path: Path) -> tuple[int, float]:
+        return IterationFiles.of(path).iteration, path.stat().st_mtime
+
+    return max(folder.glob("run*_it*_optimiser.star"), key=age, default=None)
 
 
-def remove_later(folder: Path, iteration: int) -> list[int]:
-    """Remove the files of all iterations after this one, which do not follow from what comes now.
+def later_files(folder: Path, iteration: int) -> dict[int, list[Path]]:
+    """The files of all iterations after this one, by iteration, the last first.
 
-    Each loses its optimiser first, so that what is left of it is never taken for whole.
-
-    Returns
-    -------
-    list of int
-        The iterations removed.
+    The optimiser of each is the first of its files: without it, what is left is never taken for whole.
     """
     later: dict[int, list[Path]] = {}
-    for path in folder.glob("run_it*"):
-        match = re.match(r"run_it(\d{3,})_", path.name)
+    for path in sorted(folder.glob("run*_it*"), key=lambda path: not path.name.endswith("_optimiser.star")):
+        match = _FILE.match(path.name)
         if match and int(match[1]) > iteration:
             later.setdefault(int(match[1]), []).append(path)
-    for number in sorted(later, reverse=True):
-        for path in sorted(later[number], key=lambda path: not path.name.endswith("_optimiser.star")):
-            path.unlink()
-    return sorted(later)
+    return dict(sorted(later.items(), reverse=True))
 
 
 def write_iteration(
@@ -182,13 +179,13 @@ def read_iteration(files: IterationFiles) -> tuple[State, ParticleData]:
     FileFormatError
         A file is missing or damaged, or they do not belong together.
     """
-    optimiser_path = files.path("optimiser.star")
-    if not optimiser_path.is_file():
-        raise FileFormatError(f"{optimiser_path} is missing; give an iteration that has it.")
+    optimiser_path = _there(files.path("optimiser.star"))
     optimiser = read_star(optimiser_path).get("optimiser_general")
     if not isinstance(optimiser, dict):
         raise FileFormatError(f"{optimiser_path} has no table data_optimiser_general.")
-    particles = ParticleSet.read(beside(optimiser_path, str(optimiser["rlnExperimentalDataStarFile"])))
+    _there(files.path("classes.mrcs"))
+    data_path = _there(beside(optimiser_path, str(optimiser["rlnExperimentalDataStarFile"])))
+    particles = ParticleSet.read(data_path)
     if not files.path("state.npz").is_file():
         return _from_star(files, optimiser, particles)
     state = read_state(files.path("state.npz"), read_stack(files.path("classes.mrcs"))[:])
@@ -202,6 +199,12 @@ def read_iteration(files: IterationFiles) -> tuple[State, ParticleData]:
     return state, replace(data, ctf_rows=state.ctf_rows, pixel_size_angstrom=pixel)
 
 
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise FileFormatError(f"{path} is missing; give an iteration that has it.")
+    return path
+
+
 def _from_star(
     files: IterationFiles, optimiser: Mapping[str, Any], particles: ParticleSet
 ) -> tuple[State, ParticleData]:
@@ -209,7 +212,7 @@ def _from_star(
     from boxwood.class2d import Class2DParameters
 
     optimiser_path = files.path("optimiser.star")
-    model_path = beside(optimiser_path, str(optimiser["rlnModelStarFile"]))
+    model_path = _there(beside(optimiser_path, str(optimiser["rlnModelStarFile"])))
     saved = read_model(model_path)
     pixel = saved.pixel_size_angstrom
     sampling = Class2DParameters()
@@ -224,9 +227,12 @@ def _from_star(
             read_star(sampling_path)["sampling_general"], int(optimiser["rlnAdaptiveOversampleOrder"])
         )
     limit, low = (float(optimiser[f"rln{side}resLimitExpectation"]) for side in ("High", "Low"))
+    count = int(optimiser["rlnNumberOfIterations"])
     parameters = Class2DParameters(
         classes=len(saved.shares),
-        iterations=int(optimiser["rlnNumberOfIterations"]),
+        iterations=count,
+        algorithm="vdam" if optimiser.get("rlnDoGradientRefine") else "em",
+        mini_batches=count,
         regularisation=saved.regularisation,
         mask_diameter_angstrom=float(optimiser["rlnParticleDiameter"]),
         psi_step_deg=psi_step,

@@ -13,9 +13,9 @@ from boxwood.execution import Behind, one_behind
 from boxwood.jobs.class2d.convergence import add_iteration, convergence_table, empty_history
 from boxwood.jobs.class2d.files import (
     IterationFiles,
+    later_files,
     newest,
     read_iteration,
-    remove_later,
     start_particles,
     write_iteration,
 )
@@ -137,12 +137,8 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
     """The iteration to go on from, or None; the particles; the settings."""
     from boxwood.io.particles import ParticleSet
 
-    earlier = None
     if context.continue_from is not None:
         earlier = IterationFiles.of(context.continue_from)
-    elif context.continuing:
-        earlier = newest(context.output)
-    if earlier is not None:
         state, data = read_iteration(earlier)
         parameters = options.changes(state.settings.parameters, context.given)
         refuse_changes(vars(state.settings), options, context.given, _KEEPS)
@@ -174,13 +170,14 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
 
 
 def _make_way(state: State | None, context: JobContext) -> None:
-    """Going on from an iteration before the last, remove those after it in this job's folder."""
+    """Going on from an iteration before the last, put away those after it, which do not follow from it."""
     earlier = context.continue_from
     if state is None or earlier is None or earlier.parent.resolve() != context.output.resolve():
         return
-    removed = remove_later(context.output, state.result.iteration)
-    if removed:
-        context.log(f"removed iterations {removed[0]} to {removed[-1]} of {context.name}, to be made anew")
+    later = later_files(context.output, state.result.iteration)
+    if later:
+        where = context.put_away(path for files in later.values() for path in files)
+        context.log(f"iterations {min(later)} to {max(later)} of {context.name} {where}, to be made anew")
 
 
 class _BadParticles:
@@ -279,22 +276,7 @@ JOB = Job(
     run=run,
     process=8,
     label="relion.class2d",
-    joboptions={
-        "fn_cont": "",
-        "do_helix": "No",
-        "do_bimodal_psi": "Yes",
-        "do_restrict_xoff": "Yes",
-        "helical_rise": "4.75",
-        "helical_tube_outer_diameter": "200",
-        "range_psi": "6",
-        "use_gpu": "No",
-        "gpu_ids": "",
-        "nr_pool": "3",
-        "do_parallel_discio": "Yes",
-        "do_preread_images": "No",
-        "scratch_dir": "",
-        "do_combine_thru_disc": "No",
-        "nr_mpi": "1",
-        "nr_threads": "1",
-    },
+    joboptions={"fn_cont": "", "do_helix": "No"},
+    resumes=newest,
+    resume_field="fn_cont",
 )

@@ -1,0 +1,117 @@
+"""RELION's lock: waited for, given back whatever happens, and explained where a dead program left it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import boxwood
+from boxwood.errors import JobError
+from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_form import JobType
+from boxwood.project.lock import pipeline_lock
+
+PICK = JobType("AutoPick", 4, "relion.autopick.log")
+
+
+def run_a_job(project):
+    name = project.start_job(PICK, joboptions={}, inputs=[])
+    project.end_job(name, "Succeeded")
+    return name
+
+
+def test_the_lock_is_waited_for(tmp_path, monkeypatch):
+    lock = tmp_path / ".relion_lock"
+    lock.mkdir()
+    found = []
+
+    def the_other_ends(_):
+        found.append(os.listdir(tmp_path))
+        lock.rmdir()
+
+    monkeypatch.setattr("boxwood.project.lock.time.sleep", the_other_ends)
+    assert run_a_job(ProjectFolder(tmp_path)) == "AutoPick/job001/"
+    assert found == [[".relion_lock"]]  # nothing was made before the lock was free
+    assert not lock.exists()
+
+
+def test_a_lock_that_stays_is_named_and_left(tmp_path):
+    (tmp_path / ".relion_lock").mkdir()
+    with pytest.raises(JobError, match=r"locked by another program.*remove .*\.relion_lock"):
+        run_a_job(ProjectFolder(tmp_path, lock_patience_seconds=0.05))
+    assert os.listdir(tmp_path) == [".relion_lock"]
+
+
+def test_who_waits_for_a_lock_is_told_why(tmp_path):
+    (tmp_path / ".relion_lock").mkdir()
+    said = []
+
+    def hear(text):
+        said.append(text)
+        (tmp_path / ".relion_lock").rmdir()
+
+    run_a_job(ProjectFolder(tmp_path, say=hear))
+    assert len(said) == 1 and "waiting up to 120 seconds, because the project has been locked" in said[0]
+
+
+def test_the_lock_is_given_back_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), pipeline_lock(tmp_path):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_wait_while_the_lock_is_held(tmp_path, number):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    reached = []
+    try:
+        with pytest.raises(KeyboardInterrupt), pipeline_lock(tmp_path):
+            signal.raise_signal(number)
+            reached.append((tmp_path / ".relion_lock").is_dir())
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+    assert reached == [True] and os.listdir(tmp_path) == []
+
+
+def test_who_waits_for_the_lock_can_be_interrupted(tmp_path, monkeypatch):
+    (tmp_path / ".relion_lock").mkdir()
+    monkeypatch.setattr("boxwood.project.lock.time.sleep", lambda _: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt), pipeline_lock(tmp_path):
+        pass
+    assert os.listdir(tmp_path) == [".relion_lock"]
+
+
+KILLED = """
+import os, signal, sys
+from boxwood.project.lock import pipeline_lock
+with pipeline_lock(__import__("pathlib").Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_lock_of_a_killed_boxwood_is_explained(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], env=environment)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    lock = tmp_path / ".relion_lock"
+    said = rf"by boxwood, process {process.pid} on {socket.gethostname()}, which is no more; remove {lock}"
+    with pytest.raises(JobError, match=said):
+        run_a_job(ProjectFolder(tmp_path, lock_patience_seconds=0))
+    subprocess.run(["rm", "-r", str(lock)], check=True)  # as the sentence says
+    assert run_a_job(ProjectFolder(tmp_path)) == "AutoPick/job001/"
+
+
+def test_a_living_boxwood_is_not_called_dead(tmp_path):
+    with (
+        pipeline_lock(tmp_path),
+        pytest.raises(JobError, match=rf"by boxwood, process {os.getpid()} on .* since .*; if no RELION"),
+    ):
+        run_a_job(ProjectFolder(tmp_path, lock_patience_seconds=0))
