@@ -322,15 +322,29 @@ private:
     }
 };
 
+// Every worker's memory, which is megabytes: the system takes longer to give it than the work takes.
+struct WorkerGroups {
+    const int count;
+    Buffer<Group*> of;
+    explicit WorkerGroups(int workers) : count(workers), of(workers) {
+        memset(of, 0, sizeof(Group*) * workers);
+    }
+    ~WorkerGroups() {
+        for (int i = 0; i < count; ++i) delete of[i];
+    }
+};
+
 }  // namespace
 
 void extract(const ExtractArgs& a) {
     if (a.n == 0) return;
     const Background background(a.window, a.background_radius);
     const int groups = (a.n + lanes - 1) / lanes, workers = a.threads < groups ? a.threads : groups;
-    parallel_for(groups, workers, [&](int group, int) {
-        Group g(a, background);
-        g.run(group * lanes);
+    WorkerGroups memory(workers > 0 ? workers : 1);
+    parallel_for(groups, workers, [&](int group, int worker) {
+        Group*& mine = memory.of[worker];
+        if (!mine) mine = new Group(a, background);
+        mine->run(group * lanes);
     });
 }
 
