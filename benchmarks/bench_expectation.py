@@ -5,7 +5,7 @@ python benchmarks/bench_expectation.py [--classes 50] [--images 64] [--limits 9 
 64 px, 60 angles, 84 offsets, as in the tutorial's Class2D, searched in two passes and exhaustively.
 "concentrated" is the posterior of late iterations, "everything" one in which every sample has the same
 weight. The matrix product is also timed alone, beside multiply-adds that need no memory: best of many short
-turns, interleaved.
+turns, interleaved. Last, what two threads gain by the clock, which says something on a quiet machine only.
 """
 
 import argparse
@@ -91,6 +91,23 @@ def compare_with_peak(case: dict[str, Any], simd: str, classes: int, limit: int)
         )
 
 
+def compare_threads(backend: Backend, classes: int, limits: list[int]) -> None:
+    """Print how many times faster two threads are than one, best of six turns each, interleaved."""
+    for limit in limits:
+        for two_pass in (True, False):
+            case = problem(512, classes, limit, 3e-4, two_pass)
+            seconds: dict[int, list[float]] = {1: [], 2: []}
+            for _ in range(6):
+                for threads, found in seconds.items():
+                    start = time.perf_counter()
+                    backend.expectation(**case | {"threads": threads})
+                    found.append(time.perf_counter() - start)
+            print(
+                f"{limit:3d} rings, {'two passes' if two_pass else 'exhaustive'}: two threads are "
+                f"{min(seconds[1]) / min(seconds[2]):.2f} times as fast as one"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -116,6 +133,7 @@ def main() -> None:
                     f"{simd:9s} {limit:3d} rings, {label:13s} {seconds[0] * 1e3:7.3f} ms an image in two "
                     f"passes, {seconds[1] * 1e3:7.3f} ms exhaustively"
                 )
+    compare_threads(backend, chosen.classes, chosen.limits)
 
 
 if __name__ == "__main__":

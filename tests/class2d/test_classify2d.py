@@ -336,6 +336,7 @@ def test_bf16_is_refused_without_instructions_for_it(data, monkeypatch):
         ({"mask_diameter_angstrom": 1.0}, "has less than 4 pixels"),
         ({"offset_range_px": 40.0}, f"lead out of a box of {BOX} px"),
         ({"limit_low_resolution_angstrom": PIXEL}, "nothing is left beyond"),
+        ({"initial_resolution_angstrom": PIXEL}, "first averages cannot be low-passed to"),
         ({"limit_resolution_angstrom": 2000.0}, "a limit of 2000 Å leaves nothing"),
         ({"align": False, "skip_rotate": True}, "without alignment no angles or offsets are searched"),
     ],

@@ -384,6 +384,11 @@ def _check_possible(p: Class2DParameters, box: int, pixel_angstrom: float, radiu
         raise InputError(
             f"offsets of {p.offset_range_px:g} px lead out of a box of {box} px; search less far"
         )
+    first = p.initial_resolution_angstrom
+    if first is not None and first <= nyquist:
+        raise InputError(
+            f"first averages cannot be low-passed to {first:g} Å: these images end at {nyquist:g} Å"
+        )
     lowest = p.limit_low_resolution_angstrom
     if lowest is not None and lowest <= nyquist:
         raise InputError(f"nothing is left beyond {lowest:g} Å: these images end at {nyquist:g} Å")
