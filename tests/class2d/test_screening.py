@@ -161,6 +161,13 @@ def test_complaints_are_warnings(particles):
     assert len(heard) == 1 and "inverted contrast" in heard[0]
 
 
+def test_a_mask_wider_than_the_box_is_said(particles):
+    heard = []
+    wide = replace(SMALL, mask_diameter_angstrom=BOX * PIXEL + 1)
+    next(classify2d(particles.images, pixel_size_angstrom=PIXEL, parameters=wide, warn=heard.append))
+    assert heard == ["the mask of 225 Å is wider than the box of 224 Å; it is 154 Å wide instead"]
+
+
 def test_normalising_on_the_fly_is_that_of_extraction(particles):
     """A ramp, another mean and another unit are gone; what cannot be normalised is still screened."""
     ramp = np.linspace(0, 40, BOX, dtype=np.float32)

@@ -112,6 +112,11 @@ class Classification:
         self.complaints = list(
             dict.fromkeys(text for images, own in found for text in complaints(images, own.mask))
         )
+        if parameters.mask_diameter_angstrom > model.size_angstrom:
+            self.complaints.append(
+                f"the mask of {parameters.mask_diameter_angstrom:g} Å is wider than the box of "
+                f"{model.size_angstrom:g} Å; it is {2 * radius:.0f} Å wide instead"
+            )
         self.particles = PolarParticles(
             source,
             self.grid,

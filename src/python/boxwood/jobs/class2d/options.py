@@ -109,7 +109,8 @@ class Class2DOptions(Options):
         flag="--fast_subsets",
     )
     mask_diameter: float | None = option(
-        "diameter of the circular mask; required unless an earlier run is continued",
+        "diameter of the circular mask, which ends with its soft edge of 5 pixels within the box; required "
+        "unless an earlier run is continued",
         None,
         unit="Å",
         above=0,
