@@ -1,6 +1,8 @@
 """Fixtures for every test: where the real data are, and simulated particles."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from boxwood.io.mrc import write_stack
 from boxwood.io.particles import ParticleSet
+from boxwood.jobs.api import Project
 from boxwood.simulate.particles import simulate_particles
 
 # A busy machine is slow; that is no fault of an example.
@@ -74,3 +77,26 @@ def make_particles():
         return table
 
     return write
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A project with picks, particles and classes, to be copied by `copy`; see small.py for its options."""
+    sys.path.insert(0, str(Path(__file__).parent / "jobs"))  # small.py, whose options these are
+    import small
+
+    folder = tmp_path_factory.mktemp("whole")
+    project = Project(folder, threads=2)
+    project.simulate(
+        directory=".", micrographs=3, width=400, height=400, pixel_size=3.54, particles=12, snr=0.3
+    )
+    project.autopick(**small.PICK)
+    project.extract(**small.BOXES)
+    project.class2d(particles="Extract/job002/particles.star", **small.CLASSES)
+    return folder
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """A copy of it, to be spoiled; spaces and letters of Europe in its name."""
+    return Path(shutil.copytree(whole, tmp_path / "Prøject 1", symlinks=True))

@@ -25,6 +25,7 @@ _OTHERS = {
     "run-job": "run what a job.star of RELION or boxwood asks for, as the next job of its project",
     "project": "list the jobs of a project, draw its flow chart, clean up",
     "schedule": "run scheduled jobs in order, and again when new micrographs have come",
+    "ui": "look, pick, watch and select in a browser",
     "info": "versions, processor, GPU",
 }
 _EPILOG = """\
@@ -84,6 +85,10 @@ def _dispatch(words: list[str]) -> int:
         from boxwood.cli.project import project
 
         return project(words[1:])
+    if words[0] == "ui":
+        from boxwood.cli.ui import ui
+
+        return ui(words[1:])
     if words[0] == "schedule":
         from boxwood.cli.schedule import schedule
 

@@ -1,0 +1,160 @@
+"""Pictures for the page: pyramids of micrographs cut into tiles, and sheets of small images.
+
+A pyramid holds a micrograph in 8 bits at full size and halved again and again. Averaging four pixels halves
+the noise, so every level has grey levels of its own: 0 and 255 are `SIGMAS` standard deviations from its
+mean. The page narrows that range as contrast is asked for, with no request.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from boxwood.errors import InputError
+from boxwood.imaging.fourier import forward, frequency_grid, inverse
+from boxwood.imaging.montage import grey_levels, montage
+from boxwood.typing import AnyArray, FloatArray
+
+SIGMAS = 6.0
+# The coarsest level of a pyramid fits into a tile.
+TILE_PX = 512
+FORMATS = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Level:
+    """A micrograph at one size.
+
+    Attributes
+    ----------
+    pixels : (ny, nx) uint8
+    mean, deviation : float
+        Of the grey values: pixel p stands for mean + (p / 127.5 - 1) SIGMAS deviation.
+    """
+
+    pixels: AnyArray
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """A micrograph at all sizes; level 0 is the full one, and level n has 2^-n of its sides, rounded up."""
+
+    levels: tuple[Level, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(level.pixels.nbytes for level in self.levels)
+
+    def tile(self, level: int, column: int, row: int) -> AnyArray:
+        """Cut out a tile of at most `TILE_PX` squared, counted from the first pixel.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        if 0 <= level < len(self.levels) and column >= 0 and row >= 0:
+            top, left = row * TILE_PX, column * TILE_PX
+            pixels = self.levels[level].pixels[top : top + TILE_PX, left : left + TILE_PX]
+            if pixels.size:
+                return pixels
+        raise InputError(f"there is no tile {column}, {row} at level {level}")
+
+    def preview(self, longest_px: int) -> Level:
+        """The finest level that is no longer than so many pixels, or the coarsest."""
+        fitting = (level for level in self.levels if max(level.pixels.shape) <= longest_px)
+        return next(fitting, self.levels[-1])
+
+
+def make_pyramid(image: FloatArray) -> Pyramid:
+    """Make all levels of a micrograph (ny, nx); pixels that are not finite are taken for the mean."""
+    image = without_holes(image)
+    levels = [_level(image)]
+    while max(image.shape) > TILE_PX:
+        image = halve(image)
+        levels.append(_level(image))
+    return Pyramid(tuple(levels))
+
+
+def without_holes(image: FloatArray) -> FloatArray:
+    """Replace pixels that are not finite by the mean of the others."""
+    finite = np.isfinite(image)
+    if finite.all():
+        return image
+    mean = image[finite].mean(dtype=np.float64) if finite.any() else 0.0
+    return np.where(finite, image, np.float32(mean))
+
+
+def halve(image: FloatArray) -> FloatArray:
+    """Average blocks of 2 x 2 pixels; an odd last row or column is repeated."""
+    ny, nx = image.shape
+    if ny % 2 or nx % 2:
+        image = np.pad(image, ((0, ny % 2), (0, nx % 2)), mode="edge")
+    rows = image[0::2] + image[1::2]
+    return (rows[:, 0::2] + rows[:, 1::2]) * np.float32(0.25)
+
+
+def band_pass(
+    image: FloatArray, pixel_size_angstrom: float, low_pass_angstrom: float, high_pass_angstrom: float
+) -> FloatArray:
+    """Take out detail finer than the low-pass, and what changes more slowly than the high-pass.
+
+    Gaussians halve the power at either resolution; 0 or less means no such filter. The mean stays.
+    """
+    if low_pass_angstrom <= 0 and high_pass_angstrom <= 0:
+        return image
+    image = without_holes(image)
+    square = (frequency_grid(image.shape, pixel_size_angstrom).astype(np.float32) ** 2).sum(axis=-1)
+    weight = np.ones_like(square)
+    if low_pass_angstrom > 0:
+        weight *= np.exp(np.float32(-0.5 * np.log(2) * low_pass_angstrom**2) * square)
+    if high_pass_angstrom > 0:
+        weight *= 1 - np.exp(np.float32(-np.log(2) * high_pass_angstrom**2) * square)
+        weight[0, 0] = 1
+    return inverse(forward(image) * weight, image.shape).astype(np.float32)
+
+
+def _level(image: FloatArray) -> Level:
+    mean = float(image.mean(dtype=np.float64))
+    deviation = float(image.std(dtype=np.float64)) or 1.0
+    scale = np.float32(127.5 / (SIGMAS * deviation))
+    pixels = image * scale
+    pixels += np.float32(128.0 - mean * scale)  # half a level more, since the cast cuts off
+    return Level(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8), mean, deviation)
+
+
+def sheet(images: AnyArray, side_px: int, columns: int, sigma: float = 3.0) -> AnyArray:
+    """Lay images (n, box, box) out in rows, each with grey levels of its own, scaled to `side_px`, no gaps.
+
+    Returns
+    -------
+    (rows side_px, columns side_px) uint8
+    """
+    small = np.empty((len(images), side_px, side_px), np.uint8)
+    for place, image in enumerate(images):
+        grey = Image.fromarray(np.rint(255 * grey_levels(image, sigma)).astype(np.uint8))
+        way = Image.Resampling.BOX if side_px < grey.width else Image.Resampling.BICUBIC
+        small[place] = np.asarray(grey.resize((side_px, side_px), way))
+    return montage(small, columns, gap_px=0, fill=0)
+
+
+def encode(pixels: AnyArray, form: str = "jpeg") -> bytes:
+    """Write grey (ny, nx) or coloured (ny, nx, 3) 8-bit pixels as JPEG, PNG or WebP.
+
+    Raises
+    ------
+    InputError
+        If it is another format.
+    """
+    if form not in FORMATS:
+        raise InputError(f"pictures are made as {', '.join(FORMATS)}, not as {form}")
+    stream = io.BytesIO()
+    settings = {"compress_level": 1} if form == "png" else {"quality": _QUALITY}
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, form, **settings)
+    return stream.getvalue()

@@ -1,0 +1,105 @@
+"""Pictures: micrographs as previews and tiles, and images of stacks as sheets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from starlette.responses import Response
+
+from boxwood.errors import InputError
+from boxwood.io.mrc import read_image, read_stack, split_image_name
+from boxwood.web import images
+from boxwood.web.endpoint import Call, route
+from boxwood.web.workspace import Workspace
+
+_MOST_IMAGES, _LARGEST_SIDE = 1024, 512
+
+
+def pyramid_of(workspace: Workspace, name: str) -> tuple[images.Pyramid, str]:
+    """Return the pyramid of a micrograph ("a.mrc" or "3@b.mrcs") and a tag that changes with the file."""
+    index, file = split_image_name(name)
+    path = workspace.read(file)
+    stat = path.stat()
+    tag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+
+    def make() -> tuple[images.Pyramid, int]:
+        image = read_image(path if index is None else f"{index + 1}@{path}")
+        pyramid = images.make_pyramid(image.data)
+        return pyramid, pyramid.nbytes
+
+    return workspace.pictures.get(("pyramid", str(path), index, tag), make), tag
+
+
+def picture(call: Call, pixels: Any, tag: str) -> Response:
+    """Answer with a picture, or with 304 if the browser has it: `tag` changes with its file."""
+    form = call.query.get("format", "jpeg")
+    entity = f'"{tag}-{form}"'
+    headers = {"etag": entity, "cache-control": "private, no-cache"}
+    if call.headers.get("if-none-match") == entity:
+        return Response(status_code=304, headers=headers)
+    return Response(images.encode(pixels, form), headers=headers, media_type=images.FORMATS[form])
+
+
+def show_micrograph(call: Call) -> dict[str, Any]:
+    """Sizes and grey values of a micrograph: what a viewer needs to ask for tiles."""
+    name = call.text("name")
+    pyramid, tag = pyramid_of(call.workspace, name)
+    levels = [
+        {
+            "width": lv.pixels.shape[1],
+            "height": lv.pixels.shape[0],
+            "mean": lv.mean,
+            "deviation": lv.deviation,
+        }
+        for lv in pyramid.levels
+    ]
+    return {"name": name, "tag": tag, "tile": images.TILE_PX, "sigmas": images.SIGMAS, "levels": levels}
+
+
+def micrograph_preview(call: Call) -> Response:
+    """A whole micrograph, no longer than `size` pixels (default 512)."""
+    pyramid, tag = pyramid_of(call.workspace, call.text("name"))
+    return picture(call, pyramid.preview(call.number("size", images.TILE_PX)).pixels, tag)
+
+
+def micrograph_tile(call: Call) -> Response:
+    """The tile `column`, `row` of a level; level 0 is full size."""
+    pyramid, tag = pyramid_of(call.workspace, call.text("name"))
+    pixels = pyramid.tile(call.number("level", 0), call.number("column", 0), call.number("row", 0))
+    return picture(call, pixels, tag)
+
+
+def stack_sheet(call: Call) -> Response:
+    """Images `first` to `first + count` of a stack, or those of `images` ("4,2,9", from 0).
+
+    They stand in rows of `columns`. Each is `side` pixels wide and has grey levels of its own, `sigma`
+    standard deviations to either side.
+    """
+    path = call.workspace.read(call.text("name"))
+    stack = read_stack(path)
+    if "images" in call.query:
+        try:
+            chosen = np.array([int(word) for word in call.query["images"].split(",")])
+        except ValueError:
+            raise InputError("images must be numbers from 0, with commas between") from None
+    else:
+        first = call.number("first", 0)
+        chosen = np.arange(first, min(first + call.number("count", 100), len(stack)))
+    side, columns = call.number("side", 64), call.number("columns", 10)
+    if not 0 < len(chosen) <= _MOST_IMAGES or chosen.min() < 0 or chosen.max() >= len(stack):
+        raise InputError(f"ask for 1 to {_MOST_IMAGES} of the {len(stack)} images of {path.name}")
+    if not (0 < side <= _LARGEST_SIDE and 0 < columns <= _MOST_IMAGES):
+        raise InputError(f"a sheet has images of 1 to {_LARGEST_SIDE} pixels")
+    stat = path.stat()
+    asked = f"{side}-{columns}-{call.number('sigma', 3.0)}-{','.join(map(str, chosen))}"
+    tag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}-{asked}"
+    return picture(call, images.sheet(stack[chosen], side, columns, call.number("sigma", 3.0)), tag)
+
+
+ROUTES = [
+    route("/api/micrograph", show_micrograph),
+    route("/image/micrograph", micrograph_preview),
+    route("/image/tile", micrograph_tile),
+    route("/image/stack", stack_sheet),
+]

@@ -1,0 +1,37 @@
+// Asking the server, and telling it.
+
+/** An answer that is an error: `message` is its sentence, `status` the HTTP status (409: somebody else saved). */
+export class ApiError extends Error {
+  constructor(message, status, body = {}) {
+    super(message);
+    this.status = status;
+    this.body = body;
+  }
+}
+
+async function ask(method, address, body, signal) {
+  let answer;
+  try {
+    answer = await fetch(address, {
+      method,
+      signal,
+      headers: body === undefined ? {} : { "content-type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The server does not answer. Is `boxwood ui` still running, and ssh -L?", 0);
+  }
+  const found = await answer.json().catch(() => ({ error: `the server answered with status ${answer.status}` }));
+  if (!answer.ok) throw new ApiError(found.error, answer.status, found);
+  return found;
+}
+
+export const get = (address, signal) => ask("GET", address, undefined, signal);
+export const post = (address, body = {}, signal) => ask("POST", address, body, signal);
+export const put = (address, body = {}, signal) => ask("PUT", address, body, signal);
+
+/** "/image/tile" and { name: "a b.mrc", level: 2 } give "/image/tile?name=a+b.mrc&level=2". */
+export function address(path, query) {
+  return `${path}?${new URLSearchParams(query)}`;
+}

@@ -1,0 +1,115 @@
+// The router: shows the view that belongs to the address, and the bar above it.
+
+import { ApiError, get } from "./api.js";
+import { empty, h, note } from "./dom.js";
+import { clearKeys, key, showKeys } from "./keys.js";
+import { startTheme, switchTheme } from "./theme.js";
+import { VIEWS } from "./views.js";
+
+const main = document.getElementById("view");
+let leaving = new AbortController();
+
+const patterns = VIEWS.map((view) => {
+  const names = [];
+  const parts = view.address.split("/").map((part) => {
+    if (!/^[:*]/.test(part)) return part;
+    names.push(part.slice(1));
+    return part[0] === ":" ? "([^/]+)" : "(.+)";
+  });
+  return { ...view, names, pattern: new RegExp(`^${parts.join("/")}$`) };
+});
+
+/** Show another view; a string is an address of ours. `replace` leaves no entry in the history. */
+export function go(target, { replace = false } = {}) {
+  if (replace) history.replaceState(null, "", target);
+  else history.pushState(null, "", target);
+  return show();
+}
+
+async function show() {
+  leaving.abort();
+  leaving = new AbortController();
+  const signal = leaving.signal;
+  clearKeys();
+  globalKeys();
+  const path = location.pathname;
+  const found = patterns.map((view) => [view, path.match(view.pattern)]).find(([, match]) => match);
+  markBar(found?.[0]);
+  main.replaceChildren(h("p.waiting", {}, "Loading …"));
+  try {
+    if (!found) {
+      title("not found");
+      main.replaceChildren(empty("There is no such page", h("a", { href: "/" }, "See all jobs")));
+      return;
+    }
+    const [view, match] = found;
+    const module = await import(view.module);
+    const parameters = Object.fromEntries(view.names.map((name, i) => [name, decodeURIComponent(match[i + 1])]));
+    const page = { main: h("div.view"), parameters, query: new URLSearchParams(location.search), signal, go, title, key };
+    await module.show(page);
+    if (!signal.aborted) main.replaceChildren(page.main);
+  } catch (error) {
+    if (signal.aborted || error.name === "AbortError") return;
+    const known = error instanceof ApiError;
+    if (!known) console.error(error);
+    main.replaceChildren(
+      empty(
+        known ? error.message : `This page has a fault: ${error.message}`,
+        h("button", { onclick: () => show() }, "Try again"),
+        h("a", { href: "/" }, "See all jobs"),
+      ),
+    );
+  }
+}
+
+function title(text) {
+  document.title = text ? `${text} – boxwood` : "boxwood";
+}
+
+function markBar(view) {
+  for (const link of document.querySelectorAll("#bar a[data-module]"))
+    link.toggleAttribute("aria-current", link.dataset.module === view?.module);
+}
+
+function drawBar() {
+  const links = VIEWS.filter((view) => view.bar).map((view) =>
+    h("a", { href: view.address, "data-module": view.module }, view.bar),
+  );
+  document.getElementById("bar").append(
+    h("a.home", { href: "/" }, h("img", { src: "/static/icon.svg", alt: "" }), h("span", {}, "boxwood")),
+    h("nav", {}, links),
+    h("span.project", { id: "project" }),
+    h("button.quiet", { onclick: showKeys, title: "Keys (?)", "aria-label": "Keys" }, "?"),
+    h("button.quiet", { onclick: switchTheme, title: "Light or dark", "aria-label": "Light or dark" }, "◐"),
+  );
+}
+
+function globalKeys() {
+  key("?", "show these keys", showKeys);
+  key("h", "all jobs", () => go("/"));
+}
+
+// Links of ours are followed without loading the page again.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (link.target || link.origin !== location.origin || /^\/(static|api|image|file)\//.test(link.pathname)) return;
+  event.preventDefault();
+  go(link.href);
+});
+addEventListener("popstate", show);
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason?.name !== "AbortError") note(event.reason?.message ?? String(event.reason), "error");
+});
+
+startTheme();
+drawBar();
+get("/api/project").then(
+  ({ name, folder }) => {
+    const shown = document.getElementById("project");
+    shown.textContent = name;
+    shown.title = folder;
+  },
+  () => {},
+);
+show();

@@ -1,0 +1,41 @@
+// Elements of the page, made in one expression.
+
+/** h("button.main", { title: "…", onclick: f, disabled: false }, "text", child, [more]) makes an element.
+ *  Functions become listeners, false and null attributes are left out; text is never read as HTML. */
+export function h(what, attributes = {}, ...children) {
+  const [tag, ...classes] = what.split(".");
+  const element = document.createElement(tag || "div");
+  if (classes.length) element.className = classes.join(" ");
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name.replace(/^on/, ""), value);
+    else if (name === "value" || name === "checked") element[name] = value;
+    else if (value !== false && value !== null && value !== undefined)
+      element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** What to say where there is nothing: a sentence, and what to do about it. */
+export function empty(title, ...hints) {
+  return h("div.empty", {}, h("h2", {}, title), ...hints.map((hint) => h("p", {}, hint)));
+}
+
+let notes = 0;
+
+/** A line at the edge of the page; an error stays until it is clicked. */
+export function note(text, kind = "info") {
+  const line = h(`div.note.${kind}`, { onclick: () => line.remove(), "data-note": ++notes }, text);
+  document.getElementById("notes").append(line);
+  if (kind === "info") setTimeout(() => line.remove(), 5000);
+}
+
+/** A time in words: today's as hour and minute. */
+export function when(seconds) {
+  if (!seconds) return "";
+  const date = new Date(1000 * seconds);
+  const today = date.toDateString() === new Date().toDateString();
+  return today
+    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" });
+}

@@ -1,0 +1,54 @@
+"""What the routes share: the project, the pictures kept, and the threads that work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from boxwood.project.folder import ProjectFolder
+from boxwood.web.guard import Keys
+from boxwood.web.inside import inside
+from boxwood.web.kept import Kept
+
+
+@dataclass
+class Workspace:
+    """One project, shown by this process; its folder is the process's current one, as in jobs.
+
+    Attributes
+    ----------
+    root : Path
+        The project's folder, links resolved.
+    data : sequence of Path
+        Further folders that may be read.
+    keys : Keys
+    pool : ThreadPoolExecutor
+        Where requests are worked on, off the event loop.
+    pictures : Kept
+        Pyramids of micrographs and other arrays that were computed for pictures.
+    """
+
+    root: Path
+    data: Sequence[Path] = ()
+    keys: Keys = field(default_factory=Keys)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "boxwood-web"))
+    pictures: Kept = field(default_factory=Kept)
+
+    def __post_init__(self) -> None:
+        self.root = Path(os.path.realpath(self.root))
+        self.data = tuple(Path(os.path.realpath(folder)) for folder in self.data)
+
+    @property
+    def project(self) -> ProjectFolder:
+        return ProjectFolder(self.root)
+
+    def read(self, name: str | os.PathLike[str]) -> Path:
+        """Return the real path of a file that may be read (see `inside`)."""
+        return inside(self.root, name, self.data)
+
+    def write(self, name: str | os.PathLike[str]) -> Path:
+        """Return the real path of a file of the project that may be written."""
+        return inside(self.root, name)

@@ -1,0 +1,124 @@
+"""The page of a small project: by requests in this process, as a server, and in a real browser.
+
+A test of a view asks for `page`, which is logged in to a server that shows the project in `copy`.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import boxwood as package
+
+pytest.importorskip("starlette", reason="needs pip install 'boxwood[ui]'")
+from starlette.testclient import TestClient
+
+from boxwood.web.app import make_app
+from boxwood.web.workspace import Workspace
+
+PORT = 8000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture
+def workspace(copy, monkeypatch):
+    """The project in `copy`, as the server sees it."""
+    monkeypatch.chdir(copy)
+    workspace = Workspace(copy)
+    yield workspace
+    workspace.pool.shutdown()
+
+
+def new_client(workspace):
+    address = f"http://127.0.0.1:{PORT}"
+    return TestClient(make_app(workspace, PORT), base_url=address, headers={"origin": address})
+
+
+@pytest.fixture
+def stranger(workspace):
+    """A client of the application that has not logged in."""
+    with new_client(workspace) as client:
+        yield client
+
+
+@pytest.fixture
+def other(workspace):
+    """Another one."""
+    with new_client(workspace) as client:
+        yield client
+
+
+@pytest.fixture
+def client(stranger, workspace):
+    """One that has: client.get("/api/project").json()."""
+    assert stranger.get("/", params={"token": workspace.keys.new_token()}).status_code == 200
+    return stranger
+
+
+@pytest.fixture
+def start_server():
+    """Start `boxwood ui` of a project in a process; returns the link that it prints."""
+    processes = []
+
+    def start(project, *words):
+        source = str(Path(package.__file__).parents[1])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "boxwood", "ui", str(project), *words],
+            env={**os.environ, "PYTHONPATH": source},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        for line in process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line):
+                return found[0]
+        pytest.fail("boxwood ui printed no link")
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window, or a skipped test."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(browser):
+    """Open a link in a browser of its own, as a second user would; faults of the page fail the test."""
+    contexts, faults = [], []
+
+    def open_link(link):
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce"))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(link)
+        page.wait_for_selector("main > :not(.waiting)")
+        return page
+
+    yield open_link
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(copy, start_server, new_page):
+    """The first page of the project in `copy`, logged in."""
+    return new_page(start_server(copy))
