@@ -180,3 +180,13 @@ def test_version_and_help_of_a_job(boxwood):
     assert code == 0
     assert "--resolution A" in out and "finest detail (default: 20 Å)" in out
     assert "--fail, --no-fail" in out and "--threshold" not in out
+
+
+def test_the_page_needs_a_folder_and_its_packages(here, monkeypatch):
+    code, _, errors = here("ui", "nowhere")
+    assert (code, errors.count("nowhere is no folder")) == (2, 1)
+    assert here("ui", "--port", "99999")[0] == 2
+    monkeypatch.setattr("boxwood.cli.ui.find_spec", lambda name: None)
+    code, _, errors = here("ui")
+    assert code == 2
+    assert "pip install 'boxwood[ui]'" in errors

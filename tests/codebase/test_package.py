@@ -73,7 +73,10 @@ def test_the_installed_package_holds_only_the_package():
     if Path(boxwood.__file__).is_relative_to(ROOT / "src"):
         pytest.skip("not installed: running from the source tree")
     files = [str(f) for f in importlib.metadata.files("boxwood")]
-    own = re.compile(r"boxwood/.*\.(py|pyi|pyc)|boxwood/py\.typed|boxwood/_(core|cuda)\..*so|.*/bin/boxwood")
+    own = re.compile(
+        r"boxwood/.*\.(py|pyi|pyc)|boxwood/web/static/.*\.(js|css|html|svg)"
+        r"|boxwood/py\.typed|boxwood/_(core|cuda)\..*so|.*/bin/boxwood"
+    )
     metadata = re.compile(r"boxwood-[^/]*\.dist-info/.*")
     assert [f for f in files if not own.fullmatch(f) and not metadata.fullmatch(f)] == []
     assert any(f.startswith("boxwood/_core.") for f in files)

@@ -43,7 +43,7 @@ async function show() {
       return;
     }
     const [view, match] = found;
-    const module = await import(view.module);
+    const [module] = await Promise.all([import(view.module), style(view.css)]);
     const parameters = Object.fromEntries(view.names.map((name, i) => [name, decodeURIComponent(match[i + 1])]));
     const page = { main: h("div.view"), parameters, query: new URLSearchParams(location.search), signal, go, title, key };
     await module.show(page);
@@ -60,6 +60,13 @@ async function show() {
       ),
     );
   }
+}
+
+/** Load a view's own style sheet, once. */
+function style(address) {
+  if (!address || document.querySelector(`link[href="${address}"]`)) return undefined;
+  return new Promise((loaded) =>
+    document.head.append(h("link", { rel: "stylesheet", href: address, onload: loaded, onerror: loaded })));
 }
 
 function title(text) {
