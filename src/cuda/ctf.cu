@@ -24,7 +24,7 @@ static void launch_ctf(int n, int m, const Ctf* images, const float2* frequencie
 
 void ctf(const CtfArgs& a) {
     if (a.n == 0 || a.m == 0) return;
-    check(cudaSetDevice(a.device), "choosing the device");
+    use_device(a.device);
     std::vector<Ctf> constants(a.n);
     for (int i = 0; i < a.n; ++i) constants[i] = make_ctf(a.rows + (size_t)i * ctf_columns);
     const Stream stream;

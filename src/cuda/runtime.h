@@ -1,4 +1,4 @@
-// What every CUDA kernel needs of the runtime: checked calls, memory and streams released with their
+// What every CUDA kernel needs of the runtime: checked calls, memory, streams and events released with their
 // scope, a launch that is plain C++ (so that a host compiler can compile the same file), and the maths.
 #pragma once
 #include <cuda_runtime.h>
@@ -17,15 +17,24 @@ namespace cuda {
 struct CudaError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
+struct OutOfMemory : CudaError {
+    using CudaError::CudaError;
+};
 
 inline void check(cudaError_t status, const char* what) {
-    if (status != cudaSuccess)
-        throw CudaError(std::string("CUDA failed in ") + what + ": " + cudaGetErrorString(status));
+    if (status == cudaSuccess) return;
+    const std::string text = std::string("CUDA failed in ") + what + ": " + cudaGetErrorString(status);
+    cudaGetLastError();  // an error that a launch reports must not be met again
+    if (status == cudaErrorMemoryAllocation) throw OutOfMemory(text);
+    throw CudaError(text);
 }
 
+// Streams do not wait for the default stream, which nothing here uses.
 class Stream {
 public:
-    Stream() { check(cudaStreamCreate(&stream_), "creating a stream"); }
+    Stream() {
+        check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    }
     ~Stream() { cudaStreamDestroy(stream_); }
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
@@ -36,42 +45,119 @@ private:
     cudaStream_t stream_ = nullptr;
 };
 
+// A point in the work of a stream that others can wait for.
+class Event {
+public:
+    explicit Event(unsigned flags = cudaEventDisableTiming) {
+        check(cudaEventCreateWithFlags(&event_, flags), "creating an event");
+    }
+    ~Event() { cudaEventDestroy(event_); }
+    Event(const Event&) = delete;
+    Event& operator=(const Event&) = delete;
+    operator cudaEvent_t() const { return event_; }
+    void record(const Stream& stream) { check(cudaEventRecord(event_, stream), "recording an event"); }
+    void hold(const Stream& stream) const {
+        check(cudaStreamWaitEvent(stream, event_, 0), "waiting for an event");
+    }
+    void wait(const char* what) const { check(cudaEventSynchronize(event_), what); }
+
+private:
+    cudaEvent_t event_ = nullptr;
+};
+
 // n elements of device memory.
 template <class T>
 class DeviceArray {
 public:
-    explicit DeviceArray(size_t n) : size_(n) {
+    explicit DeviceArray(size_t n = 0) : size_(n) {
         if (n) check(cudaMalloc((void**)&data_, n * sizeof(T)), "reserving device memory");
     }
-    DeviceArray(const T* host, size_t n, const Stream& stream) : DeviceArray(n) {
+    DeviceArray(const T* host, size_t n, const Stream& stream) : DeviceArray(n) { copy_from(host, n, stream); }
+    ~DeviceArray() { cudaFree(data_); }
+    DeviceArray(const DeviceArray&) = delete;
+    DeviceArray& operator=(const DeviceArray&) = delete;
+    DeviceArray(DeviceArray&& other) noexcept { swap(other); }
+    DeviceArray& operator=(DeviceArray&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    T* data() const { return data_; }
+    size_t size() const { return size_; }
+    void copy_from(const T* host, size_t n, const Stream& stream) {
         if (n)
             check(cudaMemcpyAsync(data_, host, n * sizeof(T), cudaMemcpyHostToDevice, stream),
                   "copying to the device");
     }
-    ~DeviceArray() { cudaFree(data_); }
-    DeviceArray(const DeviceArray&) = delete;
-    DeviceArray& operator=(const DeviceArray&) = delete;
-    T* data() const { return data_; }
-    void copy_to(T* host, const Stream& stream) const {
-        if (size_)
-            check(cudaMemcpyAsync(host, data_, size_ * sizeof(T), cudaMemcpyDeviceToHost, stream),
+    void copy_to(T* host, size_t n, const Stream& stream) const {
+        if (n)
+            check(cudaMemcpyAsync(host, data_, n * sizeof(T), cudaMemcpyDeviceToHost, stream),
                   "copying from the device");
     }
+    void copy_to(T* host, const Stream& stream) const { copy_to(host, size_, stream); }
+    void clear(const Stream& stream) {
+        if (size_) check(cudaMemsetAsync(data_, 0, size_ * sizeof(T), stream), "clearing device memory");
+    }
+
+private:
+    T* data_ = nullptr;
+    size_t size_ = 0;
+    void swap(DeviceArray& other) {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+    }
+};
+
+// n elements of host memory that copies reach without the processor's help.
+template <class T>
+class PinnedArray {
+public:
+    explicit PinnedArray(size_t n) : size_(n) {
+        if (n) check(cudaMallocHost((void**)&data_, n * sizeof(T)), "reserving pinned memory");
+    }
+    ~PinnedArray() { cudaFreeHost(data_); }
+    PinnedArray(const PinnedArray&) = delete;
+    PinnedArray& operator=(const PinnedArray&) = delete;
+    T* data() const { return data_; }
+    size_t size() const { return size_; }
+    T& operator[](size_t i) const { return data_[i]; }
 
 private:
     T* data_ = nullptr;
     size_t size_;
 };
 
+// Shared memory whose size the launch says, in a kernel: `BOXWOOD_DYNAMIC_SHARED(float, name);`, 16 bytes aligned.
+#ifndef BOXWOOD_DYNAMIC_SHARED
+#define BOXWOOD_DYNAMIC_SHARED(type, name)                               \
+    extern __shared__ __align__(16) unsigned char boxwood_dynamic_shared[]; \
+    type* const name = reinterpret_cast<type*>(boxwood_dynamic_shared)
+#endif
+
+constexpr size_t most_shared_bytes = 227 * 1024;     // of a block, sm_90; sm_80 has 163 KB
+constexpr size_t ordinary_shared_bytes = 48 * 1024;  // more has to be asked for
+
 template <class... Parameters, class... Arguments>
 void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
             const Stream& stream, Arguments&&... arguments) {
+    if (shared_bytes > ordinary_shared_bytes)
+        check(cudaFuncSetAttribute((const void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   (int)shared_bytes),
+              what);
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared_bytes;
     config.stream = stream;
     check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), what);
+}
+
+inline void use_device(int device) { check(cudaSetDevice(device), "choosing the device"); }
+
+// Bytes that can be reserved on the current device.
+inline size_t free_memory() {
+    size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    return free;
 }
 
 // What the templates in math/ ask of a target.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +26,10 @@ EMULATION = ROOT / "tests/cuda_emulation"
 
 
 def cuda_headers() -> list[Path]:
-    """Folders with NVIDIA's headers: $CUDA_HOME, the usual places, or the wheels of the test extra."""
+    """Folders with NVIDIA's headers: $CUDA_HOME, the usual places, or the wheels of the test extra.
+
+    Headers of cuBLAS and cuFFT, which may be missing there, are replaced by the emulation's own.
+    """
     toolkits = [
         Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")),
         *sorted(Path("/usr/local").glob("cuda-*")),
@@ -33,63 +37,116 @@ def cuda_headers() -> list[Path]:
     wheels = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
     for folder in [*(t / "include" for t in toolkits), *sorted(wheels.glob("*/include"))]:
         if (folder / "cuda_runtime.h").exists() and (folder / "crt/host_defines.h").exists():
-            return [folder, *folder.glob("cccl")]
+            return [folder, *folder.glob("cccl"), EMULATION / "headers"]
     pytest.skip("no CUDA headers: install the test extra, or set CUDA_HOME to a toolkit")
 
 
-def compile_emulated(cache: Path, name: str, sources: list[Path]) -> Path:
-    """Compile CUDA sources with the C++ compiler and the emulation; built anew when a source changes."""
-    compiler = os.environ.get("CXX", "c++")
-    if shutil.which(compiler) is None:
-        pytest.skip(f"no C++ compiler {compiler}: set CXX")
-    includes = [ROOT / "src", ROOT / "src/cpp", EMULATION, *cuda_headers()]
-    python = [Path(pybind11.get_include()), Path(sysconfig.get_paths()["include"])]
-    options = ["-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread", "-Wno-attributes"]
-    options += [f"-DBOXWOOD_CUDA_MODULE={name}", f'-DBOXWOOD_VERSION="{boxwood.__version__}"']
-    options += [word for folder in [*includes, *python] for word in ("-isystem", str(folder))]
-    texts = [
-        p.read_bytes()
-        for folder in ("src/cuda", "src/cpp/math", "src/cpp/bindings", "tests/cuda_emulation")
-        for p in sorted((ROOT / folder).rglob("*.*"))
-    ]
-    key = hashlib.sha256(b"\0".join([repr((compiler, options, sys.version)).encode(), *texts])).hexdigest()[
-        :16
-    ]
-    library = cache / f"{name}-{key}.so"
-    if not library.exists():
-        unfinished = library.with_suffix(f".{os.getpid()}")
-        emulated = ["-include", str(EMULATION / "cuda_emulation.h"), "-x", "c++"]
-        command = [compiler, *options, *emulated, *map(str, sources), "-o", str(unfinished)]
-        subprocess.run(command, check=True)
-        unfinished.replace(library)
-    return library
+class Builder:
+    """Compiles CUDA sources with the C++ compiler and the emulation; anew when a source changes."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.compiler = os.environ.get("CXX", "c++")
+        if shutil.which(self.compiler) is None:
+            pytest.skip(f"no C++ compiler {self.compiler}: set CXX")
+        includes = [ROOT / "src", ROOT / "src/cpp", EMULATION, *cuda_headers()]
+        python = [Path(pybind11.get_include()), Path(sysconfig.get_paths()["include"])]
+        self.options = ["-std=c++17", "-O1", "-fPIC", "-pthread", "-Wno-attributes"]
+        self.options += [f'-DBOXWOOD_VERSION="{boxwood.__version__}"', "-DBOXWOOD_CUDA_MODULE=_cuda_emulated"]
+        self.options += [word for folder in [*includes, *python] for word in ("-isystem", str(folder))]
+        self.headers = b"".join(
+            p.read_bytes()
+            for folder in ("src/cuda", "src/cpp", "tests/cuda_emulation")
+            for p in sorted((ROOT / folder).rglob("*.h"))
+        )
+
+    def _made(self, name: str, contents: list[bytes], command: list[str]) -> Path:
+        """What the command leaves at the end of its words, unless it is there already."""
+        key = hashlib.sha256(b"\0".join([repr((command, sys.version)).encode(), *contents])).hexdigest()[:16]
+        made = self.cache / f"{key}-{name}"
+        if not made.exists():
+            unfinished = made.with_suffix(f".{os.getpid()}")
+            subprocess.run([self.compiler, *command, "-o", str(unfinished)], check=True)
+            unfinished.replace(made)
+        return made
+
+    def _object(self, source: Path) -> Path:
+        emulated = ["-include", str(EMULATION / "cuda_emulation.h")] if "bindings" not in source.parts else []
+        hidden = ["-fvisibility=hidden"] if "bindings" in source.parts else []
+        command = ["-c", *self.options, *hidden, *emulated, "-x", "c++", str(source)]
+        return self._made(f"{source.stem}.o", [self.headers, source.read_bytes()], command)
+
+    def library(self, name: str, sources: list[Path], with_libraries: list[Path]) -> Path:
+        """A shared library of its own: its thread-local storage is the kernels' shared memory."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(self._object, sources))
+        words = [*map(str, objects), *map(str, with_libraries), "-shared", "-pthread", "-Wl,-Bsymbolic"]
+        return self._made(f"{name}.so", [], words)
 
 
 @pytest.fixture(scope="session")
-def cuda_emulated(request: pytest.FixtureRequest) -> ModuleType:
+def builder(request: pytest.FixtureRequest) -> Builder:
+    return Builder(request.config.cache.mkdir("cuda_emulation"))
+
+
+class Emulation:
+    """What tests can set in an emulation, see cuda_emulation_set in runtime.cpp."""
+
+    def __init__(self, library: Path) -> None:
+        self.functions = ctypes.CDLL(str(library))
+        self.functions.cuda_emulation_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
+        self.functions.cuda_emulation_fault.restype = ctypes.c_char_p
+
+    def set(self, **settings: int) -> None:
+        for name, value in settings.items():
+            assert self.functions.cuda_emulation_set(name.encode(), value) == 0, name
+
+    def fault(self) -> str:
+        """What was wrong with the last kernel that failed."""
+        return self.functions.cuda_emulation_fault().decode()
+
+
+@pytest.fixture(scope="session")
+def cuda_library(builder: Builder) -> Path:
+    sources = [*sorted(EMULATION.glob("*.cpp")), *sorted(ROOT.glob("src/cuda/*.cu"))]
+    return builder.library("kernels", sources, [])
+
+
+@pytest.fixture
+def cuda_emulation(cuda_library: Path) -> Iterator[Emulation]:
+    """The settings of the emulation that runs `cuda_emulated`."""
+    emulation = Emulation(cuda_library)
+    emulation.set(reset=1)
+    yield emulation
+    emulation.set(reset=1)
+
+
+@pytest.fixture(scope="session")
+def cuda_emulated(builder: Builder, cuda_library: Path) -> ModuleType:
     """The module `_cuda` with its kernels executed on the CPU."""
-    sources = [
-        ROOT / "src/cpp/bindings/cuda.cpp",
-        EMULATION / "emulation.cpp",
-        *sorted(ROOT.glob("src/cuda/*.cu")),
-    ]
-    cache = request.config.cache.mkdir("cuda_emulation")
-    spec = importlib.util.spec_from_file_location(
-        "_cuda_emulated", compile_emulated(cache, "_cuda_emulated", sources)
-    )
+    bindings = sorted(ROOT.glob("src/cpp/bindings/cuda*.cpp"))
+    module = builder.library("_cuda_emulated", bindings, [cuda_library])
+    spec = importlib.util.spec_from_file_location("_cuda_emulated", module)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="session")
-def wrong_kernels(request: pytest.FixtureRequest) -> ctypes.CDLL:
-    """Kernels that the emulation must refuse."""
-    sources = [EMULATION / "wrong_kernels.cu", EMULATION / "emulation.cpp"]
-    cache = request.config.cache.mkdir("cuda_emulation")
-    library = ctypes.CDLL(str(compile_emulated(cache, "wrong_kernels", sources)))
-    library.read_unwritten.restype = ctypes.c_float
-    return library
+def wrong_kernel_library(builder: Builder) -> Path:
+    return builder.library("wrong", [EMULATION / "wrong_kernels.cu", *sorted(EMULATION.glob("*.cpp"))], [])
+
+
+@pytest.fixture
+def wrong(wrong_kernel_library: Path) -> Emulation:
+    """Kernels that the emulation must refuse, on devices without a past."""
+    emulation = Emulation(wrong_kernel_library)
+    emulation.set(reset=1)
+    for name in ("read_unwritten", "block_sum", "dynamic_shared_value", "static_shared_value"):
+        getattr(emulation.functions, name).restype = ctypes.c_float
+    for name in ("turns_of_two_streams", "staging_reused", "looked_at_too_early", "there_and_back"):
+        getattr(emulation.functions, name).restype = ctypes.c_float
+    return emulation
 
 
 @pytest.fixture(scope="module", params=["baseline", "avx2", "avx512", "avx512bf16"])
