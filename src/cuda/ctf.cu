@@ -22,9 +22,9 @@ static void launch_ctf(int n, int m, const Ctf* images, const float2* frequencie
     launch("ctf", ctf_kernel, grid, dim3(ctf_block), 0, stream, n, m, images, frequencies, mode, out);
 }
 
-void ctf(const CtfArgs& a) {
+void ctf(const CtfArgs& a, int device) {
     if (a.n == 0 || a.m == 0) return;
-    use_device(a.device);
+    use_device(device);
     std::vector<Ctf> constants(a.n);
     for (int i = 0; i < a.n; ++i) constants[i] = make_ctf(a.rows + (size_t)i * ctf_columns);
     const Stream stream;

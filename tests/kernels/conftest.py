@@ -124,7 +124,8 @@ def cuda_emulation(cuda_library: Path) -> Iterator[Emulation]:
 @pytest.fixture(scope="session")
 def cuda_emulated(builder: Builder, cuda_library: Path) -> ModuleType:
     """The module `_cuda` with its kernels executed on the CPU."""
-    bindings = sorted(ROOT.glob("src/cpp/bindings/cuda*.cpp"))
+    folder = ROOT / "src/cpp/bindings"
+    bindings = [folder / "cuda.cpp", *sorted(folder.glob("define_*.cpp"))]
     module = builder.library("_cuda_emulated", bindings, [cuda_library])
     spec = importlib.util.spec_from_file_location("_cuda_emulated", module)
     module = importlib.util.module_from_spec(spec)

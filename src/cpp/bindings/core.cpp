@@ -1,18 +1,20 @@
 // Table of contents of the compiled module.
-#include <pybind11/pybind11.h>
-
+#include "bindings/define.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
-namespace py = pybind11;
-
 namespace boxwood {
-void bind_ctf(py::module_&);
 void bind_fft(py::module_&);
 void bind_log_pick(py::module_&);
-void bind_polar(py::module_&);
-void bind_expectation(py::module_&);
+void bind_product(py::module_&);
 void bind_extract(py::module_&);
+
+// The kernel of the table in use, on so many threads.
+template <class Args, void (*KernelTable::*kernel)(const Args&)>
+void on_threads(Args& a, int threads) {
+    a.threads = threads;
+    (kernels().*kernel)(a);
+}
 }  // namespace boxwood
 
 PYBIND11_MODULE(_core, m) {
@@ -37,10 +39,12 @@ PYBIND11_MODULE(_core, m) {
             PyErr_SetNone(PyExc_KeyboardInterrupt);
         }
     });
-    bind_ctf(m);
+    define_ctf(m, "threads", on_threads<CtfArgs, &KernelTable::ctf>);
+    define_polar(m, "threads", on_threads<PolarArgs, &KernelTable::polar_transform>,
+                 on_threads<PolarAdjointArgs, &KernelTable::polar_adjoint>);
+    define_expectation(m, "threads", on_threads<ExpectationArgs, &KernelTable::expectation>);
     bind_fft(m);
     bind_log_pick(m);
-    bind_polar(m);
-    bind_expectation(m);
+    bind_product(m);
     bind_extract(m);
 }

@@ -1,8 +1,7 @@
 #include <complex>
 #include <vector>
 
-#include "bindings/arrays.h"
-#include "cpu/kernels.h"
+#include "bindings/define.h"
 
 namespace boxwood {
 namespace {
@@ -11,24 +10,13 @@ typedef Array<std::complex<float>> ComplexArray;
 
 const float* floats(const ComplexArray& a) { return reinterpret_cast<const float*>(a.data()); }
 
-int product_of_2_3_5(int n) {
-    for (int p : {2, 3, 5})
-        while (n % p == 0) n /= p;
-    return n == 1;
-}
-
-void check_psi(int psi) {
-    if (psi < 10 || psi % 2 || !product_of_2_3_5(psi))
-        throw py::value_error("psi is " + std::to_string(psi) +
-                              ", expected an even 2^a 3^b 5^c of at least 10");
-}
-
 py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights,
                      Array<float> scale, Array<int> ring_samples, Array<int> ring_harmonics,
                      ComplexArray references, ComplexArray power, ComplexArray phases,
                      Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi,
                      ComplexArray coarse_phases, Array<int> parent, Array<float> coarse_log_prior_offset,
-                     int psi, bool hard, float cut, float fraction, int top, bool bf16, int threads) {
+                     int psi, bool hard, float cut, float fraction, int top, bool bf16, int where,
+                     const Run<ExpectationArgs>& run) {
     ExpectationArgs a{};
     check_shape("images", images, {-1, -1});
     check_shape("references", references, {-1, -1});
@@ -128,7 +116,6 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     a.fraction = fraction;
     a.top_samples = top_samples.mutable_data();
     a.top_weights = top_weights.mutable_data();
-    a.threads = threads;
     a.best = best.mutable_data();
     a.statistics = statistics.mutable_data();
     a.class_posterior = class_posterior.mutable_data();
@@ -139,7 +126,7 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     a.denominator = reinterpret_cast<double*>(denominator.mutable_data());
     {
         py::gil_scoped_release release;
-        kernels().expectation(a);
+        run(a, where);
     }
     py::dict out;
     out["best"] = best;
@@ -155,53 +142,26 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     return out;
 }
 
-py::tuple product_speed(ComplexArray references, Array<int> ring_harmonics, int psi, int vectors, bool bf16,
-                        int repeats) {
-    check_shape("references", references, {-1, -1});
-    check_shape("ring_harmonics", ring_harmonics, {-1});
-    check_psi(psi);
-    ProductArgs a{};
-    a.k = (int)references.shape(0);
-    a.coefficients = (int)references.shape(1);
-    a.rings = (int)ring_harmonics.shape(0);
-    a.psi = psi;
-    a.vectors = vectors;
-    a.repeats = repeats;
-    a.ring_harmonics = ring_harmonics.data();
-    a.references = floats(references);
-    a.bf16 = bf16;
-    long coefficients = 0;
-    for (int r = 0; r < a.rings; ++r) {
-        if (ring_harmonics.at(r) < 4)
-            throw py::value_error("ring " + std::to_string(r) + " has " +
-                                  std::to_string(ring_harmonics.at(r)) + " harmonics, expected at least 4");
-        coefficients += ring_harmonics.at(r) + 1;
-    }
-    if (coefficients != a.coefficients)
-        throw py::value_error("references have " + std::to_string(a.coefficients) +
-                              " coefficients, the rings have " + std::to_string(coefficients));
-    double product = 0, peak = 0;
-    a.product = &product;
-    a.peak = &peak;
-    {
-        py::gil_scoped_release release;
-        kernels().product_speed(a);
-    }
-    return py::make_tuple(product, peak);
-}
-
 }  // namespace
 
-void bind_expectation(py::module_& m) {
-    m.def("expectation", &expectation, py::arg("images"), py::arg("ctf"), py::arg("group"),
-          py::arg("weights"), py::arg("scale"), py::arg("ring_samples"), py::arg("ring_harmonics"),
-          py::arg("references"), py::arg("power"), py::arg("phases"), py::arg("log_prior_offset"),
-          py::arg("log_prior_class"), py::arg("log_prior_psi"), py::arg("coarse_phases"), py::arg("parent"),
-          py::arg("coarse_log_prior_offset"), py::arg("psi"), py::arg("hard"), py::arg("cut"),
-          py::arg("fraction"), py::arg("top"), py::arg("bf16"), py::arg("threads"));
-    m.def("product_speed", &product_speed, py::arg("references"), py::arg("ring_harmonics"), py::arg("psi"),
-          py::arg("vectors"), py::arg("bf16"), py::arg("repeats"),
-          "Gflop/s of the matrix product of the expectation, and of multiply-adds in registers.");
+void define_expectation(py::module_& m, const char* last, Run<ExpectationArgs> run) {
+    m.def(
+        "expectation",
+        [run](ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights, Array<float> scale,
+              Array<int> ring_samples, Array<int> ring_harmonics, ComplexArray references, ComplexArray power,
+              ComplexArray phases, Array<float> log_prior_offset, Array<float> log_prior_class,
+              py::object log_prior_psi, ComplexArray coarse_phases, Array<int> parent,
+              Array<float> coarse_log_prior_offset, int psi, bool hard, float cut, float fraction, int top,
+              bool bf16, int where) {
+            return expectation(images, ctf, group, weights, scale, ring_samples, ring_harmonics, references,
+                               power, phases, log_prior_offset, log_prior_class, log_prior_psi, coarse_phases,
+                               parent, coarse_log_prior_offset, psi, hard, cut, fraction, top, bf16, where, run);
+        },
+        py::arg("images"), py::arg("ctf"), py::arg("group"), py::arg("weights"), py::arg("scale"),
+        py::arg("ring_samples"), py::arg("ring_harmonics"), py::arg("references"), py::arg("power"),
+        py::arg("phases"), py::arg("log_prior_offset"), py::arg("log_prior_class"), py::arg("log_prior_psi"),
+        py::arg("coarse_phases"), py::arg("parent"), py::arg("coarse_log_prior_offset"), py::arg("psi"),
+        py::arg("hard"), py::arg("cut"), py::arg("fraction"), py::arg("top"), py::arg("bf16"), py::arg(last));
 }
 
 }  // namespace boxwood

@@ -1,7 +1,6 @@
 #include <complex>
 
-#include "bindings/arrays.h"
-#include "cpu/kernels.h"
+#include "bindings/define.h"
 
 namespace boxwood {
 namespace {
@@ -20,7 +19,7 @@ void check_positions(const Array<float>& positions, int box) {
 }
 
 py::tuple transform(Array<float> images, py::object shifts, Array<float> mask, Array<float> positions,
-                    int threads) {
+                    int where, const Run<PolarArgs>& run) {
     check_shape("images", images, {-1, -1, -1});
     const int box = (int)images.shape(1);
     check_shape("images", images, {-1, box, box});
@@ -41,17 +40,17 @@ py::tuple transform(Array<float> images, py::object shifts, Array<float> mask, A
     a.images = images.data();
     a.mask = mask.data();
     a.positions = positions.data();
-    a.threads = threads;
     a.out = reinterpret_cast<float*>(out.mutable_data());
     a.power = power.mutable_data();
     {
         py::gil_scoped_release release;
-        kernels().polar_transform(a);
+        run(a, where);
     }
     return py::make_tuple(out, power);
 }
 
-Array<float> adjoint(ComplexArray samples, Array<float> positions, int box, int threads) {
+Array<float> adjoint(ComplexArray samples, Array<float> positions, int box, int where,
+                     const Run<PolarAdjointArgs>& run) {
     check_positions(positions, box);
     check_shape("samples", samples, {-1, (long)positions.shape(0)});
     PolarAdjointArgs a{};
@@ -61,20 +60,27 @@ Array<float> adjoint(ComplexArray samples, Array<float> positions, int box, int 
     Array<float> out({a.n, box, box});
     a.samples_in = reinterpret_cast<const float*>(samples.data());
     a.positions = positions.data();
-    a.threads = threads;
     a.out = out.mutable_data();
     py::gil_scoped_release release;
-    kernels().polar_adjoint(a);
+    run(a, where);
     return out;
 }
 
 }  // namespace
 
-void bind_polar(py::module_& m) {
-    m.def("polar_transform", &transform, py::arg("images"), py::arg("shifts"), py::arg("mask"),
-          py::arg("positions"), py::arg("threads"));
-    m.def("polar_adjoint", &adjoint, py::arg("samples"), py::arg("positions"), py::arg("box"),
-          py::arg("threads"));
+void define_polar(py::module_& m, const char* last, Run<PolarArgs> forward, Run<PolarAdjointArgs> backward) {
+    m.def(
+        "polar_transform",
+        [forward](Array<float> images, py::object shifts, Array<float> mask, Array<float> positions, int where) {
+            return transform(images, shifts, mask, positions, where, forward);
+        },
+        py::arg("images"), py::arg("shifts"), py::arg("mask"), py::arg("positions"), py::arg(last));
+    m.def(
+        "polar_adjoint",
+        [backward](ComplexArray samples, Array<float> positions, int box, int where) {
+            return adjoint(samples, positions, box, where, backward);
+        },
+        py::arg("samples"), py::arg("positions"), py::arg("box"), py::arg(last));
 }
 
 }  // namespace boxwood

@@ -1,12 +1,11 @@
-#include "bindings/arrays.h"
-#include "cpu/kernels.h"
+#include "bindings/define.h"
 
 namespace boxwood {
 
-void bind_ctf(py::module_& m) {
+void define_ctf(py::module_& m, const char* last, Run<CtfArgs> run) {
     m.def(
         "ctf",
-        [](Array<double> rows, Array<float> frequencies, int mode, int threads) {
+        [run](Array<double> rows, Array<float> frequencies, int mode, int where) {
             check_shape("rows", rows, {-1, ctf_columns});
             check_shape("frequencies", frequencies, {-1, 2});
             CtfArgs a{};
@@ -16,13 +15,12 @@ void bind_ctf(py::module_& m) {
             a.rows = rows.data();
             a.frequencies = frequencies.data();
             a.mode = mode;
-            a.threads = threads;
             a.out = out.mutable_data();
             py::gil_scoped_release release;
-            kernels().ctf(a);
+            run(a, where);
             return out;
         },
-        py::arg("rows"), py::arg("frequencies"), py::arg("mode"), py::arg("threads"));
+        py::arg("rows"), py::arg("frequencies"), py::arg("mode"), py::arg(last));
 }
 
 }  // namespace boxwood
