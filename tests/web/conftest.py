@@ -61,7 +61,7 @@ def client(stranger, workspace):
 
 @pytest.fixture
 def start_server():
-    """Start `boxwood ui` of a project in a process; returns the link that it prints."""
+    """Start `boxwood ui` of a project in a process; returns its link. `end()` ends them all."""
     processes = []
 
     def start(project, *words):
@@ -79,10 +79,14 @@ def start_server():
                 return found[0]
         pytest.fail("boxwood ui printed no link")
 
+    def end():
+        while processes:
+            processes[-1].terminate()
+            processes.pop().communicate(timeout=30)
+
+    start.end = end
     yield start
-    for process in processes:
-        process.terminate()
-        process.communicate(timeout=30)
+    end()
 
 
 @pytest.fixture(scope="session")

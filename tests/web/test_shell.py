@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 def test_the_jobs_are_listed_and_the_token_is_gone(page):
     assert "token" not in page.url
-    rows = page.locator("table.jobs tbody tr")
+    rows = page.locator(".card")
     expect(rows).to_have_count(3)
     expect(rows.first).to_contain_text("Class2D/job003")
     expect(rows.last).to_contain_text("AutoPick/job001")
@@ -20,7 +20,7 @@ def test_an_address_that_leads_nowhere_says_so(page):
     page.goto(re.sub(r"/\?.*|/$", "/nowhere", page.url))
     expect(page.locator("main")).to_contain_text("There is no such page")
     page.get_by_role("link", name="See all jobs").click()
-    expect(page.locator("table.jobs")).to_be_visible()
+    expect(page.locator(".card").first).to_be_visible()
     page.go_back()
     expect(page.locator("main")).to_contain_text("There is no such page")
 
@@ -58,4 +58,4 @@ def test_a_server_that_has_ended_is_said_to_have(copy, start_server, new_page):
     )
     page.unroute("**/api/project")
     page.get_by_role("button", name="Try again").click()
-    expect(page.locator("table.jobs")).to_be_visible()
+    expect(page.locator(".card").first).to_be_visible()

@@ -125,6 +125,7 @@ class AutopickOptions(Options):
         group="autopicking",
         joboption="do_read_fom_maps",
         flag="--read_fom_maps",
+        needs="continue",
     )
     seed: int = option(
         "seed of the noise around micrographs that are not square; each name draws its own",

@@ -38,6 +38,7 @@ class ExtractOptions(Options):
         group="I/O",
         joboption="do_reset_offsets",
         flag="--reset_offsets",
+        needs="reextract",
     )
     recenter: tuple[float, float, float] | None = option(
         "move the refined offsets into the coordinates, and this point of the reference to the centre of the "
@@ -47,6 +48,7 @@ class ExtractOptions(Options):
         group="I/O",
         joboption=Switched("do_recenter", {"recenter_x": "0", "recenter_y": "0", "recenter_z": "0"}),
         flag="--recenter --recenter_x --recenter_y --recenter_z",
+        needs="reextract",
     )
     reference_pixel_size: float | None = option(
         "pixel size that recenter counts in; that of the refined particles by default",
@@ -55,12 +57,14 @@ class ExtractOptions(Options):
         above=0,
         group="I/O",
         flag="--ref_angpix",
+        needs="recenter",
     )
     keep_micrograph_ctf: bool = option(
         "take the CTF of the micrographs, not that of the refined particles",
         False,
         group="I/O",
         flag="--keep_ctfs_micrographs",
+        needs="reextract",
     )
     pixel_size: float | None = option(
         "pixel size of the micrographs, instead of what the STAR file says",
@@ -77,6 +81,7 @@ class ExtractOptions(Options):
         group="I/O",
         joboption=Switched("do_fom_threshold", {"minimum_pick_fom": "0"}),
         flag="--minimum_pick_fom",
+        needs="coordinates",
     )
     float16: bool = option(
         "write half precision, which takes half the space (RELION 3 cannot read it)",
@@ -119,6 +124,7 @@ class ExtractOptions(Options):
         group="extract",
         joboption="bg_diameter",
         flag="--bg_radius",
+        needs="normalise",
     )
     white_dust: float = option(
         "replace pixels so many standard deviations above the background by noise; -1 for none",
@@ -127,6 +133,7 @@ class ExtractOptions(Options):
         group="extract",
         joboption="white_dust",
         flag="--white_dust",
+        needs="normalise",
     )
     black_dust: float = option(
         "replace pixels so many standard deviations below the background by noise; -1 for none",
@@ -135,8 +142,15 @@ class ExtractOptions(Options):
         group="extract",
         joboption="black_dust",
         flag="--black_dust",
+        needs="normalise",
     )
-    ramp: bool = option("subtract a plane fitted to the background", True, group="extract", flag="--no_ramp")
+    ramp: bool = option(
+        "subtract a plane fitted to the background",
+        True,
+        group="extract",
+        flag="--no_ramp",
+        needs="normalise",
+    )
     window: int | None = option(
         "crop the rescaled images to this side", None, unit="px", group="extract", flag="--window"
     )

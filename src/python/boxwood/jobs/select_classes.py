@@ -49,6 +49,7 @@ class SelectClassesOptions(Options):
         at_least=0,
         at_most=1,
         joboption="rank_threshold",
+        needs="auto",
     )
     recenter: bool = option(
         "re-center the class averages: the centre of mass of positive pixels goes to the centre",

@@ -64,9 +64,20 @@ class SelectParticlesOptions(Options):
         flag="--nr_split",
     )
     random_order: bool = option(
-        "deal the particles of --split out at random", False, group="Subsets", joboption="do_random"
+        "deal the particles of --split out at random",
+        False,
+        group="Subsets",
+        joboption="do_random",
+        needs="split",
     )
-    seed: int = option("seed of the random numbers", 1, group="Subsets", at_least=0, flag="--random_seed")
+    seed: int = option(
+        "seed of the random numbers",
+        1,
+        group="Subsets",
+        at_least=0,
+        flag="--random_seed",
+        needs="split",
+    )
     remove_duplicates: float | None = option(
         "of two particles at this distance or nearer drop the one that comes first",
         None,
@@ -84,6 +95,7 @@ class SelectParticlesOptions(Options):
         above=0,
         joboption="image_angpix",
         flag="--image_angpix",
+        needs="remove_duplicates",
     )
 
     def validate(self) -> None:

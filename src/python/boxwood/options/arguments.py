@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,17 +50,16 @@ def given_values(namespace: argparse.Namespace, options: type[Options]) -> dict[
     for declared in options.declared():
         # "1,4,7" and "1 4 7" are the same list of numbers.
         if declared.name in values and declared.kind.count == 0 and declared.kind.scalar in (int, float):
-            words = " ".join(values[declared.name]).replace(",", " ").split()
-            values[declared.name] = tuple(words)
+            values[declared.name] = declared.kind.split(" ".join(values[declared.name]))
     return values
 
 
-def as_command(options: Options) -> list[str]:
-    """Return the words of a command line that gives these values (defaults are left out)."""
+def as_command(options: Options, names: Collection[str] | None = None) -> list[str]:
+    """Return the words of a command line that gives these values: those of `names`, or all but defaults."""
     words = []
     for declared in options.declared():
         value = getattr(options, declared.name)
-        if value == declared.default:
+        if value == declared.default if names is None else declared.name not in names:
             continue
         if declared.kind.scalar is bool:
             words.append(declared.argument if value else declared.argument.replace("--", "--no-", 1))

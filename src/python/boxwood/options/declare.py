@@ -46,6 +46,11 @@ class Option:
         On the command line the value stands by itself.
     metavar : str
         Stands for the value in the command line's help.
+    needs : str
+        Option without which this one means nothing, as "reextract" (it must be given, or yes) or
+        "algorithm=vdam"; forms show it only then. "continue" means a continued job.
+    begins : bool
+        A new job needs it, though it has a default; one that is continued knows it.
     refused : str
         Why this option, known from RELION's forms, has no meaning here: any value is refused so.
     """
@@ -66,6 +71,8 @@ class Option:
     input: str = ""
     positional: bool = False
     metavar: str = ""
+    needs: str = ""
+    begins: bool = False
     refused: str = ""
 
     @property

@@ -38,6 +38,12 @@ class Kind:
             raise ValueError(f"{len(converted)} values")
         return converted
 
+    def split(self, text: str) -> tuple[str, ...]:
+        """Split a text into values: numbers at commas and spaces, which mean the same; else lines."""
+        if self.scalar in (int, float):
+            return tuple(text.replace(",", " ").split())
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+
     def parts(self, converted: Any) -> Iterable[Any]:
         return (converted,) if self.count is None else converted
 

@@ -184,6 +184,32 @@ class ProjectFolder:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
+    def rename_job(self, name: str, alias: str) -> str:
+        """Give a job another alias, or with "" none; return it as "Type/alias/".
+
+        Raises
+        ------
+        InputError
+            If RELION's rules forbid it, or another job has it.
+        """
+        with self.edit() as pipeline:
+            job = next(job for job in pipeline.jobs() if job.name == name)
+            if alias and f"{name.partition('/')[0]}/{alias}/" == job.alias:
+                return job.alias
+            folder = name.partition("/")[0]
+            full = check_alias(alias, folder, self.root, pipeline.aliases()) if alias else ""
+            self.hide_job(name, job.alias)
+            link = self.root / job.alias.rstrip("/")
+            if job.alias and link.is_symlink():
+                link.unlink()
+            if full:
+                link_alias(full, name, self.root)
+            pipeline.set_alias(name, full or "None")
+            for node in job.outputs:
+                self.show_node(pipeline, node, full)
+            pipeline.only(name).write(self.root / name / "job_pipeline.star")
+        return full
+
     def hide_job(self, name: str, alias: str = "") -> None:
         """Remove these files of a job's nodes."""
         for kind in (self.root / ".Nodes").glob("*"):

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from boxwood.errors import BoxwoodError, InputError
 from boxwood.web.inside import OutsideError
+from boxwood.web.revisions import ConflictError
 from boxwood.web.workspace import Workspace
 
 _LARGEST_BODY = 64 << 20
@@ -22,10 +23,6 @@ Number = TypeVar("Number", int, float)
 
 class MissingError(InputError):
     """What a request names is not there; the answer is 404."""
-
-
-class ConflictError(InputError):
-    """Somebody else has changed what a request is about; the answer is 409."""
 
 
 _STATUS = {OutsideError: 403, MissingError: 404, ConflictError: 409, FileNotFoundError: 404}
@@ -97,7 +94,10 @@ def failure(error: Exception) -> JSONResponse:
     """The answer that an error is."""
     default = 400 if isinstance(error, InputError) else 500
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), default)
-    return JSONResponse({"error": str(error)}, status, {"cache-control": "no-store"})
+    body = {"error": str(error)}
+    if isinstance(error, ConflictError):
+        body["revision"] = error.revision
+    return JSONResponse(body, status, {"cache-control": "no-store"})
 
 
 async def _call(request: Request) -> Call:

@@ -129,6 +129,12 @@ def _level(image: FloatArray) -> Level:
     return Level(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8), mean, deviation)
 
 
+def stretched(level: Level, sigma: float) -> AnyArray:
+    """The pixels of a level with black and white `sigma` standard deviations from the mean, as 8 bits."""
+    centred = (level.pixels.astype(np.float32) - 127.5) * np.float32(SIGMAS / sigma)
+    return np.clip(centred + 128.0, 0, 255).astype(np.uint8)
+
+
 def sheet(images: AnyArray, side_px: int, columns: int, sigma: float = 3.0) -> AnyArray:
     """Lay images (n, box, box) out in rows, each with grey levels of its own, scaled to `side_px`, no gaps.
 
@@ -145,7 +151,7 @@ def sheet(images: AnyArray, side_px: int, columns: int, sigma: float = 3.0) -> A
 
 
 def encode(pixels: AnyArray, form: str = "jpeg") -> bytes:
-    """Write grey (ny, nx) or coloured (ny, nx, 3) 8-bit pixels as JPEG, PNG or WebP.
+    """Write grey (ny, nx) or coloured (ny, nx, 3) 8-bit pixels; PNG takes (ny, nx, 2), too.
 
     Raises
     ------

@@ -1,12 +1,29 @@
-"""What the page says of a job."""
+"""What the page says of a job, and does to it."""
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
+from boxwood.errors import BoxwoodError, InputError
+from boxwood.jobs.from_form import job_of
+from boxwood.jobs.job import Job
+from boxwood.jobs.registry import JOBS, load_job
 from boxwood.project.folder import ProjectFolder
-from boxwood.project.job_files import exit_status
+from boxwood.project.job_files import ABORT_NOW, SETTINGS, exit_status
+from boxwood.project.job_form import JobForm
 from boxwood.project.pipeline import PipelineJob
+from boxwood.web.workspace import Workspace
+
+PICTURES = (".png", ".svg", ".jpg")
+# What boxwood's run.out says of progress every ten seconds.
+_PROGRESS = re.compile(r"^(.*): ([\d.e+]+) of ([\d.e+]+)$")
+_COMMAND = re.compile(
+    r"^ \+\+\+\+ with the following command\(s\): ?\n(.*?)\n \+\+\+\+", re.MULTILINE | re.DOTALL
+)
+_TAIL = 4096
 
 
 def status_of(project: ProjectFolder, job: PipelineJob) -> str:
@@ -19,20 +36,106 @@ def status_of(project: ProjectFolder, job: PipelineJob) -> str:
 def job_entry(project: ProjectFolder, job: PipelineJob) -> dict[str, Any]:
     """Return name, type, alias, status, times, inputs and outputs of a job.
 
-    `ended` is when the job last wrote its log, in seconds since 1970; None if it has not begun.
+    `begun` and `ended` are the ages of its form and of its log, in seconds since 1970; None if it has none.
     """
     folder = project.root / job.name
-    times = [
-        path.stat().st_mtime
-        for name in ("run.out", "job_pipeline.star", "job.star")
-        if (path := folder / name).exists()
-    ]
     return {
         "name": job.name.rstrip("/"),
         "type": job.name.partition("/")[0],
         "alias": job.alias.rstrip("/").rpartition("/")[2],
         "status": status_of(project, job),
-        "ended": max(times, default=None),
+        "begun": _time(folder / "job.star"),
+        "ended": _time(folder / "run.out") or _time(folder / "job_pipeline.star"),
         "inputs": job.inputs,
         "outputs": job.outputs,
     }
+
+
+def _time(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def job_now(workspace: Workspace, name: str) -> dict[str, Any]:
+    """Status and progress of a job ("AutoPick/job001"), without reading the books if that can be avoided."""
+    folder = workspace.root / name
+    status = exit_status(folder)
+    if status is None:
+        status = workspace.project.job(name).status
+    progress = None
+    if status == "Running":
+        progress = workspace.runs.progress(f"{name}/") or _logged_progress(folder / "run.out")
+    return {"status": status, "progress": progress}
+
+
+def _logged_progress(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        if found := _PROGRESS.match(line):
+            return {"text": found[1], "done": float(found[2]), "total": float(found[3])}
+    return None
+
+
+def job_detail(workspace: Workspace, name: str) -> dict[str, Any]:
+    """Return all that the page of a job shows, except the logs."""
+    project = workspace.project
+    job = project.job(name)
+    folder = project.root / job.name
+    dependents = set(project.pipeline().dependents([job.name])) - {job.name}
+    kind, values, why = asked_for(folder)
+    note = _text(folder / "note.txt")
+    commands = _COMMAND.findall(note)
+    pictures = sorted(path for path in folder.glob("*") if path.suffix in PICTURES)
+    return {
+        **job_entry(project, job),
+        **job_now(workspace, job.name.rstrip("/")),
+        "kind": kind.name if kind else "",
+        "why": why,
+        "summary": JOBS[kind.name][1] if kind else "",
+        "continues": bool(kind and (kind.keeps or kind.resumes) and (folder / SETTINGS).exists()),
+        "settings": {n: _shown(v) for n, v in values.items() if v is not None},
+        "command": commands[-1].strip() if commands else "",
+        "users": sorted(dependents),
+        "pictures": [f"{job.name}{path.name}" for path in pictures],
+    }
+
+
+def asked_for(folder: Path) -> tuple[Job | None, dict[str, Any], str]:
+    """Which of our jobs a job's folder holds, with which options; else why it is none of ours."""
+    try:
+        settings = folder / SETTINGS
+        if settings.exists():
+            found = json.loads(settings.read_text(encoding="utf-8"))
+            return load_job(found["job"]), dict(found["options"]), ""
+        form = job_of(JobForm.read(folder))
+        return form.job, form.values, ""
+    except (BoxwoodError, OSError, ValueError, KeyError) as error:
+        return None, {}, str(error)
+
+
+def _shown(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def cancel(workspace: Workspace, name: str) -> None:
+    """Ask a running job to stop, by the file that RELION's and our jobs look for."""
+    project = workspace.project
+    job = project.job(name)
+    status = status_of(project, job)
+    if status != "Running":
+        raise InputError(f"{job.name.rstrip('/')} is not running, it is {status.lower()}")
+    (project.root / job.name / ABORT_NOW).touch()

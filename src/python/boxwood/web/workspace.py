@@ -12,6 +12,7 @@ from boxwood.project.folder import ProjectFolder
 from boxwood.web.guard import Keys
 from boxwood.web.inside import inside
 from boxwood.web.kept import Kept
+from boxwood.web.runs import Runs
 
 
 @dataclass
@@ -29,6 +30,8 @@ class Workspace:
         Where requests are worked on, off the event loop.
     pictures : Kept
         Pyramids of micrographs and other arrays that were computed for pictures.
+    runs : Runs
+        What was started from the page.
     """
 
     root: Path
@@ -36,10 +39,12 @@ class Workspace:
     keys: Keys = field(default_factory=Keys)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "boxwood-web"))
     pictures: Kept = field(default_factory=Kept)
+    runs: Runs = field(init=False)
 
     def __post_init__(self) -> None:
         self.root = Path(os.path.realpath(self.root))
         self.data = tuple(Path(os.path.realpath(folder)) for folder in self.data)
+        self.runs = Runs(self.root)
 
     @property
     def project(self) -> ProjectFolder:

@@ -29,6 +29,7 @@ class Class2DOptions(Options):
         input="particles",
         joboption="fn_img",
         flag="--i",
+        begins=True,
     )
 
     ctf: bool = option("correct for the CTF", True, group="CTF", joboption="do_ctf_correction", flag="--ctf")
@@ -38,6 +39,7 @@ class Class2DOptions(Options):
         group="CTF",
         joboption="ctf_phase_flipped",
         flag="--ctf_phase_flipped",
+        needs="ctf",
     )
     ctf_intact_first_peak: bool = option(
         "take the CTF as 1 up to its first peak",
@@ -45,6 +47,7 @@ class Class2DOptions(Options):
         group="CTF",
         joboption="ctf_intact_first_peak",
         flag="--ctf_intact_first_peak",
+        needs="ctf",
     )
 
     classes: int = option(
@@ -65,11 +68,13 @@ class Class2DOptions(Options):
         group="Optimisation",
         joboption=("nr_iter", "nr_iter_em"),
         flag="--iter",
+        needs="algorithm=em",
     )
     until_converged: bool = option(
         "end before the last iteration once nothing changes any more",
         False,
         group="Optimisation",
+        needs="algorithm=em",
     )
     algorithm: str = option(
         "em takes all particles in every iteration; vdam, for large sets, mini-batches and all in the end",
@@ -86,6 +91,7 @@ class Class2DOptions(Options):
         at_least=1,
         group="Optimisation",
         joboption="nr_iter_grad",
+        needs="algorithm=vdam",
     )
     batch_size: int | None = option(
         "particles of every mini-batch; by default 25 for each class and at least 200, later up to 200 for "
@@ -93,6 +99,7 @@ class Class2DOptions(Options):
         None,
         at_least=1,
         group="Optimisation",
+        needs="algorithm=vdam",
     )
     write_every: int = option(
         "write the files of every so many mini-batches, and of the last",
@@ -100,12 +107,14 @@ class Class2DOptions(Options):
         at_least=1,
         group="Optimisation",
         flag="--grad_write_iter",
+        needs="algorithm=vdam",
     )
     fast_subsets: bool = option(
         "use part of the particles in early iterations",
         False,
         group="Optimisation",
         joboption="do_fast_subsets",
+        needs="algorithm=em",
         flag="--fast_subsets",
     )
     mask_diameter: float | None = option(
@@ -117,6 +126,7 @@ class Class2DOptions(Options):
         group="Optimisation",
         joboption="particle_diameter",
         flag="--particle_diameter",
+        begins=True,
     )
     zero_mask: bool = option(
         "zeros outside of the mask; otherwise noise of the particles' spectrum",
@@ -212,6 +222,7 @@ class Class2DOptions(Options):
         False,
         group="Sampling",
         flag="--skip_rotate",
+        needs="align",
     )
     allow_coarser_sampling: bool = option(
         "search with coarser steps while particles cannot be placed as accurately as the steps allow",
@@ -219,6 +230,7 @@ class Class2DOptions(Options):
         group="Sampling",
         joboption="allow_coarser",
         flag="--allow_coarser_sampling",
+        needs="align",
     )
     psi_step: float = option(
         "in-plane angular step",
@@ -229,6 +241,7 @@ class Class2DOptions(Options):
         group="Sampling",
         joboption="psi_sampling",
         flag="--psi_step",
+        needs="align",
     )
     offset_range: float = option(
         "search offsets up to this far",
@@ -238,6 +251,7 @@ class Class2DOptions(Options):
         group="Sampling",
         joboption="offset_range",
         flag="--offset_range",
+        needs="align",
     )
     offset_step: float = option(
         "step of the offsets",
@@ -247,6 +261,7 @@ class Class2DOptions(Options):
         group="Sampling",
         joboption="offset_step",
         flag="--offset_step",
+        needs="align",
     )
     search: str = option(
         "two-pass searches all classes at limited resolution and offsets two steps apart first, and then "
@@ -254,6 +269,7 @@ class Class2DOptions(Options):
         "two-pass",
         choices=("two-pass", "exhaustive"),
         group="Sampling",
+        needs="align",
     )
     adaptive_fraction: float = option(
         "share of the posterior that goes from the first pass to the second, and from there to the averages",
@@ -262,12 +278,14 @@ class Class2DOptions(Options):
         at_most=1,
         group="Sampling",
         flag="--adaptive_fraction",
+        needs="align",
     )
     offset_prior: str = option(
         "relion repeats the mixed units of RELION's prior on offsets",
         "fixed",
         choices=("fixed", "relion"),
         group="Sampling",
+        needs="align",
     )
 
     precision: str = option(

@@ -8,27 +8,12 @@ import numpy as np
 from starlette.responses import Response
 
 from boxwood.errors import InputError
-from boxwood.io.mrc import read_image, read_stack, split_image_name
+from boxwood.io.mrc import read_stack
 from boxwood.web import images
 from boxwood.web.endpoint import Call, route
-from boxwood.web.workspace import Workspace
+from boxwood.web.micrographs import pyramid_of
 
 _MOST_IMAGES, _LARGEST_SIDE = 1024, 512
-
-
-def pyramid_of(workspace: Workspace, name: str) -> tuple[images.Pyramid, str]:
-    """Return the pyramid of a micrograph ("a.mrc" or "3@b.mrcs") and a tag that changes with the file."""
-    index, file = split_image_name(name)
-    path = workspace.read(file)
-    stat = path.stat()
-    tag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
-
-    def make() -> tuple[images.Pyramid, int]:
-        image = read_image(path if index is None else f"{index + 1}@{path}")
-        pyramid = images.make_pyramid(image.data)
-        return pyramid, pyramid.nbytes
-
-    return workspace.pictures.get(("pyramid", str(path), index, tag), make), tag
 
 
 def picture(call: Call, pixels: Any, tag: str) -> Response:

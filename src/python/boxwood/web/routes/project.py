@@ -9,13 +9,14 @@ from boxwood.web.jobs import job_entry
 
 
 def show_project(call: Call) -> dict[str, Any]:
-    """Name, folder, and jobs, the newest last."""
+    """Name, folder, jobs, the newest last, and runs that are more or less than a job."""
     project = call.workspace.project
     jobs = project.pipeline().jobs() if project.exists else []
     return {
         "name": call.workspace.root.name,
         "folder": str(call.workspace.root),
         "jobs": [job_entry(project, job) for job in jobs],
+        "runs": call.workspace.runs.summary(),
     }
 
 

@@ -1,33 +1,71 @@
-// All jobs of the project.
+// All jobs of the project, with pictures of what they made.
 
-import { get } from "../api.js";
-import { empty, h, when } from "../dom.js";
+import { get, post } from "../api.js";
+import { empty, h, note, when } from "../dom.js";
+import { live } from "../live.js";
+import { fileOf, status } from "../parts.js";
 
 export async function show(page) {
-  const { jobs } = await get("/api/project", page.signal);
+  const filter = h("input", { type: "search", placeholder: "Find a job, alias or file ( / )", "aria-label": "Find a job", value: page.query.get("find") ?? "" });
+  const heading = h("div.heading", {}, h("h1", {}, "Jobs"), filter, h("a.button.main", { href: "/new" }, "New job"));
+  const runs = h("div.runs");
+  const list = h("div.jobs");
   page.title("jobs");
-  page.main.append(h("h1", {}, "Jobs"));
-  if (!jobs.length) {
-    page.main.append(
-      empty("This project has no jobs yet", "Start one here, on the command line, or in RELION's window."),
-    );
-    return;
+  page.main.append(heading, runs, list);
+  page.key("n", "new job", () => page.go("/new"));
+  page.key("/", "find a job", () => filter.focus());
+  let jobs = [];
+
+  async function load() {
+    const found = await get("/api/project", page.signal);
+    jobs = found.jobs.toReversed();
+    runs.replaceChildren(...found.runs.toReversed().map((run) => runLine(run, load)));
+    draw();
   }
-  const head = ["Job", "Status", "Last at work", "From", "Made"].map((name) => h("th", {}, name));
-  page.main.append(h("table.rows.jobs", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, jobs.toReversed().map(row))));
+
+  function draw() {
+    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = (job) => words.every((word) => [job.name, job.alias, job.status, ...job.outputs, ...job.inputs].join(" ").toLowerCase().includes(word));
+    if (!jobs.length)
+      list.replaceChildren(empty("This project has no jobs yet", h("a", { href: "/new" }, "Start one here"), "or on the command line, or in RELION's window."));
+    else {
+      const shown = jobs.filter(fits);
+      const old = new Map([...list.children].map((card) => [card.dataset.key, card]));
+      list.replaceChildren(...shown.map((job) => old.get(keyOf(job)) ?? card(job)));
+      if (!shown.length) list.replaceChildren(empty("No job fits", h("button", { onclick: () => { filter.value = ""; draw(); } }, "Show all")));
+    }
+  }
+
+  filter.addEventListener("input", () => {
+    draw();
+    history.replaceState(null, "", filter.value ? `/?find=${encodeURIComponent(filter.value)}` : "/");
+  });
+  await load();
+  live(page, {}, { project: load });
 }
 
-function row(job) {
-  const name = h("td", {}, h("a", { href: `/job/${job.name}` }, job.name), job.alias && h("div.faint", {}, job.alias));
-  return h("tr", { "data-job": job.name }, name,
-    h("td", {}, h(`span.status.${job.status}`, {}, job.status.toLowerCase())),
-    h("td", {}, when(job.ended)),
-    h("td", {}, job.inputs.map((file) => h("div", {}, from(file)))),
-    h("td", {}, job.outputs.map((file) => h("div", {}, file.split("/").slice(2).join("/")))));
+const keyOf = (job) => JSON.stringify(job);
+
+function card(job) {
+  const picture = h("img", {
+    src: `/image/thumbnail/${job.name}?${job.ended ?? 0}-${job.status}`, alt: "", loading: "lazy", width: 240, height: 120,
+    onerror: () => picture.replaceWith(h("span.nothing", {})),
+  });
+  return h("article.card", { "data-key": keyOf(job), "data-job": job.name },
+    h("a.picture", { href: `/job/${job.name}`, tabindex: -1, "aria-hidden": "true" }, picture),
+    h("div.about", {},
+      h("div.name", {}, h("a", { href: `/job/${job.name}` }, job.name), job.alias && h("span.alias", {}, job.alias)),
+      h("div.state", {}, status(job.status), h("span.faint", {}, when(job.ended)))),
+    h("div.files", {},
+      job.inputs.map((file) => h("div", {}, h("span.arrow", { title: "reads" }, "←"), fileOf(file))),
+      job.outputs.map((file) => h("div", {}, h("span.arrow", { title: "made" }, "→"), file.split("/").slice(2).join("/")))));
 }
 
-/** A file that is read, linked to the job that made it. */
-function from(file) {
-  const job = file.match(/^([^/]+\/job\d+)\/(.+)/);
-  return job ? [h("a", { href: `/job/${job[1]}` }, job[1]), ` ${job[2]}`] : file;
+/** A command that is no job of the project: one of several jobs, or one that ended before it had a folder. */
+function runLine(run, reload) {
+  const act = (what) => () => post(`/api/run/${run.id}/${what}`).then(reload, (error) => note(error.message, "error"));
+  return h("div.run", { "data-run": run.id },
+    status(run.error ? "Failed" : run.ended ? "Succeeded" : "Running"),
+    h("div", {}, h("code", {}, run.command), h("div.faint", {}, run.error || run.text)),
+    run.ended ? h("button.quiet", { onclick: act("forget") }, "Dismiss") : h("button.danger", { onclick: act("stop") }, "Stop"));
 }

@@ -1,0 +1,128 @@
+"""What has changed, as a stream of events: the project, a job's log and progress, files that a page shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from boxwood.project.folder import PIPELINE
+from boxwood.web.jobs import job_now, status_of
+from boxwood.web.revisions import revision
+from boxwood.web.workspace import Workspace
+
+_EVERY = 0.5
+LOGS = ("run.out", "run.err")
+_LONGEST_PIECE = 1 << 18
+
+
+class Watch:
+    """Remembers what a page has been told.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    job : str
+        "AutoPick/job001", or empty.
+    files : sequence of str
+        Names of files of the project.
+    after : str
+        "120-0": how much of the job's two logs the page has already.
+    """
+
+    def __init__(self, workspace: Workspace, job: str, files: Sequence[str], after: str) -> None:
+        self.workspace = workspace
+        self.job = job
+        self.files = {name: workspace.read(name) for name in files}
+        words = after.split("-")
+        self.offsets = [int(word) if word.isdecimal() else 0 for word in [*words, "", ""][:2]]
+        self.told: dict[str, Any] = {}
+        self.stamps: dict[str, tuple[int, int] | None] = {}
+
+    def events(self) -> Iterator[tuple[str, Any]]:
+        """What is new since the last time: pairs of a kind and its data."""
+        project = self._project()
+        first = "project" not in self.told
+        if self._is_new("project", project) and not first:
+            yield "project", {}
+        if self.job:
+            yield from self._job_events()
+        for name, path in self.files.items():
+            if self._stamp_is_new(name, path):
+                now = revision(path)
+                first = name not in self.told
+                if self._is_new(name, now) and not first:
+                    yield "file", {"path": name, "revision": now}
+
+    @property
+    def position(self) -> str:
+        return "-".join(map(str, self.offsets))
+
+    def _project(self) -> Any:
+        """The books, and how jobs stand that are at work."""
+        books = self.workspace.root / PIPELINE
+        if self._stamp_is_new(PIPELINE, books) or self.told.get("jobs") is None:
+            jobs = self.workspace.project.pipeline().jobs()
+            self.told["jobs"] = [job for job in jobs if job.status == "Running"]
+        statuses = [(job.name, status_of(self.workspace.project, job)) for job in self.told["jobs"]]
+        return self.stamps[PIPELINE], statuses, self.workspace.runs.summary()
+
+    def _job_events(self) -> Iterator[tuple[str, Any]]:
+        pieces = {}
+        for place, name in enumerate(LOGS):
+            text, self.offsets[place] = piece_of(self.workspace.root / self.job / name, self.offsets[place])
+            pieces[name.removeprefix("run.")] = text
+        now = job_now(self.workspace, self.job)
+        if self._is_new("job", now) or any(pieces.values()):
+            yield "job", {**now, **pieces}
+
+    def _is_new(self, name: str, value: Any) -> bool:
+        new = name not in self.told or self.told[name] != value
+        self.told[name] = value
+        return new
+
+    def _stamp_is_new(self, name: str, path: Path) -> bool:
+        try:
+            stat = path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            stamp = None
+        new = name not in self.stamps or self.stamps[name] != stamp
+        self.stamps[name] = stamp
+        return new
+
+
+def piece_of(path: Path, offset: int) -> tuple[str, int]:
+    """Read what was added to a log after `offset` bytes: whole lines, and where they end.
+
+    From a log that is much longer, or that has become shorter, its end is taken.
+    """
+    try:
+        size = path.stat().st_size
+        if size < offset:
+            offset = 0
+        start = max(offset, size - _LONGEST_PIECE)
+        with path.open("rb") as file:
+            file.seek(start)
+            content = file.read(size - start)
+    except OSError:
+        return "", 0
+    whole = content[: content.rfind(b"\n") + 1]
+    if start > offset:
+        whole = whole[whole.find(b"\n") + 1 :]
+    return whole.decode(errors="replace"), start + len(content[: content.rfind(b"\n") + 1])
+
+
+async def stream(watch: Watch) -> AsyncIterator[str]:
+    """Server-sent events, until the page goes away."""
+    yield "retry: 1000\n\n"
+    loop = asyncio.get_running_loop()
+    while True:
+        found = await loop.run_in_executor(watch.workspace.pool, lambda: list(watch.events()))
+        for kind, data in found:
+            yield f"event: {kind}\nid: {watch.position}\ndata: {json.dumps(data)}\n\n"
+        if not found:
+            yield ": \n\n"  # finds out whether the page is still there
+        await asyncio.sleep(_EVERY)

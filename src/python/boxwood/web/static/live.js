@@ -1,0 +1,35 @@
+// Events of the server, while the page can be seen: a browser opens few connections to one address.
+
+/** Listen while a view is shown: live(page, { job: "AutoPick/job001" }, { project: (event) => …, job: …, file: … }).
+ *  project: the list of jobs or a status has changed; job: { status, progress, out, err } with what was added to the logs;
+ *  file: { path, revision } of one of query.file (an address, or several). */
+export function live(page, query, handlers) {
+  let source = null;
+  let last = "";
+
+  function open() {
+    const all = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) all.append(name, one);
+    if (last) all.set("after", last);
+    source = new EventSource(`/api/live?${all}`);
+    for (const [name, handler] of Object.entries(handlers))
+      source.addEventListener(name, (event) => {
+        last = event.lastEventId || last;
+        handler(JSON.parse(event.data));
+      });
+  }
+
+  function close() {
+    source?.close();
+    source = null;
+  }
+
+  function watch() {
+    if (document.hidden) close();
+    else if (!source) open();
+  }
+
+  document.addEventListener("visibilitychange", watch, { signal: page.signal });
+  page.signal.addEventListener("abort", close);
+  watch();
+}

@@ -1,0 +1,164 @@
+// The form of a job, made from its declared options, with the command line that it stands for.
+
+import { get, post } from "../api.js";
+import { h, note } from "../dom.js";
+import { copyButton } from "../parts.js";
+
+const WAIT = 150;
+
+export async function show(page) {
+  const { job } = page.parameters;
+  const going_on = page.query.get("continue") ?? "";
+  const like = page.query.get("like") ?? "";
+  const form = await get(`/api/form/${job}?${new URLSearchParams(going_on ? { continue: going_on } : like ? { like } : {})}`, page.signal);
+  page.title(going_on ? `continue ${going_on}` : form.job);
+  const fields = new Map(form.tabs.flatMap((tab) => tab.fields).map((field) => [field.name, makeField(field, form, going_on)]));
+  for (const [name, value] of page.query) fields.get(name)?.set(value);
+  const alias = h("input", { id: "alias", name: "alias", autocomplete: "off" });
+  const threads = h("input", { id: "threads", name: "threads", type: "number", min: 0, max: form.processors, placeholder: `all ${form.processors}` });
+  const aliasError = h("p.error", { id: "alias-error" });
+  const problem = h("p.problem", { role: "alert" });
+  const command = h("pre.command", {});
+  const start = h("button.main", { type: "submit" }, going_on ? "Continue" : "Start");
+
+  const tabs = form.tabs.map((tab) => ({
+    title: tab.title,
+    box: h("section.tab", {}, tab.fields.map((field) => fields.get(field.name).row)),
+    fields: tab.fields.map((field) => fields.get(field.name)),
+  }));
+  tabs.push({
+    title: "Running",
+    fields: [],
+    box: h("section.tab", {},
+      form.has_alias && !going_on && row("alias", "Alias", alias, "name of the job beside its number", aliasError),
+      row("threads", "Threads", threads, "how many of this computer's processors to use")),
+  });
+  const buttons = tabs.map((tab, i) => h("button.quiet", { type: "button", role: "tab", onclick: () => open(i) }, tab.title));
+  let opened = 0;
+
+  function open(i) {
+    opened = i;
+    tabs.forEach((tab, k) => (tab.box.hidden = k !== i));
+    buttons.forEach((button, k) => button.setAttribute("aria-selected", k === i));
+  }
+
+  const element = h("form.job", { onsubmit: submit, oninput: changed, onchange: changed, novalidate: true },
+    h("div.fields", {}, h("div.tabs", { role: "tablist" }, buttons), tabs.map((tab) => tab.box)),
+    h("aside", {},
+      h("h2", {}, "On the command line", copyButton(() => command.textContent)), command, problem,
+      h("p.buttons", {}, start, h("a.button", { href: going_on ? `/job/${going_on}` : "/" }, "Cancel"))));
+  page.main.append(h("h1", {}, going_on ? `Continue ${going_on}` : `New job: ${form.job}`), h("p.faint", {}, form.summary), element);
+  open(0);
+
+  let timer = null;
+  let newest = 0;
+  const filled = () => ({
+    values: Object.fromEntries([...fields].map(([name, field]) => [name, field.value()])),
+    alias: alias.value, continue: going_on, threads: Number(threads.value) || 0,
+  });
+
+  function changed() {
+    applyNeeds();
+    clearTimeout(timer);
+    timer = setTimeout(check, WAIT);
+  }
+
+  function applyNeeds() {
+    for (const field of fields.values()) field.row.hidden = !applies(field, fields);
+    tabs.forEach((tab, i) => (buttons[i].hidden = tab.fields.length > 0 && tab.fields.every((field) => field.row.hidden)));
+  }
+
+  async function check() {
+    const number = ++newest;
+    const found = await post(`/api/form/${job}/check`, filled(), page.signal);
+    if (number !== newest) return found;
+    for (const [name, field] of fields) field.complain(found.errors[name] ?? "");
+    aliasError.textContent = found.errors.alias ?? "";
+    alias.setAttribute("aria-invalid", Boolean(found.errors.alias));
+    tabs.forEach((tab, i) => buttons[i].classList.toggle("wrong", tab.fields.some((field) => found.errors[field.name] || field.missing())));
+    problem.textContent = found.problem;
+    command.textContent = found.command || "… as soon as the form is complete";
+    start.disabled = !found.command || Object.keys(found.errors).length > 0;
+    return found;
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    clearTimeout(timer);
+    start.disabled = true;
+    const label = start.textContent;
+    start.textContent = "Starting …";
+    try {
+      const run = await post(`/api/form/${job}/start`, filled());
+      if (run.error && !run.job) {
+        problem.textContent = run.error;
+        post(`/api/run/${run.id}/forget`).catch(() => {});
+        return;
+      }
+      await page.go(run.job ? `/job/${run.job}` : "/");
+    } catch (error) {
+      note(error.message, "error");
+    } finally {
+      start.textContent = label;
+      start.disabled = false;
+    }
+  }
+
+  page.key("ctrl+enter", "start the job", () => element.requestSubmit());
+  page.key("[", "previous tab", () => open((opened + tabs.length - 1) % tabs.length));
+  page.key("]", "next tab", () => open((opened + 1) % tabs.length));
+  applyNeeds();
+  await check();
+}
+
+function applies(field, fields) {
+  if (!field.needs) return true;
+  const [name, value] = field.needs.split("=");
+  const other = fields.get(name);
+  if (!other || !applies(other, fields)) return false;
+  const now = other.value() === "" ? other.standard : other.value();
+  return value ? String(now) === value : Boolean(now);
+}
+
+function row(id, label, input, help, ...more) {
+  return h("div.row", {}, h("label", { for: id }, label), h("div.input", {}, input, more), h("p.help", { id: `${id}-help` }, help));
+}
+
+/** One field: { row, value(), set(value), complain(text), needs, standard }. */
+function makeField(field, form, going_on) {
+  const id = `option-${field.name}`;
+  const locked = form.keeps.includes(field.name) && going_on;
+  const common = { id, name: field.name, "aria-describedby": `${id}-help`, disabled: Boolean(locked) };
+  let input;
+  if (field.type === "bool") input = h("input", { type: "checkbox", ...common });
+  else if (field.choices.length)
+    input = h("select", common, !field.required && field.default === "" && h("option", { value: "" }, "–"), field.choices.map((choice) => h("option", { value: choice }, choice)));
+  else if (field.lines) input = h("textarea", { rows: 2, placeholder: "one a line", ...common });
+  else
+    input = h("input", {
+      type: "text", autocomplete: "off", spellcheck: "false", placeholder: field.default || (field.required ? "needed" : ""),
+      inputmode: { int: "numeric", float: "decimal" }[field.type], list: field.files.length && `${id}-files`,
+      class: { int: "number", float: "number" }[field.type], ...common,
+    });
+  const files = field.files.length > 0 && h("datalist", { id: `${id}-files` }, field.files.map((file) => h("option", { value: file })));
+  const error = h("p.error", {});
+  const help = [field.help, field.type !== "bool" && !field.choices.length && ["int", "float", "list"].includes(field.type) && ` · ${field.expected}`];
+  const tip = [field.flag, field.relion && `in RELION: ${field.relion}`].filter(Boolean).join("\n");
+  const element = h("div.row", { "data-option": field.name, title: tip },
+    h("label", { for: id }, field.label, field.required && h("span.needed", { title: "needed" }, "*")),
+    h("div.input", {}, input, files, field.unit && h("span.unit", {}, field.unit)),
+    h("p.help", { id: `${id}-help` }, help, locked && " · stays as it was begun"),
+    error);
+  const one = {
+    row: element, name: field.name, needs: field.needs, standard: field.default,
+    missing: () => field.required && !element.hidden && one.value() === "",
+    value: () => (field.type === "bool" ? input.checked : input.value),
+    set: (value) => { if (field.type === "bool") input.checked = value === true || value === "true" || value === "yes"; else input.value = value ?? ""; },
+    complain: (text) => { error.textContent = text; input.setAttribute("aria-invalid", Boolean(text)); },
+  };
+  const start = form.values[field.name];
+  one.set(start ?? (field.type === "bool" || field.choices.length ? field.default : ""));
+  // the newest file that fits is the one most often meant
+  if (field.required && start === undefined && field.files.length) input.value = field.files[0];
+  return one;
+}

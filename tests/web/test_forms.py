@@ -1,0 +1,207 @@
+"""Forms: every declared option is there, checked as on the command line, and started without a shell."""
+
+import shlex
+
+import pytest
+
+from boxwood.errors import InputError
+from boxwood.jobs.registry import JOBS, load_job
+from boxwood.web.forms import Running, command_of, files_for, make_form, read_form, startable, words_of
+from boxwood.web.runs import command_words
+
+PICK = {"micrographs": "micrographs_ctf.star", "min_diameter": "150", "max_diameter": "180"}
+
+
+def filled(workspace, job, **texts):
+    return read_form(workspace, load_job(job), texts)
+
+
+def test_every_job_but_those_that_make_projects_has_a_form():
+    assert {job["name"] for job in startable()} == set(JOBS) - {"demo", "simulate"}
+
+
+@pytest.mark.parametrize("name", [job["name"] for job in startable()])
+def test_a_form_has_every_option_that_can_be_set(workspace, name):
+    job = load_job(name)
+    form = make_form(workspace, job, continuing=True)
+    shown = [field["name"] for tab in form["tabs"] for field in tab["fields"]]
+    wanted = [option.name for option in job.options.declared() if not option.refused]
+    assert sorted(shown) == sorted(wanted)
+    for tab in form["tabs"]:
+        for field in tab["fields"]:
+            assert field["help"] and field["type"] in ("bool", "int", "float", "str", "path", "list")
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_what_an_option_needs_is_declared(name):
+    options = {option.name: option for option in load_job(name).options.declared()}
+    for option in options.values():
+        needed, _, value = option.needs.partition("=")
+        if needed and needed != "continue":
+            assert needed in options, option.name
+            assert not value or value in options[needed].choices, option.name
+
+
+def test_the_tabs_are_those_of_the_tutorial(workspace):
+    titles = {
+        name: [tab["title"] for tab in make_form(workspace, load_job(name), False)["tabs"]]
+        for name in ("autopick", "extract", "class2d")
+    }
+    assert titles["autopick"] == ["I/O", "Laplacian", "autopicking"]
+    assert titles["extract"] == ["I/O", "extract", "CTF"]
+    assert titles["class2d"] == ["I/O", "CTF", "Optimisation", "Sampling", "Compute"]
+
+
+def test_fields_tell_unit_range_and_what_relion_calls_them(workspace):
+    form = make_form(workspace, load_job("autopick"), False)
+    fields = {field["name"]: field for tab in form["tabs"] for field in tab["fields"]}
+    smallest = fields["min_diameter"]
+    assert (smallest["unit"], smallest["at_least"], smallest["required"]) == ("Å", 2.5, True)
+    assert smallest["expected"] == "a number of at least 2.5 Å"
+    assert smallest["relion"] == "Min. diameter for LoG filter (A)"
+    assert smallest["flag"] == "--min-diameter"
+    assert "read_fom_maps" not in fields  # only when a job goes on
+    assert "references" not in fields  # refused by this job
+
+
+def test_files_that_fit_are_proposed_the_newest_first(workspace):
+    assert files_for(workspace, "particles")[0] == "Extract/job002/particles.star"
+    assert files_for(workspace, "coordinates") == ["AutoPick/job001/coords_suffix_autopick.star"]
+    assert files_for(workspace, "class2d_model") == ["Class2D/job003/run_it003_model.star"]
+    assert files_for(workspace, "micrographs")[0] == "micrographs_ctf.star"
+
+
+@pytest.mark.parametrize(
+    ("texts", "field", "sentence"),
+    [
+        (
+            {"min_diameter": "-5"},
+            "min_diameter",
+            "min_diameter is '-5'; it must be a number of at least 2.5 Å",
+        ),
+        (
+            {"min_diameter": "wide"},
+            "min_diameter",
+            "min_diameter is 'wide'; it must be a number of at least 2.5 Å",
+        ),
+        ({"seed": "1.5"}, "seed", "seed is '1.5'; it must be a whole number of at least 0"),
+        ({"micrographs": "none.star"}, "micrographs", "there is no none.star in the project"),
+        ({"micrographs": "/etc/passwd"}, "micrographs", "/etc/passwd leads out of the project"),
+        ({"micrographs": "../x.star"}, "micrographs", "../x.star leads out of the project"),
+    ],
+)
+def test_a_wrong_value_is_named_at_its_field(workspace, texts, field, sentence):
+    found = filled(workspace, "autopick", **{**PICK, **texts})
+    assert found.options is None
+    assert list(found.errors) == [field]
+    assert found.errors[field].startswith(sentence)
+
+
+def test_wrong_combinations_are_named_for_the_form(workspace):
+    found = filled(workspace, "autopick", **{**PICK, "max_diameter": "100"})
+    assert not found.errors
+    assert found.problem.startswith("max_diameter is 100 Å, less than min_diameter")
+    assert (
+        "please give min_diameter"
+        in filled(workspace, "autopick", micrographs="micrographs_ctf.star").problem
+    )
+    assert "please give particles" in filled(workspace, "class2d").problem
+
+
+def test_what_means_nothing_is_left_out(workspace):
+    texts = {"particles": "Extract/job002/particles.star", "mask_diameter": "150", "mini_batches": "7"}
+    plain = filled(workspace, "class2d", **texts)
+    assert plain.options.mini_batches == 200
+    assert filled(workspace, "class2d", **texts, algorithm="vdam").options.mini_batches == 7
+    skipped = filled(workspace, "class2d", **texts, align=False, psi_step="999")
+    assert skipped.options is not None and not skipped.errors
+    assert filled(workspace, "class2d", **texts, psi_step="999").errors
+
+
+def test_the_command_line_gives_what_was_filled_in(workspace):
+    found = filled(
+        workspace, "select-micrographs", micrographs="micrographs_ctf.star", names="a b.mrc\nc,d.mrc"
+    )
+    command = command_of(found, Running("my alias", threads=2))
+    assert shlex.split(command) == [
+        *("boxwood", "select-micrographs", "--micrographs", "micrographs_ctf.star"),
+        *("--names", "a b.mrc", "c,d.mrc", "--alias=my alias", "--threads=2"),
+    ]
+    assert command_of(filled(workspace, "autopick", **PICK), Running()).endswith("--max-diameter 180.0")
+    assert command_of(filled(workspace, "autopick"), Running()) == ""
+
+
+def test_numbers_of_a_list_may_have_commas(workspace):
+    model = "Class2D/job003/run_it003_model.star"
+    assert filled(workspace, "select-classes", model=model, classes="1, 2").options.classes == (1, 2)
+
+
+@pytest.mark.parametrize("value", ["--output=/tmp/elsewhere", "--help", "-x", "--where=1"])
+def test_no_value_can_pass_for_an_option(workspace, value):
+    job = load_job("select-micrographs")
+    for texts in ({"where": value}, {"names": f"a.mrc\n{value}"}):
+        found = read_form(workspace, job, {"micrographs": "micrographs_ctf.star", **texts})
+        with pytest.raises(InputError, match="looks like an option"):
+            words_of(found, Running())
+        assert command_of(found, Running()) == ""
+    options = job.options.make({"micrographs": value, "first": 1})
+    with pytest.raises(InputError):
+        command_words(job, options, {"micrographs", "first"})
+
+
+@pytest.mark.parametrize("job", ["demo", "simulate", "rm", "..%2Fx", "run-job", "project"])
+def test_only_jobs_with_a_form_are_started(client, workspace, job):
+    body = {"values": {}, "alias": "", "continue": "", "threads": 1}
+    assert client.post(f"/api/form/{job}/start", json=body).status_code in (400, 404, 405)
+    assert workspace.runs.all() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"values": {**PICK, "min_diameter": "no"}},
+        {"values": {**PICK, "no_such": "1"}},
+        {"values": {**PICK, "micrographs": "$(touch /tmp/x)"}},
+        {"values": {**PICK, "micrographs": ["a", "b"]}},
+        {"values": PICK, "alias": "a/../b"},
+        {"values": PICK, "alias": "$(x)"},
+        {"values": PICK, "threads": -1},
+        {"values": PICK, "threads": "2; rm"},
+        {"values": PICK, "continue": "Class2D/job003"},
+        {"values": PICK, "continue": "../elsewhere"},
+        {"values": "x"},
+        {},
+    ],
+)
+def test_nothing_is_started_from_a_wrong_form(client, workspace, change):
+    body = {"values": {}, "alias": "", "continue": "", "threads": 1, **change}
+    answer = client.post("/api/form/autopick/start", json=body if change else None)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert workspace.runs.all() == []
+
+
+def test_a_form_that_continues_shows_what_was_and_sends_what_changed(client, workspace):
+    form = client.get("/api/form/class2d", params={"continue": "Class2D/job003"}).json()
+    assert form["values"]["classes"] == "2"
+    earlier = {
+        "particles": "Extract/job002/particles.star",
+        "classes": 2,
+        "iterations": 3,
+        "mask_diameter": 160.0,
+    }
+    texts = {**form["values"], "iterations": "25"}
+    found = read_form(workspace, load_job("class2d"), texts, {**form["values"], **earlier})
+    # 25 is the default, but not what the job had
+    assert words_of(found, Running(going_on="Class2D/job003")) == [
+        *("class2d", "--iterations", "25", "--continue=Class2D/job003"),
+    ]
+    emptied = read_form(workspace, load_job("class2d"), {**texts, "mask_diameter": ""}, form["values"])
+    assert "cannot be emptied" in emptied.errors["mask_diameter"]
+
+
+def test_a_form_like_an_earlier_job(client):
+    form = client.get("/api/form/autopick", params={"like": "AutoPick/job001"}).json()
+    assert form["values"]["min_diameter"] == "150" and form["values"]["threshold_offset"] == "1"
+    wrong = client.get("/api/form/autopick", params={"like": "Extract/job002"})
+    assert wrong.status_code == 400 and "no job of `boxwood autopick`" in wrong.json()["error"]

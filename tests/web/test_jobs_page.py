@@ -1,0 +1,211 @@
+"""Jobs as a user starts, watches, stops and continues them, in a real browser."""
+
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+
+from boxwood.project.folder import ProjectFolder
+
+
+def go(page, address):
+    page.goto(re.match(r"http://[^/]+", page.url)[0] + address)
+    page.wait_for_selector("main > :not(.waiting)")
+
+
+def statuses(copy):
+    return {job.name: job.status for job in ProjectFolder(copy).pipeline().jobs()}
+
+
+def open_tab(page, title):
+    page.get_by_role("tab", name=title).click()
+
+
+def test_a_job_is_started_from_its_form(page, copy):
+    page.keyboard.press("n")
+    page.get_by_role("link", name="autopick pick particles").click()
+    expect(page.get_by_label("Micrographs*")).to_have_value("micrographs_ctf.star")
+    expect(page.locator(".problem")).to_contain_text("please give min_diameter")
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    open_tab(page, "Laplacian")
+    smallest = page.get_by_label("Min diameter*")
+    smallest.fill("-3")
+    expect(page.locator("[data-option=min_diameter] .error")).to_have_text(
+        "min_diameter is '-3'; it must be a number of at least 2.5 Å"
+    )
+    smallest.fill("150")
+    page.get_by_label("Max diameter*").fill("180")
+    expect(page.locator("[data-option=min_diameter] .error")).to_have_text("")
+    open_tab(page, "Running")
+    page.get_by_label("Alias").fill("second try")
+    expect(page.locator(".command")).to_have_text(
+        "boxwood autopick --micrographs micrographs_ctf.star --min-diameter 150.0 --max-diameter 180.0 "
+        "'--alias=second try'"
+    )
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("h1")).to_have_text("AutoPick/job004")
+    expect(page.locator(".state")).to_contain_text("succeeded")
+    expect(page.locator("pre.log").last).to_contain_text("particles picked on 3 micrographs")
+    expect(page.locator(".pictures img").first).to_be_visible()
+    expect(page.get_by_label("Alias")).to_have_value("second_try")
+    assert statuses(copy)["AutoPick/job004/"] == "Succeeded"
+    assert (copy / "AutoPick/second_try/autopick.png").exists()
+
+
+def test_a_form_shows_only_what_applies(page):
+    go(page, "/new/class2d")
+    open_tab(page, "Optimisation")
+    batches = page.locator("[data-option=mini_batches]")
+    expect(batches).to_be_hidden()
+    page.get_by_label("Algorithm").select_option("vdam")
+    expect(batches).to_be_visible()
+    expect(page.locator("[data-option=iterations]")).to_be_hidden()
+    open_tab(page, "Sampling")
+    page.get_by_label("Align").uncheck()
+    expect(page.locator("[data-option=psi_step]")).to_be_hidden()
+
+
+def test_a_link_fills_a_form(page):
+    go(page, "/new/autopick?min_diameter=120&max_diameter=140")
+    expect(page.locator(".command")).to_contain_text("--min-diameter 120.0 --max-diameter 140.0")
+
+
+def test_a_running_job_is_watched_cancelled_and_continued(page, copy):
+    go(page, "/new/class2d?like=Class2D/job003&iterations=3000")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("h1")).to_have_text("Class2D/job004")
+    expect(page.locator(".state")).to_contain_text("running")
+    expect(page.locator(".state progress")).to_be_visible()
+    expect(page.locator("pre.log").last).to_contain_text("iteration 2:")
+    go(page, "/")
+    expect(page.locator("[data-job='Class2D/job004']")).to_contain_text("running")
+    page.get_by_role("link", name="Class2D/job004").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".state")).to_contain_text("aborted")
+    assert statuses(copy)["Class2D/job004/"] == "Aborted"
+    done = len(list((copy / "Class2D/job004").glob("run_it*_model.star"))) - 1
+    page.get_by_role("link", name="Continue").click()
+    expect(page.locator("h1")).to_have_text("Continue Class2D/job004")
+    open_tab(page, "Optimisation")
+    page.get_by_label("Iterations").fill(str(done + 2))
+    expect(page.locator(".command")).to_have_text(
+        f"boxwood class2d --iterations {done + 2} --continue=Class2D/job004"
+    )
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("h1")).to_have_text("Class2D/job004")
+    expect(page.locator(".state")).to_contain_text("succeeded")
+    assert statuses(copy)["Class2D/job004/"] == "Succeeded"
+
+
+def test_a_job_goes_on_without_page_and_server(copy, start_server, new_page):
+    page = new_page(start_server(copy))
+    go(page, "/new/class2d?like=Class2D/job003&iterations=40")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("h1")).to_have_text("Class2D/job004")
+    page.context.close()
+    start_server.end()
+    page = new_page(start_server(copy))
+    go(page, "/job/Class2D/job004")
+    expect(page.locator(".state")).to_contain_text("succeeded")
+    expect(page.locator("pre.log").last).to_contain_text("after 40 iterations")
+
+
+def test_why_a_job_failed_is_said(page, copy):
+    shutil.rmtree(copy / "Micrographs")
+    go(page, "/new/autopick?like=AutoPick/job001")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("h1")).to_have_text("AutoPick/job004")
+    expect(page.locator(".state")).to_contain_text("failed")
+    expect(page.locator(".errors")).to_contain_text("none of the 3 micrographs could be used")
+
+
+def test_a_command_that_is_no_job_of_the_project(page, copy):
+    go(page, "/new/export?directory=out&to=text&coordinates=AutoPick/job001&micrographs=micrographs_ctf.star")
+    page.get_by_role("button", name="Start").click()
+    run = page.locator(".run")
+    expect(run).to_contain_text("boxwood export out --to text")
+    expect(run).to_contain_text("succeeded")
+    assert [path for path in (copy / "out").rglob("*") if path.is_file()]
+    run.get_by_role("button", name="Dismiss").click()
+    expect(run).to_have_count(0)
+
+
+def test_jobs_are_found_by_words(page):
+    page.keyboard.press("/")
+    page.keyboard.type("extract succ")
+    expect(page.locator(".card")).to_have_count(2)  # it, and the job that reads what it made
+    assert page.url.endswith("?find=extract%20succ")
+    page.reload()
+    expect(page.locator(".card")).to_have_count(2)
+    page.get_by_label("Find a job").fill("nothing like this")
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(".card")).to_have_count(3)
+
+
+def test_the_list_is_told_of_jobs_started_elsewhere(page, copy):
+    with ProjectFolder(copy).edit() as pipeline:
+        pipeline.set_status("AutoPick/job001/", "Failed")
+    expect(page.locator("[data-job='AutoPick/job001']")).to_contain_text("failed")
+
+
+@pytest.fixture
+def note(page, copy):
+    go(page, "/job/AutoPick/job001")
+    return page.get_by_label("Note")
+
+
+def test_an_alias_is_given_on_the_page(note, page, copy):
+    alias = page.get_by_label("Alias")
+    alias.fill("good one")
+    alias.press("Enter")
+    expect(alias).to_have_value("good_one")
+    alias.fill("job7")
+    alias.press("Enter")
+    expect(page.locator(".note.error")).to_contain_text("alias 'job7' is not possible")
+    expect(alias).to_have_value("good_one")
+    go(page, "/job/AutoPick/good_one")
+    expect(page.locator("h1")).to_have_text("AutoPick/job001")
+
+
+def test_a_note_is_saved_by_itself(note, page, copy):
+    note.press("Control+End")
+    note.type("too many on carbon\n")
+    expect(page.locator("h2", has_text="Note")).to_contain_text("saved")
+    assert (copy / "AutoPick/job001/note.txt").read_text().endswith("too many on carbon\n")
+
+
+def test_a_page_closed_before_it_had_saved_loses_nothing(note, page, copy):
+    path = copy / "AutoPick/job001/note.txt"
+    before = path.read_text()
+    page.route("**/note", lambda route: route.abort())
+    note.press("Control+End")
+    note.type("thought of just before closing")
+    expect(page.locator("h2", has_text="Note")).to_contain_text("failed")
+    other = page.context.new_page()
+    page.close(run_before_unload=True)
+    assert path.read_text() == before
+    other.goto(page.url)
+    expect(other.get_by_label("Note")).to_have_value(before + "thought of just before closing")
+    expect(other.locator("h2", has_text="Note")).to_contain_text("saved")
+    assert path.read_text() == before + "thought of just before closing"
+
+
+@pytest.mark.parametrize("choice", ["Show theirs, drop mine", "Save mine over theirs"])
+def test_two_pages_do_not_overwrite_each_other(note, page, copy, choice):
+    other = page.context.new_page()
+    other.goto(page.url)
+    theirs = other.get_by_label("Note")
+    theirs.fill("theirs")
+    expect(other.locator("h2", has_text="Note")).to_contain_text("saved")
+    note.fill("mine")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("note.txt was saved by somebody else")
+    path = copy / "AutoPick/job001/note.txt"
+    assert path.read_text() == "theirs"
+    dialog.get_by_role("button", name=choice).click()
+    kept = "theirs" if choice.startswith("Show") else "mine"
+    expect(page.get_by_label("Note")).to_have_value(kept)
+    if kept == "mine":
+        expect(page.locator("h2", has_text="Note")).to_contain_text("saved")
+    assert path.read_text() == kept
