@@ -189,6 +189,4 @@ def _errors(
     turn = residual[:, np.median(residual, axis=0).argmin()]
     # The free shift lies in the frame of the class, turned by each particle's angle.
     move = ((offset - p.offset_px[mine]) @ [1, 1j]) * np.exp(1j * np.deg2rad(psi))
-    other = ((offset - p.offset_px[mine]) @ [1, 1j]) * np.exp(-1j * np.deg2rad(psi))
-    best = [np.abs(m - (np.median(m.real) + 1j * np.median(m.imag))) for m in (move, other)]
-    return np.rad2deg(turn), min(best, key=lambda b: float(np.median(b)))
+    return np.rad2deg(turn), np.abs(move - (np.median(move.real) + 1j * np.median(move.imag)))

@@ -132,3 +132,10 @@ def test_merging_needs_time_and_halves():
     with pytest.raises(InputError, match="merge_duplicates is for algorithm em"):
         Class2DParameters(merge_duplicates=True, algorithm="vdam")
     assert list(Class2DParameters(merge_duplicates=True).merging) == [18, 20, 22]
+    assert list(Class2DParameters(merge_duplicates=True, iterations=60).merging) == [41, 43, 45]
+
+
+def test_a_run_that_merges_until_it_has_converged_needs_time_for_both():
+    Class2DParameters(merge_duplicates=True, until_converged=True, iterations=60)
+    with pytest.raises(InputError, match="after iteration 26 at the earliest, and it has 25"):
+        Class2DParameters(merge_duplicates=True, until_converged=True)

@@ -161,6 +161,20 @@ def test_complaints_are_warnings(particles):
     assert len(heard) == 1 and "inverted contrast" in heard[0]
 
 
+def test_an_image_of_another_unit_is_a_fault(particles):
+    images = particles.images.copy()
+    images[3] *= 1e-20
+    images[7] *= 1e6
+    result = last_of(images, particles.ctf_rows)
+    assert [Fault(result.faults[i]) for i in (3, 7)] == [Fault.TOO_WEAK, Fault.TOO_STRONG]
+    assert result.bad == (3, 7)
+
+
+def test_a_set_without_a_finite_image_is_refused(particles):
+    with pytest.raises(InputError, match="0 usable particles are too few for 3 classes"):
+        last_of(np.full_like(particles.images, np.nan), particles.ctf_rows)
+
+
 def test_a_mask_wider_than_the_box_is_said(particles):
     heard = []
     wide = replace(SMALL, mask_diameter_angstrom=BOX * PIXEL + 1)

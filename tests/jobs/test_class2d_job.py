@@ -17,7 +17,7 @@ from boxwood.errors import FileFormatError, InputError, JobAborted
 from boxwood.io.class2d_data import read_assignments
 from boxwood.io.class2d_model import read_model
 from boxwood.io.class2d_posterior import read_posterior
-from boxwood.io.mrc import read_stack, write_stack
+from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.class2d.files import IterationFiles, newest, read_iteration
@@ -224,29 +224,6 @@ def test_an_abort_file_stops_between_batches(finished, tmp_path):
     assert same_iteration(folder / "whole", out)
 
 
-def test_bad_particles_are_named_and_get_no_class(tmp_path, make_particles):
-    table = make_particles(tmp_path, COUNT, BOX, PIXEL)
-    path = tmp_path / "Extract/job007/m1.mrcs"
-    images = read_stack(path)[:]
-    images[0, 5, 5], images[1] = np.nan, 3.0
-    write_stack(path, images, PIXEL)
-    particles = ParticleSet.read(tmp_path / "particles.star")
-    lost = "000009@Extract/job007/gone.mrcs"
-    row = int(np.flatnonzero(table["rlnMicrographName"] == "MotionCorr/job002/m2.mrc")[0])
-    particles.table.loc[row, "rlnImageName"] = lost
-    particles.write(tmp_path / "particles.star")
-    result = run_job(JOB, {**SETTINGS, "iterations": 1}, project=tmp_path, output="out", threads=2)
-    named = dict(result.bad)
-    assert set(named) == {
-        "000001@Extract/job007/m1.mrcs",
-        "000002@Extract/job007/m1.mrcs",
-        "Extract/job007/gone.mrcs",
-    }
-    out = ParticleSet.read(tmp_path / "out/run_it001_data.star").table
-    unused = out.loc[out["rlnClassNumber"] == 0, "rlnImageName"]
-    assert sorted(unused) == ["000001@Extract/job007/m1.mrcs", "000002@Extract/job007/m1.mrcs", lost]
-
-
 def test_known_poses_are_kept_and_going_on_stays_exact(finished, tmp_path):
     folder, _ = finished
     values = {**SETTINGS, "particles": "whole/run_it003_data.star", "align": False, "iterations": 2}
@@ -447,6 +424,7 @@ def test_going_on_from_relion5_keeps_its_poses(shared_data, tmp_path):
         ({"classes": 91}, "90 usable particles are too few for 91 classes"),
         ({"ctf_phase_flipped": True, "ctf": False}, "ctf_phase_flipped means nothing without"),
         ({"fast_subsets": True}, "fast_subsets needs at least 20 iterations"),
+        ({"until_converged": True}, "could end this run after iteration 5 at the earliest, and it has 3"),
         ({"fast_subsets": True, "algorithm": "vdam"}, "fast_subsets is for algorithm em"),
         ({"grad": True}, "asked for with --algorithm vdam"),
         ({"helix": True}, "helical segments"),
@@ -469,6 +447,9 @@ def test_refusals_of_what_is_continued(finished, tmp_path):
     with pytest.raises(InputError, match="was begun with noise_groups optics"):
         values = {"iterations": 4, "noise_groups": "micrograph"}
         run_job(JOB, values, project=folder, output=tmp_path, continue_from=last)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty/ has no iteration yet to go on from; give the particles"):
+        run_job(JOB, {}, project=folder, output=tmp_path / "empty", continue_from=True)
     with pytest.raises(InputError, match="is no file of an iteration"):
         run_job(JOB, {}, project=folder, output=tmp_path, continue_from="particles.star")
     with pytest.raises(FileFormatError, match=r"run_it009_optimiser\.star is missing"):

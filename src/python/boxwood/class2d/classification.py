@@ -26,6 +26,7 @@ from boxwood.class2d.sampling import LARGEST_PSI_STEP_DEG, Sampling, coarser_ste
 from boxwood.class2d.screening import (
     NormalisedSource,
     check_enough,
+    check_grey_scale,
     complaints,
     ctf_faults,
     sample,
@@ -108,6 +109,9 @@ class Classification:
             source = NormalisedSource(source, own[optics_of], backend, threads)
         check_enough(len(self.good), parameters.classes)
         samples = [sample(source, self.good[optics_of[self.good] == g]) for g in range(len(optics))]
+        usual = np.array([usual_deviation(images) for images in samples])
+        for deviation in usual:
+            check_grey_scale(float(deviation))
         found = zip(samples, sampled, strict=True)
         self.complaints = list(
             dict.fromkeys(text for images, own in found for text in complaints(images, own.mask))
@@ -125,7 +129,7 @@ class Classification:
             None if ctf_rows is None else np.asarray(ctf_rows, dtype=np.float64),
             ctf_mode,
             self.faults,
-            np.array([usual_deviation(images) for images in samples]),
+            usual,
             backend,
             threads,
             parameters.memory_gib,

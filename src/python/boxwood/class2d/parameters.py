@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from boxwood.class2d.convergence import PATIENCE
 from boxwood.errors import InputError
 
 # Share of the iterations after which weak classes are refilled no more.
@@ -166,6 +167,12 @@ class Class2DParameters:
             raise InputError(
                 f"merge_duplicates needs iterations after the last refilling; {self.iterations} are too few"
             )
+        earliest = self.last_scheduled + PATIENCE + 1
+        if self.until_converged and earliest >= self.last_iteration:
+            raise InputError(
+                f"until_converged could end this run after iteration {earliest} at the earliest, and it has "
+                f"{self.iterations}; give more iterations, or leave until_converged out"
+            )
 
     @property
     def last_iteration(self) -> int:
@@ -197,9 +204,9 @@ class Class2DParameters:
 
     @property
     def merging(self) -> range:
-        """Iterations that merge duplicates: every second one after refilling, but for the last two."""
+        """Iterations that merge duplicates: every second one after refilling, three at most."""
         first = max(self.hard_iterations, int(_REFILLING * self.last_iteration)) + 2
-        return range(first, self.last_iteration - 1, 2) if self.merge_duplicates else range(0)
+        return range(first, min(first + 5, self.last_iteration - 1), 2) if self.merge_duplicates else range(0)
 
     @property
     def refill_interval(self) -> int:

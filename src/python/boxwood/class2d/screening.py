@@ -13,6 +13,10 @@ from boxwood.typing import AnyArray
 _SAMPLE = 500
 # An image this many times stronger than usual is not of a particle in ice; mostly it has a hot pixel.
 _TOO_STRONG = 10.0
+# An image this many times weaker shows nothing that the others do: it is of another unit, or nearly constant.
+_TOO_WEAK = 1000.0
+# Usual deviations beyond these lead out of the range of float32 once they are squared and added.
+_GREY_SCALE = (1e-6, 1e6)
 # Backgrounds further from mean 0 and deviation 1 than this are not normalised; RELION's limits.
 _MEAN, _DEVIATION = 0.5, (0.5, 2.0)
 # Particles this many standard errors darker than their surroundings have the wrong contrast.
@@ -27,6 +31,7 @@ class Fault(IntEnum):
     CONSTANT = 2
     TOO_STRONG = 3
     CTF = 4
+    TOO_WEAK = 5
 
     @property
     def sentence(self) -> str:
@@ -34,8 +39,11 @@ class Fault(IntEnum):
             Fault.NONE: "",
             Fault.NOT_FINITE: "it has pixels that are no finite numbers",
             Fault.CONSTANT: "its pixels are constant",
-            Fault.TOO_STRONG: f"its contrast is more than {_TOO_STRONG:g} times that of the other particles",
+            Fault.TOO_STRONG: f"its contrast is more than {_TOO_STRONG:g} times that of the other particles; "
+            "if it was not normalised and they were, use --normalise",
             Fault.CTF: "its CTF parameters are no numbers or make no sense, such as a voltage of 0",
+            Fault.TOO_WEAK: f"its contrast is less than 1/{_TOO_WEAK:g} of that of the other particles; "
+            "if it has another unit, use --normalise",
         }[self]
 
 
@@ -58,6 +66,8 @@ def image_faults(images: AnyArray, usual: float = np.inf) -> AnyArray:
         deviation = flat[suspect].std(axis=1, dtype=np.float64)
     faults = np.full(len(images), Fault.NONE, dtype=np.int8)
     faults[suspect[deviation > _TOO_STRONG * usual]] = Fault.TOO_STRONG
+    if np.isfinite(usual):
+        faults[finite & (high - low < usual / _TOO_WEAK)] = Fault.TOO_WEAK
     faults[low == high] = Fault.CONSTANT
     faults[~finite] = Fault.NOT_FINITE
     return faults
@@ -69,6 +79,8 @@ def sample(source: ImageSource, indices: AnyArray) -> AnyArray:
         return np.zeros((0, 1, 1), dtype=np.float32)
     images = source.read(indices[:: max(1, len(indices) // _SAMPLE)])
     images = images[image_faults(images) == Fault.NONE]
+    if len(images) == 0:
+        return images
     return images[image_faults(images, usual_deviation(images)) == Fault.NONE]
 
 
@@ -99,6 +111,16 @@ def complaints(images: AnyArray, mask: AnyArray) -> list[str]:
             "look inverted, extract the particles with inverted contrast"
         )
     return found
+
+
+def check_grey_scale(usual: float) -> None:
+    """Refuse images whose usual deviation is too far from 1 to reckon with."""
+    low, high = _GREY_SCALE
+    if np.isfinite(usual) and not low <= usual <= high:
+        raise InputError(
+            f"the images have a standard deviation of {usual:.3g}, and about 1 is expected; use --normalise, "
+            "or extract the particles with normalisation"
+        )
 
 
 def check_enough(usable: int, classes: int) -> None:

@@ -112,6 +112,7 @@ class ParticleData:
             name, reason = next(iter(images.bad.items()), ("", "there are no rows"))
             raise InputError(f"no particle of {self.particles.source} can be read; {name}: {reason}")
         optics, _ = groups_in_use(self.particles)
+        said = np.full(len(images), images.box)
         if "rlnImageSize" in optics:
             said = optics["rlnImageSize"].to_numpy(np.int64)[self.optics_group]
             wrong = np.flatnonzero(images.usable & (said != images.boxes))
@@ -120,6 +121,8 @@ class ParticleData:
                     f"{self.particles.source} says that images have {said[wrong[0]]} px (_rlnImageSize), and "
                     f"the stacks have {images.boxes[wrong[0]]} px; extract the particles again"
                 )
+        unknown = images.boxes == 0  # none of the stacks of these optics groups can be read
+        images.boxes[unknown] = said[unknown]
         return ParticleSource(images)
 
     def optics(self, source: ParticleSource, warn: Callable[[str], None]) -> list[OpticsGroup]:

@@ -155,6 +155,10 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
             )
         context.log(f"going on after iteration {state.result.iteration} of {earlier.name('optimiser.star')}")
         return state, data, replace(state.settings, parameters=parameters)
+    if options.particles is None and context.continuing:
+        raise InputError(
+            f"{context.name} has no iteration yet to go on from; give the particles to begin anew"
+        )
     if options.particles is None:
         raise InputError(
             "please give particles (the STAR file of the particles), or an iteration with --continue"
