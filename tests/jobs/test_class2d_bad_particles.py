@@ -7,6 +7,7 @@ from boxwood.errors import InputError
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.jobs.registry import load_job
+from boxwood.jobs.reporter import JsonLines
 from boxwood.jobs.runner import run_job
 
 JOB = load_job("class2d")
@@ -79,3 +80,12 @@ def test_a_grey_scale_beyond_float32_is_refused_or_normalised(tmp_path, make_par
         run_job(JOB, SETTINGS, project=tmp_path, output="out", threads=2)
     result = run_job(JOB, {**SETTINGS, "normalise": True}, project=tmp_path, output="again", threads=2)
     assert not result.bad
+
+
+def test_an_option_without_effect_is_said(tmp_path, make_particles):
+    make_particles(tmp_path, COUNT, BOX, PIXEL)
+    log = tmp_path / "log.txt"
+    with log.open("w") as stream:
+        reporter = JsonLines(stream)
+        run_job(JOB, {**SETTINGS, "mini_batches": 7}, project=tmp_path, output="out", reporter=reporter)
+    assert "--mini-batches has no effect without algorithm vdam" in log.read_text()

@@ -54,3 +54,10 @@ def test_every_option_reaches_the_algorithm():
     earlier = replace(parameters, iterations=12)
     assert JOB.options(iterations=25).changes(earlier, {"iterations"}) == replace(parameters, iterations=25)
     assert JOB.options(psi_step=3).changes(earlier, {"psi_step"}) == replace(earlier, psi_step_deg=3.0)
+
+
+def test_options_without_effect_are_known():
+    options = JOB.options(mask_diameter=200.0, mini_batches=50, batch_size=90, write_every=10, iterations=9)
+    given = ["mini_batches", "batch_size", "write_every", "iterations"]
+    assert [o.name for o in options.idle(given)] == ["mini_batches", "batch_size"]
+    assert [o.name for o in replace(options, algorithm="vdam").idle(given)] == ["iterations"]

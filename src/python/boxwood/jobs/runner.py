@@ -159,6 +159,9 @@ def _run_in(
     try:
         context.reporter = Tee(reporter, place.open_log(options))
         context.reporter.event("start", job=job.name, output=context.name, text=_opening(job, context))
+        # What is continued may have settings of its own that only the job can read.
+        for option in () if continuing else options.idle(values):
+            context.warn(f"{option.argument} has no effect without {option.needs.replace('=', ' ')}")
         with stopped_by(context.abort_file), closing(context):
             result = job.run(options, context)
         result = replace(result, output=place.folder, bad=tuple(context.bad_inputs))

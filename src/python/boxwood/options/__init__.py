@@ -19,6 +19,6 @@ Traceback (most recent call last):
 boxwood.errors.InputError: width is -1; it must be a number above 0 Å
 """
 
-from boxwood.options.declare import Option, Options, option
+from boxwood.options.declare import Option, Options, applies, option
 
-__all__ = ["Option", "Options", "option"]
+__all__ = ["Option", "Options", "applies", "option"]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,18 @@ def option(help: str, default: Any = MISSING, **settings: Any) -> Any:
     return dataclasses.field(default=default, metadata={"option": dict(settings, help=help)})
 
 
+def applies(option: Option, declared: Mapping[str, Option], values: Mapping[str, Any]) -> bool:
+    """Whether an option means something, given the values or texts of others; without one, its default."""
+    if not option.needs or option.needs == "continue":
+        return True
+    name, _, value = option.needs.partition("=")
+    other = declared[name]
+    given = values.get(name)
+    if given is None or given == "":
+        given = None if other.required else other.default
+    return applies(other, declared, values) and (str(given) == value if value else bool(given))
+
+
 class Options:
     """Base of the frozen dataclasses whose fields are declared with `option`; values are checked."""
 
@@ -173,6 +185,15 @@ class Options:
         if missing:
             raise InputError("please give " + " and ".join(f"{n} ({known[n].help})" for n in missing))
         return cls(**values)
+
+    def idle(self, names: Iterable[str]) -> list[Option]:
+        """Named options that differ from their default and mean nothing with the other values."""
+        declared, values = {o.name: o for o in self.declared()}, self.as_dict()
+        return [
+            o
+            for name in names
+            if values[name] != (o := declared[name]).default and not applies(o, declared, values)
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Values by name, as declared (paths stay paths)."""

@@ -11,7 +11,7 @@ from typing import Any
 from boxwood.errors import InputError
 from boxwood.jobs.job import Job
 from boxwood.jobs.registry import JOBS, load_job
-from boxwood.options import Option, Options
+from boxwood.options import Option, Options, applies
 from boxwood.project.folder import PIPELINE
 from boxwood.project.form_fields import FORMS
 from boxwood.web.runs import command_words
@@ -179,18 +179,6 @@ def _parsed(option: Option, text: Any) -> Any:
     if not isinstance(text, str | bool | int | float):
         raise InputError(f"{option.name} is no text")
     return text.strip() if isinstance(text, str) else text
-
-
-def applies(option: Option, declared: Mapping[str, Option], texts: Mapping[str, Any]) -> bool:
-    """Whether an option means something, given what else was filled in."""
-    if not option.needs or option.needs == "continue":
-        return True
-    name, _, value = option.needs.partition("=")
-    other = declared[name]
-    text = texts.get(name)
-    if text is None or text == "":
-        text = None if other.required else other.default
-    return applies(other, declared, texts) and (str(text) == value if value else bool(text))
 
 
 def _check_paths(workspace: Workspace, job: Job, option: Option, value: Any) -> None:
