@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, settings
 
 from boxwood.io.mrc import write_stack
 from boxwood.io.particles import ParticleSet
-from boxwood.jobs.api import Project
 from boxwood.simulate.particles import simulate_particles
 
 # A busy machine is slow; that is no fault of an example.
@@ -86,13 +85,7 @@ def whole(tmp_path_factory):
     import small
 
     folder = tmp_path_factory.mktemp("whole")
-    project = Project(folder, threads=2)
-    project.simulate(
-        directory=".", micrographs=3, width=400, height=400, pixel_size=3.54, particles=12, snr=0.3
-    )
-    project.autopick(**small.PICK)
-    project.extract(**small.BOXES)
-    project.class2d(particles="Extract/job002/particles.star", **small.CLASSES)
+    small.build(folder)
     return folder
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet
+from boxwood.jobs.api import Project
 from boxwood.project.folder import ProjectFolder
 
 STAR = {"micrographs": "micrographs_ctf.star"}
@@ -15,6 +16,17 @@ AUTOPICK = [
     *("autopick", "--micrographs", "micrographs_ctf.star"),
     *("--min-diameter", "150", "--max-diameter", "180"),
 ]
+
+
+def build(folder):
+    """Make the project: picks, particles and classes."""
+    project = Project(folder, threads=2)
+    project.simulate(
+        directory=".", micrographs=3, width=400, height=400, pixel_size=3.54, particles=12, snr=0.3
+    )
+    project.autopick(**PICK)
+    project.extract(**BOXES)
+    project.class2d(particles="Extract/job002/particles.star", **CLASSES)
 
 
 def statuses(folder):

@@ -91,9 +91,13 @@ def test_a_job_as_input_is_recorded_as_its_file(project, toy):
     assert edges.values.tolist()[-1] == [file, "AutoPick/job002/"]
 
 
-def test_output_gets_just_the_files(project, toy):
+def test_output_gets_just_the_files_and_their_record(project, toy):
     result = run_job(toy, OPTIONS, output="some where")
-    assert {p.name for p in result.output.iterdir()} == {"Micrographs", "coords_suffix_autopick.star"}
+    assert {p.name for p in result.output.iterdir()} == {
+        "Micrographs",
+        "coords_suffix_autopick.star",
+        ".boxwood.json",
+    }
     assert not Path("default_pipeline.star").exists()
 
 

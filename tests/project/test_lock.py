@@ -1,6 +1,7 @@
 """RELION's lock: waited for, given back whatever happens, and explained where a dead program left it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,17 +97,54 @@ with pipeline_lock(__import__("pathlib").Path(sys.argv[1])):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
+# Fails where another process is inside at the same time.
+ALONE = """
+import os, sys, time
+from pathlib import Path
+from boxwood.project.lock import pipeline_lock
+root = Path(sys.argv[1])
+for _ in range(20):
+    with pipeline_lock(root):
+        os.mkdir(root / "inside")
+        time.sleep(0.001)
+        os.rmdir(root / "inside")
+"""
 
-def test_the_lock_of_a_killed_boxwood_is_explained(tmp_path):
+
+@pytest.fixture
+def dead(tmp_path):
+    """The lock of a process that was killed; the number it had."""
     environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}
     process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], env=environment)
     assert process.wait(timeout=60) == -signal.SIGKILL
+    return process.pid
+
+
+def test_the_lock_of_a_killed_boxwood_is_removed(tmp_path, dead):
+    said = []
+    assert run_a_job(ProjectFolder(tmp_path, lock_patience_seconds=0, say=said.append)) == "AutoPick/job001/"
+    assert f"removed the lock of boxwood, process {dead} on {socket.gethostname()}" in said[0]
+
+
+@pytest.mark.parametrize("elsewhere", ["on another-computer (pid:[1])", "on {} (pid:[1])"])
+def test_the_lock_of_a_boxwood_elsewhere_is_left(tmp_path, dead, elsewhere):
+    """On another computer or in another container the same number is another process."""
     lock = tmp_path / ".relion_lock"
-    said = rf"by boxwood, process {process.pid} on {socket.gethostname()}, which is no more; remove {lock}"
+    text = f"boxwood, process {dead} {elsewhere.format(socket.gethostname())}"
+    (lock / "lock_default_pipeline.star").write_text(text)
+    said = rf"locked by {re.escape(text)} since .* at work here, remove {lock}"
     with pytest.raises(JobError, match=said):
         run_a_job(ProjectFolder(tmp_path, lock_patience_seconds=0))
     subprocess.run(["rm", "-r", str(lock)], check=True)  # as the sentence says
     assert run_a_job(ProjectFolder(tmp_path)) == "AutoPick/job001/"
+
+
+def test_one_of_many_removes_the_lock(tmp_path, dead):
+    """Whoever comes second must not take the lock of the first for that of the dead."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}
+    together = [subprocess.Popen([sys.executable, "-c", ALONE, tmp_path], env=environment) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in together] == [0] * 4
+    assert not (tmp_path / ".relion_lock").exists()
 
 
 def test_a_living_boxwood_is_not_called_dead(tmp_path):

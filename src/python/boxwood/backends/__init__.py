@@ -2,7 +2,14 @@
 
 from boxwood.backends.cuda import cuda_status
 from boxwood.backends.protocol import Backend
-from boxwood.backends.select import available_threads, cpu_status, get_backend, native_bf16, stop_kernels
+from boxwood.backends.select import (
+    available_threads,
+    cpu_status,
+    get_backend,
+    native_bf16,
+    stop_kernels,
+    use_simd,
+)
 
 __all__ = [
     "Backend",
@@ -12,4 +19,5 @@ __all__ = [
     "get_backend",
     "native_bf16",
     "stop_kernels",
+    "use_simd",
 ]

@@ -60,6 +60,13 @@ def native_bf16() -> bool:
     return bool(_core.native_bf16())
 
 
+def use_simd(name: str) -> bool:
+    """Use the CPU kernels of this instruction set; False if it was not compiled or does not run here."""
+    from boxwood import _core
+
+    return bool(_core.use_simd(name))
+
+
 def cpu_status() -> dict[str, list[str]]:
     """Instruction sets of the CPU kernels: which were compiled, which run here, which was chosen."""
     from boxwood import _core

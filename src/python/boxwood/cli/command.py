@@ -26,6 +26,7 @@ _OTHERS = {
     "project": "list the jobs of a project, draw its flow chart, clean up",
     "schedule": "run scheduled jobs in order, and again when new micrographs have come",
     "ui": "look, pick, watch and select in a browser",
+    "rerun": "repeat a finished job and compare every file of results",
     "info": "versions, processor, GPU",
 }
 _EPILOG = """\
@@ -89,6 +90,11 @@ def _dispatch(words: list[str]) -> int:
         from boxwood.cli.ui import ui
 
         return ui(words[1:])
+    if words[0] == "rerun":
+        from boxwood.cli.rerun import rerun
+
+        signal.signal(signal.SIGTERM, _as_interrupt)
+        return rerun(words[1:], _reporter("--json" in words))
     if words[0] == "schedule":
         from boxwood.cli.schedule import schedule
 

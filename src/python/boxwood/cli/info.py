@@ -6,11 +6,8 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from boxwood.options.arguments import ArgumentParser
-
-_LIBRARIES = ("numpy", "scipy", "pandas", "mrcfile", "starfile", "tifffile", "pillow", "matplotlib", "rich")
 
 
 def info(words: Sequence[str]) -> int:
@@ -33,13 +30,13 @@ def collect() -> dict[str, str | list[str]]:
     """Return the facts by name."""
     import boxwood
     from boxwood.backends import available_threads, cpu_status, cuda_status
+    from boxwood.jobs.record import libraries
 
-    libraries = [f"{name} {_version(name)}" for name in _LIBRARIES]
     simd = cpu_status()
     return {
         "boxwood": boxwood.__version__,
         "python": platform.python_version(),
-        "libraries": libraries,
+        "libraries": [f"{name} {version}" for name, version in libraries().items()],
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "SIMD compiled": simd["compiled"],
         "SIMD runnable": simd["runnable"],
@@ -47,10 +44,3 @@ def collect() -> dict[str, str | list[str]]:
         "threads": str(available_threads()),
         "CUDA": cuda_status(),
     }
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "missing"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 # Bytes that are forced to disk at once; few, because nothing can interrupt that.
 _PIECE = 1 << 25
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 _REMEDIES = {
     errno.ENOSPC: "make room on that disk, then go on with --continue",
     errno.EDQUOT: "make room in your quota, then go on with --continue",
@@ -49,6 +52,7 @@ class _File(io.BufferedRandom):
 
     def __init__(self, path: Path, name: Path) -> None:
         super().__init__(io.FileIO(path, "x+"))
+        _lock(self.fileno())  # until it is closed, by the death of the process, too
         self._name, self._unforced = name, 0
 
     def write(self, data: ReadableBuffer, /) -> int:
@@ -71,6 +75,24 @@ class _File(io.BufferedRandom):
             self.flush()
             os.fsync(self.fileno())
         self._unforced = 0
+
+
+def _lock(file: int) -> bool:
+    """Lock a file; False if another process has, or the file system knows no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def remove_unfinished(files: Iterable[Path]) -> None:
+    """Delete those that `atomic_write` had begun in a process that was killed; others stay as they are."""
+    for path in files:
+        if _UNFINISHED.fullmatch(path.name):
+            with suppress(OSError), path.open("rb") as file:
+                if _lock(file.fileno()):
+                    path.unlink()
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class ParticleImages:
 
     Attributes
     ----------
+    files : list of Path
     boxes : (n,) int
         Edge of each image in pixels: that of most particles of its group.
     usable : (n,) bool
@@ -47,7 +48,8 @@ class ParticleImages:
         self._file, files = pd.factorize(parts[2])
         self._names = names
         self.bad: dict[str, str] = {}
-        self._stacks = [self._open(Path(root) / file, str(file)) for file in files]
+        self.files = [Path(root) / file for file in files]
+        self._stacks = [self._open(path, str(file)) for path, file in zip(self.files, files, strict=True)]
         self._check([str(file) for file in files], np.zeros(len(names), int) if groups is None else groups)
 
     def __len__(self) -> int:

@@ -54,6 +54,8 @@ class JobContext:
         "3.1" or "5": the dialect of the STAR files to write.
     continuing : bool
         True if the job goes on with its own earlier files.
+    interrupted : bool
+        True if the run that it goes on from did not come to its end.
     continue_from : Path or None
         The file to go on from, for jobs that go on from one.
     put_away : callable
@@ -63,6 +65,8 @@ class JobContext:
     output_given : bool
         True if the user named the folder, with `--output`.
     bad_inputs : list of (name, reason)
+    used : set of Path
+        Files that were read besides those that the options name.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class JobContext:
         threads: int = 1,
         dialect: str = "3.1",
         continuing: bool = False,
+        interrupted: bool = False,
         continue_from: Path | None = None,
         put_away: Callable[[Iterable[Path]], str] | None = None,
         given: frozenset[str] = frozenset(),
@@ -82,6 +87,7 @@ class JobContext:
         self.threads = threads
         self.dialect = dialect
         self.continuing = continuing
+        self.interrupted = interrupted
         self.continue_from = continue_from
         self.put_away = put_away or remove
         self.given = given
@@ -90,6 +96,7 @@ class JobContext:
         self.bad_inputs: list[tuple[str, str]] = []
         self.outputs: list[tuple[str, str]] = []
         self.inputs: list[tuple[str, str]] = []
+        self.used: set[Path] = set()
         self._sources: dict[PurePath, str] = {}
         self._stack = ExitStack()
 
@@ -170,6 +177,10 @@ class JobContext:
         """Register a file as an input node, beside the options declared with ``input=``."""
         self.inputs.append((Path(path).as_posix(), kind))
 
+    def use(self, files: Iterable[Path]) -> None:
+        """Note files that are read besides those that the options name; `map` notes those it is told of."""
+        self.used.update(files)
+
     def map(
         self,
         function: Callable[[Item], Result],
@@ -191,7 +202,10 @@ class JobContext:
         """
         items = items if isinstance(items, Sized) else list(items)
         total, failed, first = len(items), 0, ""
-        announced = items if reads is None else announce(items, reads)
+        announced: Iterable[Item] = items
+        if reads is not None:
+            self.use(path for path in map(reads, items) if path is not None)
+            announced = announce(items, reads)
         work = self._stack.enter_context(closing(map_ordered(function, announced, self.threads)))
         for number, done in enumerate(work, 1):
             if isinstance(done.result, Failure):

@@ -45,6 +45,7 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     micrographs = MicrographSet.read(options.micrographs)
     extractor = Extractor(options, context, micrographs)
     names = extractor.names_with_particles()
+    context.use(extractor.files.values())
     gallery = Gallery()
     parts: dict[str, pd.DataFrame] = {}
     context.reserve(names)

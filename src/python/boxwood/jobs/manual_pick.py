@@ -47,6 +47,7 @@ def run(options: ManualPickOptions, context: JobContext) -> JobResult:
     micrographs = MicrographSet.read(options.micrographs)
     names = [str(name) for name in micrographs.table["rlnMicrographName"]]
     sources = _sources(options.coordinates, names)
+    context.use(sources.values())
 
     def bring(name: str) -> tuple[Path, int]:
         table = _as_clicked(read_coordinates(sources[name]), context.dialect)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from boxwood.errors import InputError, JobError
-from boxwood.io.atomic import atomic_write
+from boxwood.io.atomic import atomic_write, remove_unfinished
 from boxwood.jobs.context import JobContext, remove
 from boxwood.jobs.job import Job
 from boxwood.jobs.reporter import PlainLines, Reporter, Silent
@@ -44,6 +44,9 @@ class Place(Protocol):
 
     def open_log(self, options: Options) -> Reporter:
         """Note what is run, and return who writes down what it says."""
+
+    def keep(self, options: Options, runs: Sequence[dict[str, Any]]) -> None:
+        """Keep the options and what the runs were made with."""
 
     def refuse(self) -> str:
         """Put back what a continued job was before, and return its status; "Failed" for a new one."""
@@ -79,14 +82,26 @@ class PlainFolder:
         if not os.access(self.folder, os.W_OK):
             raise InputError(f"the folder {self.folder} cannot be written to; choose another")
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
+        own = self.books(options)
+        if own is not None:
+            remove_unfinished(own.rglob(".*.tmp"))
+
+    def books(self, options: Options) -> Path | None:
+        """The folder of the job's own, if it has one."""
+        if self.job.has_directory:
+            return Path(options.as_dict()["directory"])
+        return self.folder if self.given or self.job.process is not None else None
 
     def abandon(self) -> None:
         pass
 
     def open_log(self, options: Options) -> Reporter:
-        if self.job.keeps:
-            job_files.write_settings(self.folder, self.job.name, options.as_dict())
         return self.log
+
+    def keep(self, options: Options, runs: Sequence[dict[str, Any]]) -> None:
+        folder = self.books(options)
+        if folder is not None and folder.is_dir():
+            job_files.Kept(self.job.name, options.as_dict(), runs).write(folder)
 
     def refuse(self) -> str:
         return "Failed"
@@ -147,10 +162,15 @@ class ProjectJob:
     def start(self, options: Options, threads: int) -> None:
         kind, fields, inputs = self._entry(options, threads)
         if not self.name:
-            self.name = self.project.start_job(kind, joboptions=fields, inputs=inputs, alias=self.alias)
+            # Should the process be killed now, the job can be continued.
+            kept = job_files.Kept(self.job.name, options.as_dict())
+            self.name = self.project.start_job(
+                kind, joboptions=fields, inputs=inputs, alias=self.alias, prepare=kept.write
+            )
             return
         with ExitStack() as files:
             self.out = files.enter_context(job_files.claim_log(self.folder))
+            remove_unfinished(self.folder.rglob(".*.tmp"))
             if self.continuing:
                 books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
                 status = job_files.exit_status(self.folder) or "Failed"
@@ -170,7 +190,7 @@ class ProjectJob:
         self.name = self.project.start_job(
             kind, joboptions=fields, inputs=inputs, alias=self.alias, status="Scheduled"
         )
-        job_files.write_settings(self.folder, self.job.name, options.as_dict())
+        self.keep(options, ())
 
     def _entry(self, options: Options, threads: int) -> tuple[JobType, dict[str, str], list[tuple[str, str]]]:
         """What is entered in the books: the kind of job, RELION's form, and the files it reads."""
@@ -191,8 +211,10 @@ class ProjectJob:
         if self.continuing:
             command += ["--continue", self.name]
         job_files.append_note(self.folder, [shlex.join(command)])
-        job_files.write_settings(self.folder, self.job.name, options.as_dict())
         return self.log
+
+    def keep(self, options: Options, runs: Sequence[dict[str, Any]]) -> None:
+        job_files.Kept(self.job.name, options.as_dict(), runs).write(self.folder)
 
     def refuse(self) -> str:
         status, books = self.before

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from boxwood.jobs.context import JobContext
 from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.place import Place, PlainFolder, ProjectJob, check_outputs
+from boxwood.jobs.record import begun, ended, input_checksums
 from boxwood.jobs.reporter import Reporter, Silent, Tee
 from boxwood.options import Options
-from boxwood.project.job_files import read_settings
+from boxwood.project.job_files import Kept, read_settings
 from boxwood.project.names import job_folder
 
 
@@ -144,11 +146,14 @@ def _run_in(
 
     threads = threads or available_threads()
     place.start(options, threads)
+    earlier = Kept.read(place.folder) if continuing else None
+    runs = [*_without_inputs(earlier), begun(values, threads)]
     context = JobContext(
         place.folder,
         threads=threads,
         dialect=place.dialect,
         continuing=continuing,
+        interrupted=earlier is not None and not earlier.succeeded,
         continue_from=resumed,
         put_away=place.put_away,
         given=frozenset(values),
@@ -156,8 +161,10 @@ def _run_in(
         reporter=reporter,
     )
     status = "Failed"
+    keeping = True
     try:
         context.reporter = Tee(reporter, place.open_log(options))
+        place.keep(options, runs)
         context.reporter.event("start", job=job.name, output=context.name, text=_opening(job, context))
         # What is continued may have settings of its own that only the job can read.
         for option in () if continuing else options.idle(values):
@@ -166,6 +173,7 @@ def _run_in(
             result = job.run(options, context)
         result = replace(result, output=place.folder, bad=tuple(context.bad_inputs))
         check_outputs(context)
+        runs[-1]["inputs"] = input_checksums(options, context)
         status = "Succeeded"
         _conclude(result, context)
         return result
@@ -179,22 +187,33 @@ def _run_in(
     except Exception as error:
         if isinstance(error, InputError):
             status = place.refuse()
+            keeping = not continuing
         if not isinstance(error, BoxwoodError):
             place.log.event("trace", text="".join(traceback.format_exception(error)))
         place.log.event("error", text=str(error) or type(error).__name__)
         raise
     finally:
-        _end(place, status, context, reporter)
+        runs[-1].update(ended(status))
+        _end(place, status, context, reporter, partial(place.keep, options, runs) if keeping else None)
         reporter.event("end", job=job.name, output=context.name, status=status)
 
 
-def _end(place: Place, status: str, context: JobContext, reporter: Reporter) -> None:
+def _end(
+    place: Place, status: str, context: JobContext, reporter: Reporter, keep: Callable[[], None] | None
+) -> None:
     """Enter the end in the books; what was made is not lost if that fails."""
-    try:
-        place.end(status, context)
-    except (BoxwoodError, OSError) as error:
-        text = f"{context.name} ended ({status.lower()}), but the project could not be told: {error}"
-        reporter.event("warning", text=text)
+    for step in (keep, partial(place.end, status, context)):
+        try:
+            if step:
+                step()
+        except (BoxwoodError, OSError) as error:
+            text = f"{context.name} ended ({status.lower()}), but the project could not be told: {error}"
+            reporter.event("warning", text=text)
+
+
+def _without_inputs(kept: Kept | None) -> list[dict[str, Any]]:
+    """What is recorded of the runs that one goes on from; the last will know the inputs of all."""
+    return [{name: run[name] for name in run if name != "inputs"} for run in kept.runs] if kept else []
 
 
 def _opening(job: Job, context: JobContext) -> str:

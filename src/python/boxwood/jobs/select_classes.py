@@ -81,6 +81,7 @@ class SelectClassesOptions(Options):
 def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
     """Write particles.star, class_averages.star, backup_selection.star (and class_averages.mrcs)."""
     saved = read_iteration(options.model)
+    context.use([saved.averages_file, Path(saved.particles.source)])
     scores = saved.scores(options.mask_diameter)
     chosen = _chosen(options, scores, len(saved.classes))
     rows = np.flatnonzero(saved.particles.table["rlnClassNumber"].isin(chosen + 1))

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from boxwood.errors import InputError
-from boxwood.io.atomic import writing
+from boxwood.io.atomic import remove_unfinished, writing
 from boxwood.project import job_files
 from boxwood.project.alias import check_alias, link_alias
 from boxwood.project.job_form import JobType, write_forms
@@ -81,8 +81,12 @@ class ProjectFolder:
         inputs: Iterable[tuple[str, str]],
         alias: str | None = None,
         status: str = "Running",
+        prepare: Callable[[Path], None] | None = None,
     ) -> str:
-        """Make the next job folder, enter it as running or scheduled, and return its name "Type/jobNNN/"."""
+        """Make the next job folder, enter it as running or scheduled, and return its name "Type/jobNNN/".
+
+        `prepare` writes files into the folder before the job is in the books.
+        """
         made: list[Path] = []
         try:
             with self.edit() as pipeline:
@@ -93,6 +97,8 @@ class ProjectFolder:
                 with writing(name):
                     (self.root / name).mkdir(parents=True)
                 made.append(self.root / name)
+                if prepare:
+                    prepare(self.root / name)
                 pipeline.counter = number + 1
                 pipeline.add_process(name, kind.number, kind.label, status)
                 self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
@@ -221,6 +227,8 @@ class ProjectFolder:
     def edit(self) -> Iterator[Pipeline]:
         """Read, change and write the pipeline with RELION's lock held; nothing is written on an error."""
         with pipeline_lock(self.root, self.patience, self.say):
+            remove_unfinished(self.root.glob(".*default_pipeline.star.*.tmp"))
+            remove_unfinished(self.root.glob("..gui_*.tmp"))
             pipeline = self.pipeline()
             for name in pipeline.running():  # as RELION does: jobs say by a marker that they have ended
                 status = job_files.exit_status(self.root / name)

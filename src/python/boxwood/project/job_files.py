@@ -6,10 +6,11 @@ import fcntl
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from boxwood.errors import InputError
+from boxwood.errors import FileFormatError, InputError
 from boxwood.io.atomic import write_text, writing
 
 SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{how}" for how in ("SUCCESS", "FAILURE", "ABORTED"))
@@ -18,10 +19,49 @@ MARKERS = {"Succeeded": SUCCESS, "Failed": FAILURE, "Aborted": ABORTED}
 SETTINGS = ".boxwood.json"
 
 
-def write_settings(folder: Path, job: str, values: Mapping[str, Any]) -> None:
-    """Keep all options by their own names, for `--continue`."""
-    text = json.dumps({"job": job, "options": dict(values)}, default=str, indent=1)
-    write_text(folder / SETTINGS, text + "\n")
+@dataclass(frozen=True)
+class Kept:
+    """What `.boxwood.json` keeps of a job.
+
+    Attributes
+    ----------
+    job : str
+    options : mapping
+        All of them by their own names, for `--continue`.
+    runs : sequence of dict
+        What each run was made with (see `boxwood.jobs.record`); the first began the job.
+    """
+
+    job: str
+    options: Mapping[str, Any]
+    runs: Sequence[dict[str, Any]] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the last run came to its end."""
+        return bool(self.runs) and self.runs[-1]["status"] == "Succeeded"
+
+    @classmethod
+    def read(cls, folder: Path) -> Kept | None:
+        """Read it; None where there is none, as in a job of RELION.
+
+        Raises
+        ------
+        FileFormatError
+        """
+        path = folder / SETTINGS
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return cls(str(found["job"]), dict(found["options"]), list(found.get("runs", ())))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            text = f"{path} is damaged ({error}); remove it, and give all options again"
+            raise FileFormatError(text) from None
+
+    def write(self, folder: Path) -> None:
+        """Write it, whole or not at all."""
+        write_text(folder / SETTINGS, json.dumps(vars(self), default=str, indent=1) + "\n")
 
 
 def read_settings(folder: Path, job: str) -> dict[str, Any]:
@@ -32,13 +72,10 @@ def read_settings(folder: Path, job: str) -> dict[str, Any]:
     InputError
         If the folder is of another kind of job.
     """
-    path = folder / SETTINGS
-    if not path.exists():
-        return {}
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found["job"] != job:
-        raise InputError(f"{folder} is a job of `boxwood {found['job']}`, not of `boxwood {job}`")
-    return dict(found["options"])
+    kept = Kept.read(folder)
+    if kept and kept.job != job:
+        raise InputError(f"{folder} is a job of `boxwood {kept.job}`, not of `boxwood {job}`")
+    return dict(kept.options) if kept else {}
 
 
 def claim_log(folder: Path) -> TextIO:

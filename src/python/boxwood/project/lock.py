@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import signal
 import socket
 import threading
@@ -18,7 +20,7 @@ from boxwood.io.atomic import writing
 
 LOCK_FOLDER = ".relion_lock"
 LOCK_FILE = "lock_default_pipeline.star"
-_OWNER = "boxwood, process {} on {}"
+_OWNER = re.compile(r"boxwood, process (\d+) on (.+)")
 
 
 @contextmanager
@@ -27,7 +29,8 @@ def pipeline_lock(
 ) -> Iterator[None]:
     """Hold the project's lock; RELION 3.1 also waits two minutes for it.
 
-    Whoever waits for more than two seconds is told by `say`: a program that crashed leaves its lock behind.
+    The lock of a boxwood that was killed on this computer is removed. Whoever waits for more than two seconds
+    is told by `say`: RELION leaves its lock behind when it crashes, and so does a boxwood elsewhere.
     While the lock is held, Ctrl-C and SIGTERM wait.
 
     Raises
@@ -46,6 +49,10 @@ def pipeline_lock(
                     (folder / LOCK_FILE).unlink(missing_ok=True)
                     os.rmdir(folder)
                 return
+        if owner := _removed(folder):
+            if say:
+                say(f"removed the lock of {owner}, which is no more, from {root.resolve()}")
+            continue
         waited = time.monotonic() - begun
         if waited > patience_seconds:
             raise JobError(_held(folder))
@@ -62,9 +69,43 @@ def _taken(folder: Path) -> bool:
             os.mkdir(folder)
         except FileExistsError:
             return False
-    with suppress(OSError):  # on a full disk: the lock is the folder, what it holds is for people
-        (folder / LOCK_FILE).write_text(_OWNER.format(os.getpid(), socket.gethostname()) + "\n")
+    with suppress(OSError):  # on a full disk: the lock is the folder, what it holds is for who waits
+        (folder / LOCK_FILE).write_text(f"boxwood, process {os.getpid()} on {_computer()}\n")
     return True
+
+
+def _computer() -> str:
+    """Where process numbers mean the same: on this computer, and in this container."""
+    try:
+        return f"{socket.gethostname()} ({os.readlink('/proc/self/ns/pid')})"
+    except OSError:
+        return socket.gethostname()
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return (folder / LOCK_FILE).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _removed(folder: Path) -> str:
+    """Remove the lock if its owner was a boxwood of this computer that has ended; return who that was."""
+    if not _is_dead(_owner(folder)):
+        return ""
+    project = os.open(folder.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(project, fcntl.LOCK_EX)  # of those who have seen the same, one removes it
+        owner = _owner(folder)
+        if not _is_dead(owner):
+            return ""
+        (folder / LOCK_FILE).unlink()
+        os.rmdir(folder)
+        return owner
+    except OSError:  # a file system without locks, or one that is read only
+        return ""
+    finally:
+        os.close(project)
 
 
 def _held(folder: Path) -> str:
@@ -73,10 +114,7 @@ def _held(folder: Path) -> str:
         since = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(folder.stat().st_mtime))
     except OSError:
         since = ""
-    try:
-        owner = (folder / LOCK_FILE).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        owner = ""
+    owner = _owner(folder)
     if _is_dead(owner):
         return f"the project has been locked{since} by {owner}, which is no more; remove {folder.resolve()}"
     who = f"by {owner}" if owner.startswith("boxwood") else "by another program"
@@ -88,11 +126,11 @@ def _held(folder: Path) -> str:
 
 def _is_dead(owner: str) -> bool:
     """Whether the owner was a boxwood on this computer that has ended."""
-    words = owner.split()
-    if len(words) != 5 or not words[2].isdecimal() or owner != _OWNER.format(words[2], socket.gethostname()):
+    found = _OWNER.fullmatch(owner)
+    if found is None or found[2] != _computer():
         return False
     try:
-        os.kill(int(words[2]), 0)
+        os.kill(int(found[1]), 0)
     except ProcessLookupError:
         return True
     except OSError:

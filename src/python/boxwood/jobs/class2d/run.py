@@ -29,7 +29,7 @@ from boxwood.typing import AnyArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from boxwood.class2d import IterationResult, OpticsGroup
+    from boxwood.class2d import Class2DParameters, IterationResult, OpticsGroup
     from boxwood.jobs.class2d.particles import ParticleData, ParticleSource
     from boxwood.jobs.context import JobContext
 
@@ -49,8 +49,13 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     """Classify, and write every iteration as RELION does."""
     state, data, settings = _begin(options, context)
     source = data.source()
+    context.use(source.images.files)
     optics = (state.optics if state else ()) or tuple(data.optics(source, context.warn))
     _make_way(state, context)
+    if state is not None and state.result.finished(settings.parameters):  # but for its end the job was done
+        _draw(state, context)
+        files = _files(state.result, context)
+        return _finish(files, state.result, data.particles.table, state.history, context)
     history = empty_history() if state is None else state.history
     command = shlex.join(["boxwood", "class2d", *as_command(options)])
     writer: Behind[pd.DataFrame]
@@ -63,7 +68,7 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
             if not _is_written(result.iteration, options.write_every, settings):
                 context.check_abort()
                 continue
-            files = IterationFiles(context.name + "run", result.iteration)
+            files = _files(result, context)
             saved = State(result, settings, data.root, data.ctf_rows, history, optics)
             writer.start(partial(_write, files, saved, data, command, context))
             context.check_abort()
@@ -75,6 +80,10 @@ def _is_written(iteration: int, every: int, settings: Settings) -> bool:
     """All iterations over the whole set are; of mini-batches, which are short, only some."""
     parameters = settings.parameters
     return parameters.algorithm == "em" or iteration % every == 0 or iteration == parameters.last_iteration
+
+
+def _files(result: IterationResult, context: JobContext) -> IterationFiles:
+    return IterationFiles(context.name + "run", result.iteration)
 
 
 def _write(
@@ -142,17 +151,8 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
         state, data = read_iteration(earlier)
         parameters = options.changes(state.settings.parameters, context.given)
         refuse_changes(vars(state.settings), options, context.given, _KEEPS)
-        if state.result.iteration < parameters.last_iteration and state.result.finished(parameters):
-            raise InputError(
-                f"{earlier.path('optimiser.star')} has converged; to go on all the same, give "
-                "--no-until-converged"
-            )
-        if state.result.iteration >= parameters.last_iteration:
-            more = "--mini-batches" if parameters.algorithm == "vdam" else "--iterations"
-            raise InputError(
-                f"{earlier.path('optimiser.star')} is the last of {parameters.last_iteration} iterations; to "
-                f"go on, give a larger number with {more}"
-            )
+        if state.result.finished(parameters) and not (context.interrupted and _own(context)):
+            raise InputError(_nothing_left(earlier, state.result.iteration, parameters))
         context.log(f"going on after iteration {state.result.iteration} of {earlier.name('optimiser.star')}")
         return state, data, replace(state.settings, parameters=parameters)
     if options.particles is None and context.continuing:
@@ -173,10 +173,24 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
     return None, start_particles(ParticleSet.read(options.particles), settings), settings
 
 
+def _nothing_left(earlier: IterationFiles, iteration: int, parameters: Class2DParameters) -> str:
+    if iteration < parameters.last_iteration:
+        why, more = "has converged", "to go on all the same, give --no-until-converged"
+    else:
+        number = "--mini-batches" if parameters.algorithm == "vdam" else "--iterations"
+        why, more = f"is the last of {iteration} iterations", f"to go on, give a larger number with {number}"
+    return f"{earlier.path('optimiser.star')} {why}; {more}"
+
+
+def _own(context: JobContext) -> bool:
+    """Whether the job goes on from an iteration in its own folder."""
+    earlier = context.continue_from
+    return earlier is not None and earlier.parent.resolve() == context.output.resolve()
+
+
 def _make_way(state: State | None, context: JobContext) -> None:
     """Going on from an iteration before the last, put away those after it, which do not follow from it."""
-    earlier = context.continue_from
-    if state is None or earlier is None or earlier.parent.resolve() != context.output.resolve():
+    if state is None or not _own(context):
         return
     later = later_files(context.output, state.result.iteration)
     if later:

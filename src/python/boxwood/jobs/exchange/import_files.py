@@ -20,6 +20,7 @@ def run(options: ImportOptions, context: JobContext) -> JobResult:
     from boxwood.jobs.exchange.import_particles import import_particles
 
     files = list(_found(options.files))
+    context.use(files)
     formats = {path: options.format or _format(path) for path in files}
     kinds = sorted(set(formats.values()))
     if len(kinds) > 1:

@@ -1,0 +1,249 @@
+"""Kill jobs with SIGKILL, go on, and compare with the undisturbed job.
+
+    python tests/jobs/kill_jobs.py --jobs extract class2d --kills 100
+
+A job is killed just before one of its changes to the file system (every one of them is as likely), or at any
+time. Then every file has to be whole or absent. The job is continued, or begun again where its name was not
+in the books yet, is often killed a second time, and has to end with the files of the job nobody disturbed.
+
+Each run is a process forked from this one, which has imported everything and computed nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+from small import BOXES, CLASSES, PICK, STAR, build, statuses, temporary_files
+
+from boxwood.io.mrc import read_stack
+from boxwood.io.star import read_star
+from boxwood.jobs.compare import differences, results_in
+from boxwood.jobs.registry import load_job
+from boxwood.jobs.runner import run_job
+from boxwood.project.folder import ProjectFolder
+from boxwood.project.names import job_folder
+
+for module in ("class2d", "extraction", "picking", "report", "simulate", "jobs.class2d"):
+    import_module(f"boxwood.{module}")
+
+PARTICLES, MODEL = "Extract/job002/particles.star", "Class2D/job003/run_it003_model.star"
+SIZE = {"width": 400, "height": 400}
+PICKED = {**STAR, "coordinates": "AutoPick/job001"}
+BATCHES = {"algorithm": "vdam", "mini_batches": 5, "batch_size": 20, "write_every": 2}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job of the small project; `folder` where it writes if it is not a job of the project."""
+
+    job: str
+    options: dict = field(default_factory=dict)
+    folder: str = ""
+
+
+CASES = {
+    "autopick": Case("autopick", PICK),
+    "extract": Case("extract", BOXES),
+    "class2d": Case("class2d", {"particles": PARTICLES, **CLASSES}),
+    "class2d-vdam": Case("class2d", {"particles": PARTICLES, **CLASSES, **BATCHES}),
+    "select-classes": Case("select-classes", {"model": MODEL, "classes": [1]}),
+    "select-particles": Case("select-particles", {"particles": PARTICLES, "split": 2}),
+    "select-micrographs": Case("select-micrographs", {**STAR, "first": 2}),
+    "manual-pick": Case("manual-pick", PICKED),
+    "import": Case("import", {**STAR, "files": ["truth.star"]}),
+    "export": Case("export", {"directory": "out", "to": "eman", "box_size": 64, **PICKED}, "out"),
+    "simulate": Case("simulate", {"directory": "new", "micrographs": 2, **SIZE, "particles": 1}, "new"),
+}
+
+# What Python tells of before it happens; os.replace is called os.rename there.
+_CHANGES = {"os.mkdir", "os.rmdir", "os.remove", "os.rename", "os.symlink", "os.truncate"}
+
+
+class Changes:
+    """Counts changes to the file system by this process, and ends it before number `deadly`."""
+
+    def __init__(self, deadly=None):
+        self.count, self.deadly = 0, deadly
+        sys.addaudithook(self.see)
+
+    def see(self, event, arguments):
+        written = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if not (written or event in _CHANGES):
+            return
+        self.count += 1
+        if self.count == self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fork(function, *arguments):
+    """Start a process that runs `function`, and exits with 1 if it raises."""
+    process = os.fork()
+    if process:
+        return process
+    try:
+        function(*arguments)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def wait(process):
+    """How it ended: an exit code, or minus the number of a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def run(case, project, continue_from=False, deadly=None, count_into=None):
+    """Run the job, with two threads as they share the work in most projects."""
+    changes = Changes(deadly)
+    options = {} if continue_from and case.job != "class2d" else case.options
+    run_job(load_job(case.job), options, project=project, threads=2, continue_from=continue_from)
+    if count_into:
+        Path(count_into).write_text(str(changes.count))
+
+
+class Victim:
+    """One kind of job in copies of the small project, of which `reference` was not disturbed."""
+
+    def __init__(self, name, whole, scratch, rng):
+        self.name, self.case, self.scratch, self.rng = name, CASES[name], scratch, rng
+        self.whole = whole
+        self.reference = self.copy("reference")
+        begun = time.monotonic()
+        assert wait(fork(run, self.case, self.reference, False, None, scratch / "count")) == 0
+        self.seconds = time.monotonic() - begun
+        self.changes = int((scratch / "count").read_text())
+        self.place = self.case.folder or self.last(self.reference)
+        self.outcomes = Counter()
+
+    def copy(self, name):
+        return Path(shutil.copytree(self.whole, self.scratch / f"{self.name} {name}", symlinks=True))
+
+    def last(self, project):
+        """The folder of the job, if it is in the books."""
+        names = [job.name.rstrip("/") for job in ProjectFolder(project).pipeline().jobs()]
+        return names[3] if len(names) > 3 else ""
+
+    def begin(self, project, deadly=None):
+        """Start the job, or go on with it where it can be."""
+        going_on = "" if self.case.folder else self.last(project)
+        return fork(run, self.case, project, going_on or False, deadly)
+
+    def kill(self, project, at=None):
+        """Run it until it is killed; False if it was quicker."""
+        if at is not None or self.rng.random() < 0.7:
+            return wait(self.begin(project, at or self.rng.randint(1, self.changes))) == -signal.SIGKILL
+        process = self.begin(project)
+        time.sleep(self.rng.uniform(0, self.seconds))
+        os.kill(process, signal.SIGKILL)
+        return wait(process) == -signal.SIGKILL
+
+    def trial(self, at=None):
+        """Kill, look, go on, compare; returns what is wrong."""
+        project = self.copy("killed")
+        try:
+            kills = 0
+            for _ in range(1 if at else self.rng.randint(1, 3)):
+                if not self.kill(project, at):
+                    break
+                kills += 1
+                self.free_lock(project)
+                if broken := list(self.broken(project)):
+                    return broken
+            self.outcomes["killed"] += kills
+            self.outcomes["continued" if self.last(project) else "begun anew"] += 1
+            finished = statuses(project).get(self.last(project) + "/") == "Succeeded"
+            if not finished and (code := wait(self.begin(project))):
+                return [f"going on ended with {code}"]
+            return list(self.unequal(project))
+        finally:
+            shutil.rmtree(project)
+
+    def free_lock(self, project):
+        """Remove a lock that does not say yet whose it is, as the message after two minutes asks for."""
+        lock = project / ".relion_lock"
+        if lock.is_dir() and not any(path.stat().st_size for path in lock.iterdir()):
+            shutil.rmtree(lock)
+            self.outcomes["locked by nobody"] += 1
+
+    def broken(self, project):
+        """Files that are there and not whole."""
+        for path in project.rglob("*"):
+            plain = path.name.startswith(("RELION_JOB", "coords_suffix_", "lock_"))
+            if not path.is_file() or path.suffix == ".tmp" or plain:
+                continue
+            try:
+                if path.suffix == ".star" and path.stat().st_size:
+                    read_star(path)
+                elif path.suffix in (".mrc", ".mrcs"):
+                    read_stack(path)[:]
+                elif path.suffix == ".npz":
+                    with np.load(path) as file:
+                        dict(file)
+                elif path.name == ".boxwood.json":
+                    json.loads(path.read_text())
+            except Exception as error:
+                yield f"{path.relative_to(project)} is not whole: {error}"
+
+    def unequal(self, project):
+        """What is not as in the project that was not disturbed."""
+        place = self.case.folder or self.last(project)
+        before, now = self.reference / self.place, project / place
+        names = sorted(results_in(before) | results_in(now))
+        for name, how in differences(before, now, (self.place, place), names):
+            yield f"{name} {how}"
+        for path in temporary_files(project):
+            name = path.relative_to(project)
+            if job_folder(name) in (None, *statuses(project)):  # what is not in the books stays as it is
+                yield f"left behind: {name}"
+        if (project / ".relion_lock").exists():
+            yield "the lock is left behind"
+        if not self.case.folder and set(statuses(project).values()) != {"Succeeded"}:
+            yield f"in the books: {statuses(project)}"
+
+
+def main(words=None):
+    """Print one line for each kind of job; the exit code is 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", nargs="+", default=list(CASES), choices=list(CASES), metavar="JOB")
+    parser.add_argument("--kills", type=int, default=20, help="trials of each job (default: 20)")
+    parser.add_argument("--every", action="store_true", help="instead: before each change, one by one")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(words)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        (scratch / "whole").mkdir()
+        assert wait(fork(build, scratch / "whole")) == 0
+        for name in given.jobs:
+            victim = Victim(name, scratch / "whole", scratch, random.Random(f"{given.seed} {name}"))
+            moments = range(1, victim.changes + 1) if given.every else [None] * given.kills
+            for at in moments:
+                for text in victim.trial(at):
+                    wrong += 1
+                    print(f"{name}{f', change {at}' if at else ''}: {text}", flush=True)
+            counts = ", ".join(f"{count} {what}" for what, count in sorted(victim.outcomes.items()))
+            print(f"{name}: {victim.changes} changes, {len(moments)} trials: {counts}", flush=True)
+    print(f"{wrong} faults")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
