@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from boxwood.errors import InputError
+from boxwood.io.selection import read_selection, write_selection
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.api import Project
 from boxwood.jobs.registry import load_job
@@ -173,6 +174,18 @@ def test_particles_duplicates_are_removed(tmp_path, particles):
     assert result.values == {"particles": 60, "removed": 2}
     nothing = select("particles", tmp_path / "no", particles=particles, remove_duplicates=6.5)
     assert nothing.values["removed"] == 0
+
+
+def test_particles_marked_by_hand_are_left_out(tmp_path, particles):
+    selected = np.arange(60) % 7 != 3
+    write_selection("marks.star", selected)
+    result = select("particles", tmp_path / "out", particles=particles, selection="marks.star")
+    every = read_star(particles)["particles"]
+    pd.testing.assert_frame_equal(result.tables["particles"], every[selected].reset_index(drop=True))
+    np.testing.assert_array_equal(read_selection(result.files["backup_selection"], 60), selected)
+    write_selection("marks.star", selected[1:])
+    with pytest.raises(InputError, match="a selection of 59 rows, but there are 60"):
+        select("particles", tmp_path / "out", particles=particles, selection="marks.star")
 
 
 @pytest.mark.parametrize(

@@ -178,16 +178,11 @@ def _image_file(reference: str) -> Path:
 
 def _write_backup(chosen: IntArray, scores: ClassScores, context: JobContext, files: dict[str, Path]) -> None:
     """Write RELION's backup_selection.star: one row per class, 1 where it is selected."""
-    import pandas as pd
+    from boxwood.io.selection import write_selection
 
-    from boxwood.io.star import write_star
-
-    selected = np.zeros(len(scores.score), np.int64)
-    selected[chosen] = 1
     files["backup_selection"] = context.output / "backup_selection.star"
-    write_star(
-        files["backup_selection"], {"": pd.DataFrame({"rlnSelected": selected})}, dialect=context.dialect
-    )
+    selected = np.isin(np.arange(len(scores.score)), chosen)
+    write_selection(files["backup_selection"], selected, dialect=context.dialect)
 
 
 def _draw(saved: SavedIteration, chosen: IntArray, scores: ClassScores, context: JobContext) -> None:

@@ -1,4 +1,4 @@
-"""Choose particles: by metadata or image statistics, without duplicates, or all of them in parts."""
+"""Choose particles: by hand, metadata or image statistics, without duplicates, or all of them in parts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,19 @@ if TYPE_CHECKING:
     BoolArray = npt.NDArray[np.bool_]
 
 BATCH = 1000
-WAYS = ("where", "discard_sigma", "split", "remove_duplicates")
+WAYS = ("selection", "where", "discard_sigma", "split", "remove_duplicates")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelectParticlesOptions(Options):
     particles: Path = option(
         "particles STAR file", group="I/O", input="particles", joboption="fn_data", flag="--i"
+    )
+    selection: Path | None = option(
+        "keep the particles that this STAR file says are selected: rlnSelected, 1 or 0, for each of them; "
+        "marking bad particles on the page writes one",
+        None,
+        group="I/O",
     )
     where: str | None = option(
         "keep the particles for which this holds, for example 'rlnAutopickFigureOfMerit > 0.3'",
@@ -103,8 +109,9 @@ class SelectParticlesOptions(Options):
 
 
 def run(options: SelectParticlesOptions, context: JobContext) -> JobResult:
-    """Write particles.star (and particles_removed.star), or particles_split1.star, 2, ... ."""
+    """Write particles.star (and what was removed or selected), or particles_split1.star, 2, ... ."""
     from boxwood.io.particles import ParticleSet
+    from boxwood.io.selection import read_selection
     from boxwood.io.where import rows_where
 
     way = exactly_one("Particles", **{way: getattr(options, way) for way in WAYS})
@@ -113,7 +120,9 @@ def run(options: SelectParticlesOptions, context: JobContext) -> JobResult:
         seed = options.seed if options.random_order else None
         parts = split_rows(len(particles.table), options.split or 0, seed)
         return write_parts(particles, parts, context, "particles")
-    if way == "where":
+    if way == "selection":
+        keep = read_selection(options.selection or "", len(particles))
+    elif way == "where":
         keep = rows_where(particles.table, options.where or "")
     elif way == "discard_sigma":
         keep = _ordinary(particles, options.discard_sigma or 0.0, context)
@@ -183,6 +192,8 @@ def _coordinate_pixel_size(particles: ParticleSet, options: SelectParticlesOptio
 
 
 def _write_kept(particles: ParticleSet, keep: BoolArray, way: str, context: JobContext) -> JobResult:
+    from boxwood.io.selection import write_selection
+
     total, count = len(keep), int(keep.sum())
     if not count:
         flag = way.replace("_", "-")
@@ -190,6 +201,9 @@ def _write_kept(particles: ParticleSet, keep: BoolArray, way: str, context: JobC
     files = {"particles": context.output / "particles.star"}
     chosen = write_rows(particles, np.flatnonzero(keep), files["particles"], context, "particles")
     tables = {"particles": chosen.table}
+    if way == "selection":
+        files["backup_selection"] = context.output / "backup_selection.star"
+        write_selection(files["backup_selection"], keep, dialect=context.dialect)
     if way == "remove_duplicates":
         files["removed"] = context.output / "particles_removed.star"
         removed = particles.select(~keep)
@@ -204,7 +218,12 @@ def _write_kept(particles: ParticleSet, keep: BoolArray, way: str, context: JobC
 
 
 def _label(options: SelectParticlesOptions) -> str:
-    kinds = {"split": "split", "discard_sigma": "discard", "remove_duplicates": "removeduplicates"}
+    kinds = {
+        "selection": "interactive",
+        "split": "split",
+        "discard_sigma": "discard",
+        "remove_duplicates": "removeduplicates",
+    }
     kind = next((kind for name, kind in kinds.items() if getattr(options, name)), "onvalue")
     return f"relion.select.{kind}"
 

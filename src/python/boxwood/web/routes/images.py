@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,44 @@ def micrograph_tile(call: Call) -> Response:
     return picture(call, pixels, tag)
 
 
+@dataclass(frozen=True)
+class AskedImages:
+    """Which images a sheet is to show, and how; `tag` tells one sheet from another."""
+
+    indices: list[int]
+    side_px: int
+    columns: int
+    sigma: float
+
+    @property
+    def tag(self) -> str:
+        return f"{self.side_px}-{self.columns}-{self.sigma}-{','.join(map(str, self.indices))}"
+
+
+def asked_images(call: Call, count: int, what: str) -> AskedImages:
+    """Read `images` ("4,2,9", from 0), or `first` and `count`, `side`, `columns` and `sigma` of a request.
+
+    Raises
+    ------
+    InputError
+        If there are no such images, or too many or too large ones are asked for.
+    """
+    if "images" in call.query:
+        try:
+            chosen = [int(word) for word in call.query["images"].split(",")]
+        except ValueError:
+            raise InputError("images must be numbers from 0, with commas between") from None
+    else:
+        first = call.number("first", 0)
+        chosen = list(range(first, min(first + call.number("count", 100), count)))
+    side, columns = call.number("side", 64), call.number("columns", 10)
+    if not 0 < len(chosen) <= _MOST_IMAGES or min(chosen) < 0 or max(chosen) >= count:
+        raise InputError(f"ask for 1 to {_MOST_IMAGES} of the {count} images of {what}")
+    if not (0 < side <= _LARGEST_SIDE and 0 < columns <= _MOST_IMAGES):
+        raise InputError(f"a sheet has images of 1 to {_LARGEST_SIDE} pixels")
+    return AskedImages(chosen, side, columns, call.number("sigma", 3.0))
+
+
 def stack_sheet(call: Call) -> Response:
     """Images `first` to `first + count` of a stack, or those of `images` ("4,2,9", from 0).
 
@@ -63,23 +102,11 @@ def stack_sheet(call: Call) -> Response:
     """
     path = call.workspace.read(call.text("name"))
     stack = read_stack(path)
-    if "images" in call.query:
-        try:
-            chosen = np.array([int(word) for word in call.query["images"].split(",")])
-        except ValueError:
-            raise InputError("images must be numbers from 0, with commas between") from None
-    else:
-        first = call.number("first", 0)
-        chosen = np.arange(first, min(first + call.number("count", 100), len(stack)))
-    side, columns = call.number("side", 64), call.number("columns", 10)
-    if not 0 < len(chosen) <= _MOST_IMAGES or chosen.min() < 0 or chosen.max() >= len(stack):
-        raise InputError(f"ask for 1 to {_MOST_IMAGES} of the {len(stack)} images of {path.name}")
-    if not (0 < side <= _LARGEST_SIDE and 0 < columns <= _MOST_IMAGES):
-        raise InputError(f"a sheet has images of 1 to {_LARGEST_SIDE} pixels")
+    asked = asked_images(call, len(stack), path.name)
     stat = path.stat()
-    asked = f"{side}-{columns}-{call.number('sigma', 3.0)}-{','.join(map(str, chosen))}"
-    tag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}-{asked}"
-    return picture(call, images.sheet(stack[chosen], side, columns, call.number("sigma", 3.0)), tag)
+    tag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}-{asked.tag}"
+    pixels = stack[np.array(asked.indices)]
+    return picture(call, images.sheet(pixels, asked.side_px, asked.columns, asked.sigma), tag)
 
 
 ROUTES = [

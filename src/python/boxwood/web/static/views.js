@@ -7,6 +7,7 @@ export const VIEWS = [
   { address: "/new", module: "./views/new.js", css: "/static/views/form.css", bar: "New job" },
   { address: "/new/:job", module: "./views/form.js", css: "/static/views/form.css" },
   { address: "/job/*job", module: "./views/job.js", css: "/static/views/job.css" },
+  { address: "/particles/*job", module: "./views/particles.js", css: "/static/views/gallery.css", jobs: /^(Extract|Class2D|Select)\//, open: "Look at the particles" },
 ];
 
 /** Views that show this job ("AutoPick/job001"): [{ open, href }]. */
