@@ -7,6 +7,7 @@ namespace boxwood {
 namespace cuda {
 
 void ctf(const CtfArgs&, int device);
+void expectation(const ExpectationArgs&, int device);
 
 }  // namespace cuda
 }  // namespace boxwood

@@ -3,6 +3,9 @@
 #include <cublas_v2.h>
 #include <cufft.h>
 
+#include <map>
+#include <mutex>
+
 #include "cuda/runtime.h"
 
 namespace boxwood {
@@ -22,18 +25,42 @@ inline void check(cufftResult status, const char* what) {
     throw CudaError(text);
 }
 
+// A handle for the current device. Making one is slow, so idle ones are kept.
 class Blas {
 public:
     explicit Blas(const Stream& stream) {
-        check(cublasCreate(&handle_), "starting");
+        check(cudaGetDevice(&device_), "asking for the device");
+        handle_ = idle().take(device_);
+        if (!handle_) check(cublasCreate(&handle_), "starting");
         check(cublasSetStream(handle_, stream), "choosing a stream");
     }
-    ~Blas() { cublasDestroy(handle_); }
+    ~Blas() { idle().give_back(device_, handle_); }
     Blas(const Blas&) = delete;
     Blas& operator=(const Blas&) = delete;
     operator cublasHandle_t() const { return handle_; }
 
 private:
+    struct Idle {
+        std::mutex lock;
+        std::multimap<int, cublasHandle_t> handles;  // by device
+        cublasHandle_t take(int device) {
+            const std::lock_guard<std::mutex> hold(lock);
+            const auto found = handles.find(device);
+            if (found == handles.end()) return nullptr;
+            cublasHandle_t handle = found->second;
+            handles.erase(found);
+            return handle;
+        }
+        void give_back(int device, cublasHandle_t handle) {
+            const std::lock_guard<std::mutex> hold(lock);
+            handles.insert({device, handle});
+        }
+    };
+    static Idle& idle() {
+        static Idle handles;
+        return handles;
+    }
+    int device_ = 0;
     cublasHandle_t handle_ = nullptr;
 };
 

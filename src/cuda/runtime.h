@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/memory.h"
 #include "math/hostdevice.h"
 
 namespace boxwood {
@@ -65,15 +66,15 @@ private:
     cudaEvent_t event_ = nullptr;
 };
 
-// n elements of device memory.
+// n elements of device memory, from memory.h. What uses them has been waited for when they go.
 template <class T>
 class DeviceArray {
 public:
     explicit DeviceArray(size_t n = 0) : size_(n) {
-        if (n) check(cudaMalloc((void**)&data_, n * sizeof(T)), "reserving device memory");
+        if (n) data_ = (T*)take_device_memory(n * sizeof(T));
     }
     DeviceArray(const T* host, size_t n, const Stream& stream) : DeviceArray(n) { copy_from(host, n, stream); }
-    ~DeviceArray() { cudaFree(data_); }
+    ~DeviceArray() { give_back(data_); }
     DeviceArray(const DeviceArray&) = delete;
     DeviceArray& operator=(const DeviceArray&) = delete;
     DeviceArray(DeviceArray&& other) noexcept { swap(other); }
@@ -94,6 +95,12 @@ public:
                   "copying from the device");
     }
     void copy_to(T* host, const Stream& stream) const { copy_to(host, size_, stream); }
+    // Room for at least n elements; what was there is lost if that needs more memory.
+    void reserve(size_t n) {
+        if (n <= size_) return;
+        *this = DeviceArray();
+        *this = DeviceArray(n);
+    }
     void clear(const Stream& stream) {
         if (size_) check(cudaMemsetAsync(data_, 0, size_ * sizeof(T), stream), "clearing device memory");
     }
@@ -112,9 +119,9 @@ template <class T>
 class PinnedArray {
 public:
     explicit PinnedArray(size_t n) : size_(n) {
-        if (n) check(cudaMallocHost((void**)&data_, n * sizeof(T)), "reserving pinned memory");
+        if (n) data_ = (T*)take_pinned_memory(n * sizeof(T));
     }
-    ~PinnedArray() { cudaFreeHost(data_); }
+    ~PinnedArray() { give_back(data_); }
     PinnedArray(const PinnedArray&) = delete;
     PinnedArray& operator=(const PinnedArray&) = delete;
     T* data() const { return data_; }
@@ -133,8 +140,8 @@ private:
     type* const name = reinterpret_cast<type*>(boxwood_dynamic_shared)
 #endif
 
-constexpr size_t most_shared_bytes = 227 * 1024;     // of a block, sm_90; sm_80 has 163 KB
-constexpr size_t ordinary_shared_bytes = 48 * 1024;  // more has to be asked for
+constexpr size_t most_shared_bytes = 163 * 1024;     // of a block on sm_80; sm_90 has 227 KB
+constexpr size_t ordinary_shared_bytes = 48 * 1024;  // more has to be asked for, which launch() does
 
 template <class... Parameters, class... Arguments>
 void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
@@ -152,13 +159,6 @@ void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 blo
 }
 
 inline void use_device(int device) { check(cudaSetDevice(device), "choosing the device"); }
-
-// Bytes that can be reserved on the current device.
-inline size_t free_memory() {
-    size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "asking for free memory");
-    return free;
-}
 
 // What the templates in math/ ask of a target.
 struct DeviceMath {

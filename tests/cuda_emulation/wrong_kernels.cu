@@ -9,6 +9,8 @@
 
 using namespace boxwood::cuda;
 
+static const bool every_array_alone = (keep_memory(false), true);
+
 namespace {
 
 __global__ void fill(float* out, int from, int to) {

@@ -130,12 +130,13 @@ def cuda_emulated(builder: Builder, cuda_library: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("_cuda_emulated", module)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.keep_memory(False)  # every array in memory of its own, so that leaving it is seen
     return module
 
 
 @pytest.fixture(scope="session")
 def wrong_kernel_library(builder: Builder) -> Path:
-    return builder.library("wrong", [EMULATION / "wrong_kernels.cu", *sorted(EMULATION.glob("*.cpp"))], [])
+    return builder.library("wrong", [EMULATION / "wrong_kernels.cu", ROOT / "src/cuda/memory.cu", *sorted(EMULATION.glob("*.cpp"))], [])
 
 
 @pytest.fixture
@@ -150,19 +151,27 @@ def wrong(wrong_kernel_library: Path) -> Emulation:
     return emulation
 
 
-@pytest.fixture(scope="module", params=["baseline", "avx2", "avx512", "avx512bf16"])
-def cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """The CPU kernels with each instruction set that was compiled and runs here."""
+def cpu_kernels(simd: str) -> Iterator[Backend]:
     before = _core.simd()
-    if request.param not in _core.compiled_simd().split():
-        pytest.skip(f"{request.param} was not compiled")
-    if not _core.use_simd(request.param):
-        pytest.skip(f"this processor does not run {request.param}")
+    if simd not in _core.compiled_simd().split():
+        pytest.skip(f"{simd} was not compiled")
+    if not _core.use_simd(simd):
+        pytest.skip(f"this processor does not run {simd}")
     yield get_backend("cpu")
     _core.use_simd(before)
 
 
-@pytest.fixture(scope="module", params=["emulated", "device"])
+SIMD = ["baseline", "avx2", "avx512", "avx512bf16"]
+CUDA = ["emulated", "device"]
+
+
+@pytest.fixture(scope="module", params=SIMD)
+def cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """The CPU kernels with each instruction set that was compiled and runs here."""
+    yield from cpu_kernels(request.param)
+
+
+@pytest.fixture(scope="module", params=CUDA)
 def cuda_backend(request: pytest.FixtureRequest) -> Backend:
     """The CUDA kernels, executed on the CPU and, where there is one, on a device."""
     if request.param == "emulated":
@@ -171,3 +180,17 @@ def cuda_backend(request: pytest.FixtureRequest) -> Backend:
         return get_backend("cuda")
     except boxwood.errors.InputError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module", params=[*SIMD, *CUDA])
+def compiled_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each of both."""
+    if request.param in SIMD:
+        yield from cpu_kernels(request.param)
+    elif request.param == "emulated":
+        yield CudaBackend(request.getfixturevalue("cuda_emulated"))
+    else:
+        try:
+            yield get_backend("cuda")
+        except boxwood.errors.InputError as error:
+            pytest.skip(str(error))

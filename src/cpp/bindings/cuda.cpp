@@ -3,6 +3,7 @@
 
 #include "bindings/define.h"
 #include "cuda/kernels.h"
+#include "cuda/memory.h"
 
 #ifndef BOXWOOD_CUDA_MODULE
 #define BOXWOOD_CUDA_MODULE _cuda
@@ -31,5 +32,7 @@ PYBIND11_MODULE(BOXWOOD_CUDA_MODULE, m) {
     m.attr("__version__") = BOXWOOD_VERSION;
     m.attr("cuda_version") = CUDART_VERSION;
     m.def("device_names", [] { return py::cast(device_names()); });
+    m.def("keep_memory", &cuda::keep_memory, py::arg("keep"), "Whether memory is kept from call to call.");
     define_ctf(m, "device", cuda::ctf);
+    define_expectation(m, "device", cuda::expectation);
 }

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +53,12 @@ def cuda_status() -> str:
     return f"CUDA {major}.{minor}, devices: {', '.join(module.device_names())}"
 
 
+def bound(function: Any, arguments: Any, named: Any) -> list[Any]:
+    """Arguments of a method of `Backend` in their order."""
+    call = inspect.signature(function).bind(None, *arguments, **named)
+    return list(call.arguments.values())[1:]
+
+
 class CudaBackend:
     """Kernels of one CUDA device; `threads` arguments are accepted and mean nothing here."""
 
@@ -64,6 +71,12 @@ class CudaBackend:
     def ctf(self, rows: DoubleArray, frequencies: FloatArray, mode: int, threads: int) -> FloatArray:
         """See `boxwood.backends.protocol.Backend.ctf`."""
         out: FloatArray = self._module.ctf(rows, frequencies, mode, self._device)
+        return out
+
+    def expectation(self, *arguments: Any, **named: Any) -> dict[str, Any]:
+        """See `boxwood.backends.protocol.Backend.expectation`."""
+        *rest, _ = bound(Backend.expectation, arguments, named)
+        out: dict[str, Any] = self._module.expectation(*rest, self._device)
         return out
 
     def __getattr__(self, kernel: str) -> Any:

@@ -1,0 +1,419 @@
+// The expectation of a batch of images on one device: what is in memory, in which order the steps of expectation.h run.
+#include "cuda/expectation.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cuda/kernels.h"
+#include "cuda/libraries.h"
+#include "math/bfloat16.h"
+
+namespace boxwood {
+namespace cuda {
+namespace {
+
+// Images of a batch at most: enough to fill a device, few enough that reading and computing overlap.
+constexpr int most_images = 256;
+// Of the memory that is free. The rest is for the libraries and for what cannot be foreseen.
+constexpr double usable_memory = 0.9;
+
+std::vector<float2> roots_of(int n) {
+    std::vector<float2> roots(n);
+    for (int j = 0; j < n; ++j)
+        roots[j] = make_float2((float)cos(2 * M_PI * j / n), (float)-sin(2 * M_PI * j / n));
+    return roots;
+}
+
+// [samples][offsets] from [offsets][samples]: neighbouring threads are neighbouring offsets.
+std::vector<float2> transposed(const float* phases, int offsets, int samples) {
+    std::vector<float2> out((size_t)offsets * samples);
+    for (int t = 0; t < offsets; ++t)
+        for (int j = 0; j < samples; ++j)
+            out[(size_t)j * offsets + t] = make_float2(phases[2 * ((size_t)t * samples + j)],
+                                                       phases[2 * ((size_t)t * samples + j) + 1]);
+    return out;
+}
+
+// Places of the harmonics on the host, for all rings or the first few.
+struct Order {
+    int rings, top, coefficients = 0, samples = 0, longest = 0;
+    std::vector<int> first_ring, start, harmonic;
+    Order(const ExpectationArgs& a, int ring_count) : rings(ring_count), top(a.ring_harmonics[ring_count - 1]) {
+        for (int m = 0, ring = 0; m <= top; ++m) {
+            while (a.ring_harmonics[ring] < m) ++ring;
+            first_ring.push_back(ring);
+            start.push_back(coefficients);
+            coefficients += rings - ring;
+            harmonic.insert(harmonic.end(), rings - ring, m);
+        }
+        start.push_back(coefficients);
+        for (int r = 0; r < rings; ++r) {
+            samples += a.ring_samples[r] / 2;
+            longest = std::max(longest, a.ring_samples[r]);
+        }
+    }
+};
+
+// Conjugates of the references, rounded as their products need it.
+std::vector<float2> factors_of(const ExpectationArgs& a) {
+    std::vector<float2> out((size_t)a.k * a.coefficients);
+    for (size_t i = 0; i < out.size(); ++i) {
+        const float re = a.references[2 * i], im = -a.references[2 * i + 1];
+        out[i] = a.bf16 ? make_float2(round_to_bfloat16(re), round_to_bfloat16(im)) : make_float2(re, im);
+    }
+    return out;
+}
+
+// Images on their way to the device.
+struct Staging {
+    PinnedArray<float2> host_images;
+    PinnedArray<float> host_ctf;
+    DeviceArray<float2> images;
+    DeviceArray<float> ctf;
+    Event copied, used;
+    explicit Staging(size_t n) : host_images(n), host_ctf(n), images(n), ctf(n) {}
+};
+
+// What every image of a batch needs; slices have memory of their own.
+struct Batch {
+    DeviceArray<float2> weighted, ctf_power, norm, coarse_norm, shifted, products;
+    DeviceArray<float> peak, share, least;
+    DeviceArray<int> counts, pairs_before, group_number, column_number;
+};
+
+struct Slice {
+    DeviceArray<float2> shifted, posterior, group_sums, group_low;
+    DeviceArray<float> values, peak, mass, inverse, statistics, of_class, of_offset, top_weights, cross, model;
+    DeviceArray<int> lists, kept, best, top_samples, begin;
+};
+
+// One call. All memory is its own, so that it can be planned from what is free.
+class Expectation {
+public:
+    explicit Expectation(const ExpectationArgs& args)
+        : a(args),
+          order_(a, a.rings),
+          first_order_(a, a.coarse_t ? a.coarse_rings : a.rings),
+          blas_(computing_),
+          ring_samples_(a.ring_samples, a.rings, computing_),
+          ring_harmonics_(a.ring_harmonics, a.rings, computing_),
+          first_ring_(order_.first_ring.data(), order_.first_ring.size(), computing_),
+          start_(order_.start.data(), order_.start.size(), computing_),
+          harmonic_(order_.harmonic.data(), order_.harmonic.size(), computing_),
+          first_start_(first_order_.start.data(), first_order_.start.size(), computing_),
+          psi_roots_(roots_of(a.psi).data(), a.psi, computing_),
+          references_((const float2*)a.references, (size_t)a.k * a.coefficients, computing_),
+          factors_(factors_of(a).data(), (size_t)a.k * a.coefficients, computing_),
+          power_((const float2*)a.power, (size_t)a.k * a.rings * 3, computing_),
+          log_prior_class_(a.log_prior_class, a.k, computing_),
+          log_prior_psi_(a.log_prior_psi, a.log_prior_psi ? a.psi : 0, computing_),
+          log_prior_offset_(a.log_prior_offset, (size_t)a.n * a.t, computing_),
+          coarse_log_prior_offset_(a.coarse_log_prior_offset, (size_t)a.n * a.coarse_t, computing_),
+          phases_(transposed(a.phases, a.t, a.samples).data(), (size_t)a.t * a.samples, computing_),
+          coarse_phases_(transposed(a.coarse_phases, a.coarse_t, a.coarse_samples).data(),
+                         (size_t)a.coarse_t * a.coarse_samples, computing_),
+          parent_(a.parent, a.coarse_t ? a.t : 0, computing_),
+          group_(a.group, a.n, computing_),
+          scale_((const float2*)a.scale, a.n, computing_),
+          numerator_((size_t)a.k * a.coefficients),
+          denominator_((size_t)a.k * a.rings * 3) {
+        upload_rings();
+        numerator_.clear(computing_);
+        denominator_.clear(computing_);
+        fine_ = {a.t, a.rings, a.samples, a.coefficients, order_.top, start_.data(), phases_.data(), nullptr};
+        first_ = a.coarse_t ? Pass{a.coarse_t, first_order_.rings, a.coarse_samples, first_order_.coefficients,
+                                   first_order_.top, first_start_.data(), coarse_phases_.data(), nullptr}
+                            : fine_;
+        first_.coefficients = first_order_.coefficients;
+    }
+
+    void run() {
+        plan();
+        for (int first = 0; first < a.n; first += images_) run_batch(first, std::min(images_, a.n - first));
+        numerator_.copy_to((double2*)a.numerator, computing_);
+        denominator_.copy_to((double2*)a.denominator, computing_);
+        computing_.wait("the expectation");
+    }
+
+private:
+    const ExpectationArgs& a;
+    const Order order_, first_order_;
+    Stream computing_, copying_;
+    Blas blas_;
+    DeviceArray<int> ring_samples_, ring_harmonics_, first_ring_, start_, harmonic_, first_start_;
+    DeviceArray<float2> psi_roots_, references_, factors_, power_;
+    DeviceArray<float> log_prior_class_, log_prior_psi_, log_prior_offset_, coarse_log_prior_offset_;
+    DeviceArray<float2> phases_, coarse_phases_;
+    DeviceArray<int> parent_, group_;
+    DeviceArray<float2> scale_;
+    DeviceArray<double2> numerator_, denominator_;
+    DeviceArray<int> sample_start_;
+    DeviceArray<float2> ring_roots_;
+    DeviceArray<float> weights_;
+    Shared shared_{};
+    Pass fine_{}, first_{};
+    int images_ = 0;           // of a batch
+    size_t slice_bytes_ = 0;  // of a slice
+    std::unique_ptr<Staging> staging_[2];
+    Batch batch_;
+    Slice slice_;
+
+    void upload_rings() {
+        std::vector<int> sample_start(1, 0);
+        std::vector<float2> roots;
+        int groups = 0;
+        for (int r = 0; r < a.rings; ++r) {
+            sample_start.push_back(sample_start.back() + a.ring_samples[r] / 2);
+            const std::vector<float2> of_ring = roots_of(a.ring_samples[r]);
+            roots.insert(roots.end(), of_ring.begin(), of_ring.end());
+        }
+        for (int i = 0; i < a.n; ++i) groups = std::max(groups, a.group[i] + 1);
+        sample_start_ = DeviceArray<int>(sample_start.data(), sample_start.size(), computing_);
+        ring_roots_ = DeviceArray<float2>(roots.data(), roots.size(), computing_);
+        weights_ = DeviceArray<float>(a.weights, (size_t)groups * a.rings, computing_);
+        shared_ = {a.k, a.psi, a.rings, a.samples, a.coefficients, order_.top, a.hard != 0, a.bf16 != 0, a.cut,
+                   a.fraction, ring_samples_.data(), ring_harmonics_.data(), sample_start_.data(), first_ring_.data(),
+                   start_.data(), harmonic_.data(), ring_roots_.data(), psi_roots_.data(), references_.data(),
+                   factors_.data(), power_.data(), weights_.data(), log_prior_class_.data(), log_prior_psi_.data()};
+    }
+
+    // Bytes of a batch per image: of what stays, and of the first pass.
+    size_t bytes_per_image() const {
+        const size_t columns = first_.offsets, pairs = columns * a.k;
+        return (size_t)a.samples * (2 * 12 + 8) + (size_t)a.rings * 24 + (size_t)a.k * 48 +
+               columns * first_.coefficients * 8 + pairs * ((first_.top_harmonic + 1) * 8 + 8) + (size_t)a.k * 8 +
+               (size_t)a.t * 4;
+    }
+
+    // Bytes of a slice with so many columns, groups and pairs.
+    size_t slice_bytes(size_t columns, size_t groups, size_t pairs) const {
+        return columns * ((size_t)a.coefficients * 8 + 8) + groups * ((size_t)a.coefficients * 8 + 24 + 16) +
+               pairs * ((size_t)a.psi * 4 + (size_t)(a.psi / 2 + 1) * 8 + 20);
+    }
+
+    // How many images at once: half of the memory for a batch, half for slices. Where even that is not to be had,
+    // fewer are tried.
+    void plan() {
+        const double bytes = usable_memory * free_memory();
+        images_ = (int)std::min<double>(std::min(a.n, most_images), 0.5 * bytes / bytes_per_image());
+        images_ = std::max(images_, 1);
+        slice_bytes_ = (size_t)(0.5 * bytes);
+        for (;; images_ /= 2) {
+            try {
+                reserve_batch();
+                return;
+            } catch (const OutOfMemory&) {
+                if (images_ == 1) throw;
+                batch_ = Batch();
+                for (auto& staging : staging_) staging.reset();
+            }
+        }
+    }
+
+    void reserve_batch() {
+        const size_t n = images_, columns = n * first_.offsets, pairs = columns * a.k;
+        for (auto& staging : staging_) staging.reset(new Staging(n * a.samples));
+        batch_.weighted.reserve(n * a.samples);
+        batch_.ctf_power.reserve(n * a.rings * 3);
+        batch_.norm.reserve(n * a.k * 3);
+        if (a.coarse_t) batch_.coarse_norm.reserve(n * a.k * 3);
+        batch_.shifted.reserve(columns * first_.coefficients);
+        batch_.products.reserve(pairs * (first_.top_harmonic + 1));
+        batch_.peak.reserve(pairs);
+        batch_.share.reserve(pairs);
+        batch_.least.reserve(n);
+        batch_.counts.reserve(3 * n);
+        batch_.pairs_before.reserve(n * a.k);
+        batch_.group_number.reserve(n * a.k);
+        batch_.column_number.reserve(n * a.t);
+    }
+
+    // Copies the images of a batch, by way of pinned memory, while the batch before is computed.
+    void stage(int first, int n) {
+        Staging& s = *staging_[first / images_ % 2];
+        if (first / images_ >= 2) {
+            s.copied.wait("copying images");
+            s.used.hold(copying_);
+        }
+        for (int i = 0; i < n; ++i) {
+            const size_t from = (size_t)(first + i) * a.stride, to = (size_t)i * a.samples;
+            memcpy(s.host_images.data() + to, a.images + 2 * from, a.samples * sizeof(float2));
+            memcpy(s.host_ctf.data() + to, a.ctf + from, a.samples * sizeof(float));
+        }
+        s.images.copy_from(s.host_images.data(), (size_t)n * a.samples, copying_);
+        s.ctf.copy_from(s.host_ctf.data(), (size_t)n * a.samples, copying_);
+        s.copied.record(copying_);
+    }
+
+    void run_batch(int first, int n) {
+        if (first == 0) stage(0, n);
+        Staging& s = *staging_[first / images_ % 2];
+        s.copied.hold(computing_);
+        weigh(shared_, n, s.images.data(), s.ctf.data(), group_.data() + first, scale_.data() + first,
+              batch_.weighted.data(), batch_.ctf_power.data(), computing_);
+        s.used.record(computing_);
+        norms(shared_, fine_, n, batch_.ctf_power.data(), batch_.norm.data(), computing_);
+        const Choice choice = search_first(first, n);
+        std::vector<int> counts(3 * n);
+        batch_.counts.copy_to(counts.data(), counts.size(), computing_);
+        if (first + images_ < a.n) stage(first + images_, std::min(images_, a.n - first - images_));
+        computing_.wait("the first pass");
+        for (int done = 0; done < n;) {
+            const int images = slice_length(counts, done, n);
+            done += run_slice(first, done, images, counts, choice);
+        }
+    }
+
+    // All classes at all offsets of the first pass, and which of them matter.
+    Choice search_first(int first, int n) {
+        Choice choice{batch_.share.data(), batch_.least.data(), batch_.counts.data(), batch_.pairs_before.data(),
+                      batch_.group_number.data(), batch_.column_number.data()};
+        const DeviceArray<float2>& norm = a.coarse_t ? batch_.coarse_norm : batch_.norm;
+        const int columns = n * first_.offsets;
+        first_.log_prior = (a.coarse_t ? coarse_log_prior_offset_ : log_prior_offset_).data() + (size_t)first * first_.offsets;
+        if (a.coarse_t) norms(shared_, first_, n, batch_.ctf_power.data(), batch_.coarse_norm.data(), computing_);
+        shift_and_transform(shared_, first_, first_order_.longest, {columns, nullptr, nullptr}, batch_.weighted.data(),
+                            shared_.bf16, batch_.shifted.data(), computing_);
+        multiply(blas_, shared_, first_, std::vector<int>(a.ring_harmonics, a.ring_harmonics + a.rings),
+                 first_order_.start, order_.start, columns, batch_.shifted.data(), batch_.products.data());
+        search(shared_, first_, columns, batch_.products.data(), norm.data(), a.hard && a.coarse_t,
+               batch_.peak.data(), batch_.share.data(), computing_);
+        choose(shared_, n, first_.offsets, a.coarse_t > 0, batch_.peak.data(), choice, computing_);
+        count(shared_, n, first_.offsets, a.t, parent_.data(), choice, computing_);
+        return choice;
+    }
+
+    // As many images as a slice has room for, at least one.
+    int slice_length(const std::vector<int>& counts, int from, int n) const {
+        size_t columns = 0, groups = 0, pairs = 0;
+        for (int i = from; i < n; ++i) {
+            columns += counts[3 * i];
+            groups += counts[3 * i + 1];
+            pairs += counts[3 * i + 2];
+            const bool too_large = slice_bytes(columns, groups, pairs) > slice_bytes_ || pairs * a.psi > 0x7fffffff;
+            if (i > from && too_large) return i - from;
+        }
+        return n - from;
+    }
+
+    // The listed pairs of some images of a batch. Returns how many images: fewer if there was no room for all.
+    int run_slice(int first, int from, int images, const std::vector<int>& counts, const Choice& choice) {
+        std::vector<int> begin;
+        int columns = 0, groups = 0, pairs = 0;
+        for (;; images /= 2) {
+            begin.clear();
+            columns = groups = pairs = 0;
+            for (int i = from; i < from + images; ++i) {
+                begin.insert(begin.end(), {columns, groups, pairs});
+                columns += counts[3 * i];
+                groups += counts[3 * i + 1];
+                pairs += counts[3 * i + 2];
+            }
+            try {
+                reserve_slice(images, columns, groups, pairs);
+                break;
+            } catch (const OutOfMemory&) {
+                if (images == 1) throw;
+                slice_ = Slice();
+            }
+        }
+        evaluate_slice(first, from, images, columns, groups, pairs, begin, choice);
+        return images;
+    }
+
+    void reserve_slice(size_t n, size_t columns, size_t groups, size_t pairs) {
+        slice_.shifted.reserve(columns * a.coefficients);
+        slice_.posterior.reserve(pairs * (a.psi / 2 + 1));
+        slice_.group_sums.reserve(groups * a.coefficients);
+        slice_.group_low.reserve(groups * 3);
+        slice_.values.reserve(pairs * a.psi);
+        slice_.peak.reserve(pairs);
+        slice_.mass.reserve(pairs);
+        slice_.kept.reserve(pairs);
+        slice_.lists.reserve(2 * columns + 2 * pairs + 4 * groups + n * a.k + 4 * n);
+        slice_.begin.reserve(3 * n);
+        slice_.inverse.reserve(n);
+        slice_.statistics.reserve(4 * n);
+        slice_.of_class.reserve(n * a.k);
+        slice_.of_offset.reserve(n * a.t);
+        slice_.best.reserve(3 * n);
+        slice_.top_samples.reserve(3 * n * a.top);
+        slice_.top_weights.reserve(n * a.top);
+        slice_.cross.reserve(n * a.rings);
+        slice_.model.reserve(n * a.rings);
+    }
+
+    Pairs pairs_in(int images, int columns, int groups, int pairs) const {
+        int* next = slice_.lists.data();
+        const auto take = [&](size_t n) {
+            int* const part = next;
+            next += n;
+            return part;
+        };
+        Pairs p{};
+        p.count = pairs;
+        p.groups = groups;
+        p.images = images;
+        p.columns = {columns, take(columns), take(columns)};
+        p.of_class = take(pairs);
+        p.column = take(pairs);
+        p.group_image = take(groups);
+        p.group_class = take(groups);
+        p.group_begin = take(groups);
+        p.group_end = take(groups);
+        p.group_of = take((size_t)images * a.k);
+        p.image_begin = take(images);
+        p.image_end = take(images);
+        p.first_group = take(images);
+        p.group_count = take(images);
+        return p;
+    }
+
+    void evaluate_slice(int first, int from, int n, int columns, int groups, int pair_count,
+                        const std::vector<int>& begin, const Choice& all) {
+        const Choice choice{all.share + (size_t)from * a.k * first_.offsets, all.least + from, all.counts + 3 * from,
+                            all.pairs_before + (size_t)from * a.k, all.group_number + (size_t)from * a.k,
+                            all.column_number + (size_t)from * a.t};
+        const size_t place = first + from;
+        const float2* weighted = batch_.weighted.data() + (size_t)from * a.samples;
+        const float2* ctf_power = batch_.ctf_power.data() + (size_t)from * a.rings * 3;
+        const float2* norm = batch_.norm.data() + (size_t)from * a.k * 3;
+        const Pairs pairs = pairs_in(n, columns, groups, pair_count);
+        Posterior posterior{slice_.values.data(), slice_.peak.data(), slice_.mass.data(), slice_.kept.data(),
+                            slice_.inverse.data(), slice_.best.data(), slice_.statistics.data(),
+                            slice_.of_class.data(), slice_.of_offset.data(), a.top, slice_.top_samples.data(),
+                            slice_.top_weights.data()};
+        Sums sums{slice_.posterior.data(), slice_.group_sums.data(), slice_.group_low.data(), numerator_.data(),
+                  denominator_.data(), slice_.cross.data(), slice_.model.data()};
+        fine_.log_prior = log_prior_offset_.data() + place * a.t;
+        slice_.begin.copy_from(begin.data(), begin.size(), computing_);
+        list(shared_, n, first_.offsets, a.t, parent_.data(), choice, slice_.begin.data(), pairs, computing_);
+        shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, false, slice_.shifted.data(),
+                            computing_);
+        evaluate(shared_, fine_, pairs, slice_.shifted.data(), norm, posterior, computing_);
+        normalise(shared_, fine_, pairs, posterior, computing_);
+        sum_up(shared_, fine_, pairs, posterior, slice_.shifted.data(), ctf_power, sums, computing_);
+
+        slice_.best.copy_to(a.best + 3 * place, (size_t)3 * n, computing_);
+        slice_.statistics.copy_to(a.statistics + 4 * place, (size_t)4 * n, computing_);
+        slice_.of_class.copy_to(a.class_posterior + place * a.k, (size_t)n * a.k, computing_);
+        slice_.of_offset.copy_to(a.offset_posterior + place * a.t, (size_t)n * a.t, computing_);
+        slice_.cross.copy_to(a.cross + place * a.rings, (size_t)n * a.rings, computing_);
+        slice_.model.copy_to(a.model + place * a.rings, (size_t)n * a.rings, computing_);
+        slice_.top_samples.copy_to(a.top_samples + 3 * place * a.top, (size_t)3 * n * a.top, computing_);
+        slice_.top_weights.copy_to(a.top_weights + place * a.top, (size_t)n * a.top, computing_);
+    }
+};
+
+}  // namespace
+
+void expectation(const ExpectationArgs& a, int device) {
+    if (a.n == 0) return;
+    use_device(device);
+    Expectation(a).run();
+}
+
+}  // namespace cuda
+}  // namespace boxwood
