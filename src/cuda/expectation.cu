@@ -291,7 +291,7 @@ private:
         for (int i = from; i < n; ++i) {
             columns += counts[3 * i];
             groups += counts[3 * i + 1];
-            pairs += counts[3 * i + 2];
+            pairs += (counts[3 * i + 2] + 1) / 2 * 2;
             const bool too_large = slice_bytes(columns, groups, pairs) > slice_bytes_ || pairs * a.psi > 0x7fffffff;
             if (i > from && too_large) return i - from;
         }
@@ -309,7 +309,7 @@ private:
                 begin.insert(begin.end(), {columns, groups, pairs});
                 columns += counts[3 * i];
                 groups += counts[3 * i + 1];
-                pairs += counts[3 * i + 2];
+                pairs += (counts[3 * i + 2] + 1) / 2 * 2;
             }
             try {
                 reserve_slice(images, columns, groups, pairs);

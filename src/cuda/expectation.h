@@ -51,7 +51,7 @@ struct Columns {
 };
 
 // Pairs of a class and a column that are evaluated, ordered by image, class and offset; a group is those of one
-// image and class.
+// image and class. Each image has an even number of places; the last may count nowhere.
 struct Pairs {
     int count, groups, images;
     Columns columns;

@@ -113,8 +113,13 @@ __global__ void list_kernel(Shared s, int coarse_offsets, int offsets, const int
         out.group_end[group] = p;
     }
     if (threadIdx.x == 0) {
+        const int end = first_pair + choice.counts[3 * image + 2];
         out.image_begin[image] = first_pair;
-        out.image_end[image] = first_pair + choice.counts[3 * image + 2];
+        out.image_end[image] = end;
+        if (end % 2) {  // a pair that counts nowhere, beside the last
+            out.of_class[end] = 0;
+            out.column[end] = first_column;
+        }
         out.first_group[image] = first_group;
         out.group_count[image] = choice.counts[3 * image + 1];
     }

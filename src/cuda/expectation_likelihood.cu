@@ -16,13 +16,19 @@ struct Pair {
     int k, image, offset, column;
 };
 
-// All classes at all columns, by the matrix product; block (tile of columns, class).
+// Two pairs go through one complex transform, as real and imaginary part, which lets roundings of one reach the other.
+// They are of one image, and the same two whatever is computed beside them, so that results do not depend on that.
+
+// All classes at all columns, by the matrix product; block (tile of couples, class).
 struct Dense {
     const float2* products;  // [harmonics][k][columns]
     int classes, columns, offsets;
-    __device__ inline Pair pair(int i) const {
-        const int c = i < columns ? i : columns - 1;
-        return {i < columns, (int)blockIdx.y, c / offsets, c % offsets, c};
+    __device__ inline void couple(int i, Pair& one, Pair& two) const {
+        const int half = (offsets + 1) / 2, image = i / half, offset = 2 * (i % half), next = offset + 1;
+        const bool valid = image < columns / offsets, both = valid && next < offsets;
+        one = valid ? Pair{true, (int)blockIdx.y, image, offset, image * offsets + offset}
+                    : Pair{false, (int)blockIdx.y, 0, 0, 0};
+        two = both ? Pair{true, one.k, image, next, one.column + 1} : Pair{false, one.k, one.image, one.offset, one.column};
     }
     __device__ inline float2 operator()(const Shared&, const Pair& p, int m) const {
         return products[((size_t)m * classes + p.k) * columns + p.column];
@@ -34,8 +40,12 @@ struct Sparse {
     const float2* shifted;  // [coefficients][columns]
     Pairs pairs;
     __device__ inline Pair pair(int i) const {
-        const int p = i < pairs.count ? i : pairs.count - 1, column = pairs.column[p];
+        const int p = i < pairs.count ? i : 0, column = pairs.column[p];
         return {i < pairs.count, pairs.of_class[p], pairs.columns.image[column], pairs.columns.offset[column], column};
+    }
+    __device__ inline void couple(int i, Pair& one, Pair& two) const {
+        one = pair(2 * i);
+        two = pair(2 * i + 1);
     }
     __device__ inline float2 operator()(const Shared& s, const Pair& p, int m) const {
         const float2* a = s.factors + (size_t)p.k * s.coefficients;
@@ -71,7 +81,7 @@ __device__ inline float2 bin(const Shared& s, const Pass& pass, const Source& so
     return z;
 }
 
-// Columns [psi][lanes] of the values of pairs i and i + lanes, as real and imaginary part.
+// Columns [psi][lanes] of the values of two pairs, as real and imaginary part.
 template <class Source>
 __device__ inline float2* values_at_angles(const Shared& s, const Pass& pass, const Source& source, const Pair& one,
                                            const Pair& two, const float2* norm, float2* line, float2* work) {
@@ -131,8 +141,9 @@ __device__ inline float2 largest_value(const float2* values, int psi, float2* ro
 __global__ void search_kernel(Shared s, Pass pass, Dense source, const float2* norm, bool correlation_to_value,
                               float* peak, float* mass) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
-    const int lanes = blockDim.x, lane = threadIdx.x, first = blockIdx.x * 2 * lanes;
-    const Pair one = source.pair(first + lane), two = source.pair(first + lanes + lane);
+    const int lanes = blockDim.x, lane = threadIdx.x, first = blockIdx.x * lanes;
+    Pair one, two;
+    source.couple(first + lane, one, two);
     const bool searched = s.hard || s.log_prior_class[blockIdx.y] > -1e3f;
     float2 top = make_float2(2 * impossible, 2 * impossible), sum = make_float2(0, 0);
     if (searched) {
@@ -168,22 +179,23 @@ __global__ void search_kernel(Shared s, Pass pass, Dense source, const float2* n
 // Values of listed pairs at all angles, and the largest.
 __global__ void evaluate_kernel(Shared s, Pass pass, Sparse source, const float2* norm, float* out, float* peak) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
-    const int lanes = blockDim.x, lane = threadIdx.x, first = blockIdx.x * 2 * lanes;
-    const Pair one = source.pair(first + lane), two = source.pair(first + lanes + lane);
+    const int lanes = blockDim.x, lane = threadIdx.x, first = blockIdx.x * lanes;
+    Pair one, two;
+    source.couple(first + lane, one, two);
     float2 *line = memory, *work = memory + s.psi * lanes, *room = memory + 2 * s.psi * lanes;
     const float2* values = values_at_angles(s, pass, source, one, two, norm, line, work);
     const float2 top = largest_value(values, s.psi, room);
     if (threadIdx.y == 0) {
-        if (one.valid) peak[first + lane] = top.x;
-        if (two.valid) peak[first + lanes + lane] = top.y;
+        if (one.valid) peak[2 * (first + lane)] = top.x;
+        if (two.valid) peak[2 * (first + lane) + 1] = top.y;
     }
     // Neighbouring threads write neighbouring angles of a pair.
     const int thread = threadIdx.y * lanes + lane, threads = lanes * blockDim.y;
     for (int i = thread; i < 2 * lanes * s.psi; i += threads) {
         const int pair = i / s.psi, angle = i % s.psi;
-        if (first + pair >= source.pairs.count) break;
-        const float2 v = values[angle * lanes + pair % lanes];
-        out[(size_t)first * s.psi + i] = pair < lanes ? v.x : v.y;
+        if (2 * first + pair >= source.pairs.count) break;
+        const float2 v = values[angle * lanes + pair / 2];
+        out[(size_t)2 * first * s.psi + i] = pair % 2 ? v.y : v.x;
     }
 }
 
@@ -191,10 +203,10 @@ __global__ void evaluate_kernel(Shared s, Pass pass, Sparse source, const float2
 __global__ void harmonics_kernel(Shared s, Pairs pairs, const float* values, const int* kept, const float* inverse,
                                  float2* out) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
-    const int lanes = blockDim.x, lane = threadIdx.x, first = blockIdx.x * 2 * lanes;
+    const int lanes = blockDim.x, lane = threadIdx.x, one = 2 * (blockIdx.x * lanes + lane);
     float2 *line = memory, *work = memory + s.psi * lanes;
     for (int side = 0; side < 2; ++side) {
-        const int p = first + side * lanes + lane;
+        const int p = one + side;
         const bool used = p < pairs.count && kept[p];
         const float factor = used ? inverse[pairs.columns.image[pairs.column[p]]] : 0;
         for (int i = threadIdx.y; i < s.psi; i += blockDim.y) {
@@ -206,10 +218,9 @@ __global__ void harmonics_kernel(Shared s, Pairs pairs, const float* values, con
     const float2* f = block_fft(line, work, s.psi, s.psi_roots, 1);
     for (int b = threadIdx.y; b <= s.psi / 2; b += blockDim.y) {
         const float2 c = f[b * lanes + lane], d = conjugate(f[(s.psi - b) % s.psi * lanes + lane]);
-        const int p = first + lane;
-        if (p < pairs.count) out[(size_t)b * pairs.count + p] = make_float2(0.5f * (c.x + d.x), 0.5f * (c.y + d.y));
-        if (p + lanes < pairs.count)
-            out[(size_t)b * pairs.count + p + lanes] = make_float2(0.5f * (c.y - d.y), 0.5f * (d.x - c.x));
+        if (one >= pairs.count) continue;  // their number is even
+        out[(size_t)b * pairs.count + one] = make_float2(0.5f * (c.x + d.x), 0.5f * (c.y + d.y));
+        out[(size_t)b * pairs.count + one + 1] = make_float2(0.5f * (c.y - d.y), 0.5f * (d.x - c.x));
     }
 }
 
@@ -248,7 +259,7 @@ void multiply(cublasHandle_t blas, const Shared& s, const Pass& pass, const std:
 void search(const Shared& s, const Pass& pass, int columns, const float2* products, const float2* norm,
             bool correlation_to_value, float* peak, float* mass, const Stream& stream) {
     const Shape shape(s.psi);
-    launch("search", search_kernel, dim3(blocks(columns, 2 * shape.lanes), s.k), shape.block, shape.bytes, stream, s, pass,
+    launch("search", search_kernel, dim3(blocks((size_t)columns / pass.offsets * ((pass.offsets + 1) / 2), shape.lanes), s.k), shape.block, shape.bytes, stream, s, pass,
            Dense{products, s.k, columns, pass.offsets}, norm, correlation_to_value, peak, mass);
 }
 

@@ -117,6 +117,7 @@ __global__ void normalise_kernel(Shared s, int offsets, Pairs pairs, Posterior o
     const float least = share_threshold(out.mass + begin, end - begin, s.fraction, double_room);
     for (int p = begin + threadIdx.x; p < end; p += blockDim.x) out.kept[p] = out.mass[p] >= least;
     if (threadIdx.x == 0) {
+        if (end % 2) out.kept[end] = 0;
         out.inverse[image] = inverse;
         float* statistics = out.statistics + 4 * image;
         statistics[0] = best + (float)log(total);

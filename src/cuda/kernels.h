@@ -7,6 +7,8 @@ namespace boxwood {
 namespace cuda {
 
 void ctf(const CtfArgs&, int device);
+void polar_transform(const PolarArgs&, int device);
+void polar_adjoint(const PolarAdjointArgs&, int device);
 void expectation(const ExpectationArgs&, int device);
 
 }  // namespace cuda

@@ -116,15 +116,15 @@ shapes = {
 
 @settings(max_examples=25)
 @given(**shapes)
-def test_soft_expectation_is_the_reference(compiled_backend, **shape):
-    check(make_case(**shape), compiled_backend)
+def test_soft_expectation_is_the_reference(backend, **shape):
+    check(make_case(**shape), backend)
 
 
 @settings(max_examples=15)
 @given(**shapes)
-def test_hard_expectation_is_the_reference(compiled_backend, **shape):
+def test_hard_expectation_is_the_reference(backend, **shape):
     case = make_case(**shape) | {"hard": True}
-    got, want = compiled_backend.expectation(**case), reference.expectation(**case)
+    got, want = backend.expectation(**case), reference.expectation(**case)
     close = np.abs(got["statistics"][:, 3] - want["statistics"][:, 3])
     assert (close <= 64 * EPS * (np.abs(want["statistics"][:, 3]) + 1)).all()
     same = (got["best"] == want["best"]).all(axis=1)
@@ -136,20 +136,20 @@ def test_hard_expectation_is_the_reference(compiled_backend, **shape):
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), allowed=st.integers(0, 19))
-def test_prior_on_angles(compiled_backend, seed, allowed):
+def test_prior_on_angles(backend, seed, allowed):
     prior = np.full(20, -1e30, np.float32)
     prior[allowed] = 0
     case = make_case(seed) | {"log_prior_psi": prior}
-    got = compiled_backend.expectation(**case)
+    got = backend.expectation(**case)
     assert (got["best"][:, 1] == allowed).all()
-    check(case, compiled_backend)
+    check(case, backend)
 
 
 @settings(max_examples=15)
 @given(**shapes)
-def test_largest_samples(compiled_backend, **shape):
+def test_largest_samples(backend, **shape):
     case = make_case(**shape)
-    got, want = compiled_backend.expectation(**case), reference.expectation(**case)
+    got, want = backend.expectation(**case), reference.expectation(**case)
     error = 4 * value_error(case) + 64 * EPS
     assert np.abs(got["top_weights"] - want["top_weights"]).max() <= error
     assert (np.diff(got["top_weights"], axis=1) <= 0).all()
@@ -186,12 +186,12 @@ def with_first_pass(case, seed):
 
 @settings(max_examples=15)
 @given(**shapes, hard=st.booleans())
-def test_first_pass_that_excludes_nothing_changes_nothing(compiled_backend, hard, **shape):
+def test_first_pass_that_excludes_nothing_changes_nothing(backend, hard, **shape):
     # Where the signal is strong, pairs vanish in the first pass by underflow.
     case = make_case(**(shape | {"snr": 0.0})) | {"hard": hard}
     case["weights"] *= 0.1
-    got = compiled_backend.expectation(**with_first_pass(case, shape["seed"]))
-    want = compiled_backend.expectation(**case)
+    got = backend.expectation(**with_first_pass(case, shape["seed"]))
+    want = backend.expectation(**case)
     relative = 4 * value_error(case) + 64 * EPS
     for name in ("statistics", "class_posterior", "offset_posterior", "numerator", "denominator", "cross"):
         size = max(1, np.abs(want[name]).max()) * shape["images"]
@@ -227,10 +227,10 @@ def first_pass_of(two):
 
 @settings(max_examples=15)
 @given(**shapes, fraction=st.sampled_from([0.5, 0.9, 0.999]))
-def test_second_pass_is_where_the_first_one_says(compiled_backend, fraction, **shape):
+def test_second_pass_is_where_the_first_one_says(backend, fraction, **shape):
     case = make_case(**shape)
     two = with_first_pass(case, shape["seed"]) | {"fraction": fraction}
-    got, whole = compiled_backend.expectation(**two), pair_posterior(case)
+    got, whole = backend.expectation(**two), pair_posterior(case)
     error = 4 * value_error(case) + 64 * EPS
     for i, pairs in enumerate(pair_posterior(first_pass_of(two))):
         # The smallest set of pairs that surely holds the fraction must be searched: classes have at least
@@ -242,52 +242,55 @@ def test_second_pass_is_where_the_first_one_says(compiled_backend, fraction, **s
         assert (got["class_posterior"][i] >= (whole[i] * must).sum(axis=1) - error).all()
 
 
-def test_first_pass_saves_searching_without_loss(compiled_backend):
+def test_first_pass_saves_searching_without_loss(backend):
     """Where the signal is strong, both passes agree with one, though the first drops most pairs."""
     case = make_case(8, images=30, snr=3.0)
     two = with_first_pass(case, 0)
     two["parent"] = np.repeat(np.arange(3, dtype=np.int32), 3)
     two["coarse_log_prior_offset"] = np.zeros((30, 3), np.float32)
-    one, got = compiled_backend.expectation(**case), compiled_backend.expectation(**(two | {"fraction": 0.999}))
+    one, got = (
+        backend.expectation(**case),
+        backend.expectation(**(two | {"fraction": 0.999})),
+    )
     assert (one["best"][:, 0] == got["best"][:, 0]).mean() > 0.9
     assert (got["offset_posterior"] == 0).any()
 
 
-def test_empty_class_gets_nothing(compiled_backend):
+def test_empty_class_gets_nothing(backend):
     case = make_case(3)
     case["log_prior_class"][2] = -1e4
     case["references"][2] = 0
     case["power"][2] = 0
     for hard in (False, True):
-        got = compiled_backend.expectation(**(case | {"hard": hard}))
+        got = backend.expectation(**(case | {"hard": hard}))
         assert got["class_posterior"][:, 2].max() == 0
         assert np.isfinite(got["statistics"]).all()
 
 
-def test_dropping_hopeless_pairs_changes_little(compiled_backend):
+def test_dropping_hopeless_pairs_changes_little(backend):
     case = make_case(4, images=30, snr=2.0)
-    full, cut = compiled_backend.expectation(**case), compiled_backend.expectation(**(case | {"cut": 12.0}))
+    full, cut = backend.expectation(**case), backend.expectation(**(case | {"cut": 12.0}))
     # At most classes x offsets pairs of psi angles each, every one below exp(-12) of the best.
     lost = 6 * 9 * 20 * np.exp(-12)
     assert np.abs(full["class_posterior"] - cut["class_posterior"]).max() <= lost
     assert (full["best"] == cut["best"]).all()
 
 
-def test_threads_do_not_matter(compiled_backend):
+def test_threads_do_not_matter(backend):
     case = make_case(5, images=53)
-    one, many = compiled_backend.expectation(**case), compiled_backend.expectation(**(case | {"threads": 4}))
+    one, many = backend.expectation(**case), backend.expectation(**(case | {"threads": 4}))
     for name, value in one.items():
         assert value.tobytes() == many[name].tobytes(), name
 
 
-def test_sums_over_parts_add(compiled_backend):
+def test_sums_over_parts_add(backend):
     case = make_case(6, images=40)
     per_image = ("images", "ctf", "group", "scale", "log_prior_offset", "coarse_log_prior_offset")
     parts = [
-        compiled_backend.expectation(**(case | {name: case[name][part] for name in per_image}))
+        backend.expectation(**(case | {name: case[name][part] for name in per_image}))
         for part in (slice(0, 13), slice(13, 40))
     ]
-    whole = compiled_backend.expectation(**case)
+    whole = backend.expectation(**case)
     for name in ("numerator", "denominator"):
         size = np.abs(whole[name]).max()
         assert np.abs(parts[0][name] + parts[1][name] - whole[name]).max() <= 40 * EPS * size
@@ -403,9 +406,9 @@ def test_likelihood_is_the_cartesian_one(limit):
         ({"ring_harmonics": np.full(7, 5, np.int32)}, "references have .* coefficients, the rings have 42"),
     ],
 )
-def test_wrong_arguments_are_named(compiled_backend, change, sentence):
+def test_wrong_arguments_are_named(backend, change, sentence):
     with pytest.raises(ValueError, match=sentence):
-        compiled_backend.expectation(**(make_case(1) | change))
+        backend.expectation(**(make_case(1) | change))
 
 
 def bf16_error(case):
@@ -419,9 +422,9 @@ def bf16_error(case):
 
 @settings(max_examples=15)
 @given(**shapes)
-def test_bf16_is_the_reference_with_rounded_inputs(compiled_backend, **shape):
+def test_bf16_is_the_reference_with_rounded_inputs(backend, **shape):
     case = make_case(**shape) | {"bf16": True}
-    got, want = compiled_backend.expectation(**case), reference.expectation(**case)
+    got, want = backend.expectation(**case), reference.expectation(**case)
     # Where single precision lands on the other side of a tie, a whole error is left.
     error = value_error(case) + bf16_error(case)
     assert np.abs(got["statistics"][:, 3] - want["statistics"][:, 3]).max() <= error
@@ -429,7 +432,7 @@ def test_bf16_is_the_reference_with_rounded_inputs(compiled_backend, **shape):
         assert np.abs(got[name] - want[name]).max() <= 4 * error
 
 
-def test_bf16_rounds_as_the_reference_does(compiled_backend):
+def test_bf16_rounds_as_the_reference_does(backend):
     """Single precision errs by 2^-12 of a unit of bfloat16, so fewer than one rounding in 100 may differ.
 
     Their errors being independent, what is left of the effect of rounding is less than sqrt(4 / 100) of it.
@@ -439,18 +442,18 @@ def test_bf16_rounds_as_the_reference_does(compiled_backend):
         case = make_case(seed, images=30)
         single = reference.expectation(**case)["statistics"][:, 0]
         want = reference.expectation(**(case | {"bf16": True}))["statistics"][:, 0]
-        got = compiled_backend.expectation(**(case | {"bf16": True}))["statistics"][:, 0]
+        got = backend.expectation(**(case | {"bf16": True}))["statistics"][:, 0]
         left.append(got - want)
         effect.append(want - single)
     assert np.square(left).mean() <= 0.04 * np.square(effect).mean()
 
 
-def test_bf16_in_both_passes(compiled_backend):
+def test_bf16_in_both_passes(backend):
     case = make_case(11, images=9, snr=0.0)
     case["weights"] *= 0.1
     two = with_first_pass(case, 11)
-    single = compiled_backend.expectation(**two)
-    one, many = (compiled_backend.expectation(**(two | {"bf16": True, "threads": t})) for t in (1, 4))
+    single = backend.expectation(**two)
+    one, many = (backend.expectation(**(two | {"bf16": True, "threads": t})) for t in (1, 4))
     for name, value in one.items():
         assert (value == many[name]).all(), name
     assert (one["statistics"] != single["statistics"]).any()
@@ -458,11 +461,11 @@ def test_bf16_in_both_passes(compiled_backend):
     # Classes in any number, most of them not a multiple of a register tile.
     for k in range(1, 6):
         few = two | {name: two[name][:k] for name in ("references", "power", "log_prior_class")}
-        value = compiled_backend.expectation(**(few | {"bf16": True}))["statistics"][:, 3]
-        assert np.abs(value - compiled_backend.expectation(**few)["statistics"][:, 3]).max() <= bf16_error(two)
+        value = backend.expectation(**(few | {"bf16": True}))["statistics"][:, 3]
+        assert np.abs(value - backend.expectation(**few)["statistics"][:, 3]).max() <= bf16_error(two)
 
 
-def test_speed_of_the_product_is_told(compiled_backend):
+def test_speed_of_the_product_is_told(backend):
     case = make_case(0, classes=23)
     for bf16 in (False, True):
         product, peak = _core.product_speed(case["references"], case["ring_harmonics"], 20, 2, bf16, 3)

@@ -34,5 +34,6 @@ PYBIND11_MODULE(BOXWOOD_CUDA_MODULE, m) {
     m.def("device_names", [] { return py::cast(device_names()); });
     m.def("keep_memory", &cuda::keep_memory, py::arg("keep"), "Whether memory is kept from call to call.");
     define_ctf(m, "device", cuda::ctf);
+    define_polar(m, "device", cuda::polar_transform, cuda::polar_adjoint);
     define_expectation(m, "device", cuda::expectation);
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from boxwood.backends.protocol import Backend
 from boxwood.errors import InputError
-from boxwood.typing import DoubleArray, FloatArray
+from boxwood.typing import ComplexArray, DoubleArray, FloatArray
 
 REINSTALL = "CUDACXX=/path/to/nvcc pip install --force-reinstall --no-deps -C cmake.define.BOXWOOD_CUDA=ON ."
 
@@ -71,6 +71,18 @@ class CudaBackend:
     def ctf(self, rows: DoubleArray, frequencies: FloatArray, mode: int, threads: int) -> FloatArray:
         """See `boxwood.backends.protocol.Backend.ctf`."""
         out: FloatArray = self._module.ctf(rows, frequencies, mode, self._device)
+        return out
+
+    def polar_transform(self, *arguments: Any, **named: Any) -> tuple[ComplexArray, FloatArray]:
+        """See `boxwood.backends.protocol.Backend.polar_transform`."""
+        *rest, _ = bound(Backend.polar_transform, arguments, named)
+        out: tuple[ComplexArray, FloatArray] = self._module.polar_transform(*rest, self._device)
+        return out
+
+    def polar_adjoint(self, *arguments: Any, **named: Any) -> FloatArray:
+        """See `boxwood.backends.protocol.Backend.polar_adjoint`."""
+        *rest, _ = bound(Backend.polar_adjoint, arguments, named)
+        out: FloatArray = self._module.polar_adjoint(*rest, self._device)
         return out
 
     def expectation(self, *arguments: Any, **named: Any) -> dict[str, Any]:
