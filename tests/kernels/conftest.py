@@ -154,6 +154,7 @@ def wrong(wrong_kernel_library: Path) -> Emulation:
     """Kernels that the emulation must refuse, on devices without a past."""
     emulation = Emulation(wrong_kernel_library)
     emulation.set(reset=1)
+    emulation.functions.begin()
     for name in ("read_unwritten", "block_sum", "dynamic_shared_value", "static_shared_value"):
         getattr(emulation.functions, name).restype = ctypes.c_float
     for name in ("turns_of_two_streams", "staging_reused", "looked_at_too_early", "there_and_back"):
