@@ -132,13 +132,14 @@ def _chosen(micrographs: MicrographSet, way: str, options: SelectMicrographsOpti
 
 
 def _named(known: list[str], wanted: tuple[str, ...]) -> IntArray:
-    rows: set[int] = set()
+    called: dict[str, list[int]] = {}
+    for row, path in enumerate(known):
+        for name in {path, Path(path).name, Path(path).stem}:
+            called.setdefault(name, []).append(row)
     for name in wanted:
-        hits = [row for row, path in enumerate(known) if name in (path, Path(path).name, Path(path).stem)]
-        if not hits:
+        if name not in called:
             raise InputError(f"There is no micrograph '{name}'; the first of {len(known)} is '{known[0]}'.")
-        rows.update(hits)
-    return np.array(sorted(rows), np.int64)
+    return np.unique(np.concatenate([called[name] for name in wanted])).astype(np.int64)
 
 
 def _label(options: SelectMicrographsOptions) -> str:

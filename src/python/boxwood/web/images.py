@@ -40,6 +40,25 @@ class Level:
     mean: float
     deviation: float
 
+    def tile(self, column: int, row: int) -> AnyArray:
+        """Cut out a tile of at most `TILE_PX` squared, counted from the first pixel.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        top, left = row * TILE_PX, column * TILE_PX
+        pixels = self.pixels[top : top + TILE_PX, left : left + TILE_PX]
+        if column < 0 or row < 0 or not pixels.size:
+            raise InputError(f"there is no tile {column}, {row}")
+        return pixels
+
+    def values(self) -> FloatArray:
+        """The grey values that the pixels stand for."""
+        step = np.float32(SIGMAS * self.deviation / 127.5)
+        return self.pixels * step + np.float32(self.mean - SIGMAS * self.deviation)
+
 
 @dataclass(frozen=True)
 class Pyramid:
@@ -52,19 +71,10 @@ class Pyramid:
         return sum(level.pixels.nbytes for level in self.levels)
 
     def tile(self, level: int, column: int, row: int) -> AnyArray:
-        """Cut out a tile of at most `TILE_PX` squared, counted from the first pixel.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
-        if 0 <= level < len(self.levels) and column >= 0 and row >= 0:
-            top, left = row * TILE_PX, column * TILE_PX
-            pixels = self.levels[level].pixels[top : top + TILE_PX, left : left + TILE_PX]
-            if pixels.size:
-                return pixels
-        raise InputError(f"there is no tile {column}, {row} at level {level}")
+        """Cut a tile out of a level; see `Level.tile`."""
+        if not 0 <= level < len(self.levels):
+            raise InputError(f"there is no level {level}")
+        return self.levels[level].tile(column, row)
 
     def preview(self, longest_px: int) -> Level:
         """The finest level that is no longer than so many pixels, or the coarsest."""
@@ -75,10 +85,10 @@ class Pyramid:
 def make_pyramid(image: FloatArray) -> Pyramid:
     """Make all levels of a micrograph (ny, nx); pixels that are not finite are taken for the mean."""
     image = without_holes(image)
-    levels = [_level(image)]
+    levels = [make_level(image)]
     while max(image.shape) > TILE_PX:
         image = halve(image)
-        levels.append(_level(image))
+        levels.append(make_level(image))
     return Pyramid(tuple(levels))
 
 
@@ -120,7 +130,8 @@ def band_pass(
     return inverse(forward(image) * weight, image.shape).astype(np.float32)
 
 
-def _level(image: FloatArray) -> Level:
+def make_level(image: FloatArray) -> Level:
+    """Turn a finite image (ny, nx) into 8 bits."""
     mean = float(image.mean(dtype=np.float64))
     deviation = float(image.std(dtype=np.float64)) or 1.0
     scale = np.float32(127.5 / (SIGMAS * deviation))

@@ -83,7 +83,7 @@ def export_coordinates(options: ExportOptions, context: JobContext) -> JobResult
 
 def _of_picks(options: ExportOptions) -> tuple[dict[str, pd.DataFrame], Micrographs]:
     from boxwood.io.coordinates import coordinate_files, read_coordinates
-    from boxwood.jobs.manual_pick import UNKNOWN
+    from boxwood.jobs.manual_pick_files import UNKNOWN
 
     assert options.coordinates is not None
     micrographs = listed(options.micrographs)
