@@ -96,6 +96,7 @@ def browser():
     if program is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    playwright.expect.set_options(timeout=60_000)  # machines are slow at times
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -110,7 +111,7 @@ def new_page(browser):
     def open_link(link):
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce"))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(link)
         page.wait_for_selector("main > :not(.waiting)")

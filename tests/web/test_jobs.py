@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_files import claim_log
 from boxwood.web.live import Watch, piece_of
 from boxwood.web.runs import FOLDER, Run, Runs
 
@@ -17,7 +19,7 @@ def test_a_job_tells_all_of_itself(client, copy):
     job = client.get("/api/job/Extract/job002").json()
     assert (job["name"], job["status"], job["kind"]) == ("Extract/job002", "Succeeded", "extract")
     assert job["inputs"] == ["micrographs_ctf.star", "AutoPick/job001/coords_suffix_autopick.star"]
-    assert job["users"] == ["Class2D/job003/"]
+    assert job["users"] == ["Class2D/job003"]
     assert job["command"].startswith("boxwood extract --micrographs micrographs_ctf.star")
     assert job["settings"]["box_size"] == 64
     assert job["pictures"] == ["Extract/job002/particles.png"]
@@ -92,6 +94,19 @@ def test_only_a_running_job_is_cancelled(client, copy):
     assert (copy / "Class2D/job003/RELION_JOB_ABORT_NOW").exists()
 
 
+def test_a_job_that_died_is_said_to_be_lost(client, copy):
+    assert client.post("/api/job/Class2D/job003/lost").status_code == 400
+    run_again(copy)
+    assert not client.get("/api/job/Class2D/job003").json()["lost"]  # it may have just begun
+    os.utime(copy / "Class2D/job003/.boxwood.json", (1, 1))
+    assert client.get("/api/job/Class2D/job003").json()["lost"]
+    with claim_log(copy / "Class2D/job003"):
+        assert not client.get("/api/job/Class2D/job003").json()["lost"]
+    assert client.post("/api/job/Class2D/job003/lost").status_code == 200
+    assert client.get("/api/job/Class2D/job003").json()["status"] == "Failed"
+    assert ProjectFolder(copy).job("Class2D/job003").status == "Failed"
+
+
 def run_again(copy, job="Class2D/job003/"):
     """Let a job look as if it were at work."""
     (copy / job / "RELION_JOB_EXIT_SUCCESS").unlink()
@@ -107,7 +122,16 @@ def test_a_page_is_told_what_is_new(workspace, copy):
     told = list(watch.events())
     progress = {"text": "particles", "done": 3.0, "total": 12.0}
     assert told == [
-        ("job", {"status": "Running", "progress": progress, "out": "particles: 3 of 12\n", "err": ""})
+        (
+            "job",
+            {
+                "status": "Running",
+                "progress": progress,
+                "lost": False,
+                "out": "particles: 3 of 12\n",
+                "err": "",
+            },
+        )
     ]
     assert watch.position == "23-0"
     assert list(watch.events()) == []

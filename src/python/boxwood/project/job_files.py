@@ -103,6 +103,18 @@ def open_log(path: Path) -> TextIO:
         return path.open("a", encoding="utf-8")
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a boxwood is at work in this job; also True where files cannot be locked."""
+    try:
+        with (folder / "run.out").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def check_idle(folder: Path, status: str) -> None:
     """Refuse a job that another program is at work in, or may be.
 

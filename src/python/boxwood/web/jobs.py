@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from boxwood.jobs.from_form import job_of
 from boxwood.jobs.job import Job
 from boxwood.jobs.registry import JOBS, load_job
 from boxwood.project.folder import ProjectFolder
-from boxwood.project.job_files import ABORT_NOW, SETTINGS, exit_status
+from boxwood.project.job_files import ABORT_NOW, FAILURE, SETTINGS, exit_status, is_at_work
 from boxwood.project.job_form import JobForm
 from boxwood.project.pipeline import PipelineJob
 from boxwood.web.workspace import Workspace
@@ -24,6 +25,8 @@ _COMMAND = re.compile(
     r"^ \+\+\+\+ with the following command\(s\): ?\n(.*?)\n \+\+\+\+", re.MULTILINE | re.DOTALL
 )
 _TAIL = 4096
+# Seconds in which a job makes its folder and opens its log.
+_BEGINNING = 10.0
 
 
 def status_of(project: ProjectFolder, job: PipelineJob) -> str:
@@ -67,7 +70,23 @@ def job_now(workspace: Workspace, name: str) -> dict[str, Any]:
     progress = None
     if status == "Running":
         progress = workspace.runs.progress(f"{name}/") or _logged_progress(folder / "run.out")
-    return {"status": status, "progress": progress}
+    return {"status": status, "progress": progress, "lost": status == "Running" and _is_lost(folder)}
+
+
+def _is_lost(folder: Path) -> bool:
+    """Whether a job of ours has died without a word; one that has just begun has no log yet."""
+    begun = _time(folder / SETTINGS)
+    return begun is not None and time.time() - begun > _BEGINNING and not is_at_work(folder)
+
+
+def mark_lost(workspace: Workspace, name: str) -> None:
+    """Enter a job whose program has died as failed."""
+    folder = workspace.root / name
+    if not job_now(workspace, name.rstrip("/"))["lost"]:
+        raise InputError(f"{name.rstrip('/')} is not lost: its program is at work, or has said how it ended")
+    (folder / FAILURE).touch()
+    with workspace.project.edit():
+        pass  # which enters what the markers say
 
 
 def _logged_progress(path: Path) -> dict[str, Any] | None:
@@ -88,7 +107,7 @@ def job_detail(workspace: Workspace, name: str) -> dict[str, Any]:
     project = workspace.project
     job = project.job(name)
     folder = project.root / job.name
-    dependents = set(project.pipeline().dependents([job.name])) - {job.name}
+    users = [j.name.rstrip("/") for j in project.pipeline().jobs() if set(j.inputs) & set(job.outputs)]
     kind, values, why = asked_for(folder)
     note = _text(folder / "note.txt")
     commands = _COMMAND.findall(note)
@@ -102,7 +121,7 @@ def job_detail(workspace: Workspace, name: str) -> dict[str, Any]:
         "continues": bool(kind and (kind.keeps or kind.resumes) and (folder / SETTINGS).exists()),
         "settings": {n: _shown(v) for n, v in values.items() if v is not None},
         "command": commands[-1].strip() if commands else "",
-        "users": sorted(dependents),
+        "users": users,
         "pictures": [f"{job.name}{path.name}" for path in pictures],
     }
 

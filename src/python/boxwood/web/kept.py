@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 1 << 29
 
 
 class Kept:

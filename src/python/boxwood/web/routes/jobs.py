@@ -13,7 +13,7 @@ from boxwood.errors import BoxwoodError, InputError
 from boxwood.io.atomic import write_text
 from boxwood.web.endpoint import Call, MissingError, failure, route
 from boxwood.web.images import encode
-from boxwood.web.jobs import PICTURES, cancel, job_detail
+from boxwood.web.jobs import PICTURES, cancel, job_detail, mark_lost
 from boxwood.web.live import LOGS, Watch, piece_of, stream
 from boxwood.web.revisions import revision, save
 from boxwood.web.thumbnails import thumbnail
@@ -45,6 +45,11 @@ def show_job(call: Call) -> dict[str, Any]:
 
 def cancel_job(call: Call) -> dict[str, Any]:
     cancel(call.workspace, name_of(call))
+    return {}
+
+
+def end_lost_job(call: Call) -> dict[str, Any]:
+    mark_lost(call.workspace, name_of(call))
     return {}
 
 
@@ -108,6 +113,7 @@ async def live(request: Request) -> Response:
 ROUTES = [
     route("/api/job/{type}/{number}", show_job),
     route("/api/job/{type}/{number}/cancel", cancel_job, "POST"),
+    route("/api/job/{type}/{number}/lost", end_lost_job, "POST"),
     route("/api/job/{type}/{number}/alias", set_alias, "PUT"),
     route("/api/job/{type}/{number}/note", set_note, "PUT"),
     route("/api/run/{run}/forget", forget_run, "POST"),

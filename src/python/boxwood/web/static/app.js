@@ -1,6 +1,7 @@
 // The router: shows the view that belongs to the address, and the bar above it.
 
-import { ApiError, get } from "./api.js";
+import { ApiError, get, post } from "./api.js";
+import { settled } from "./autosave.js";
 import { empty, h, note } from "./dom.js";
 import { clearKeys, key, showKeys } from "./keys.js";
 import { startTheme, switchTheme } from "./theme.js";
@@ -30,6 +31,8 @@ async function show() {
   leaving.abort();
   leaving = new AbortController();
   const signal = leaving.signal;
+  await settled();
+  if (signal.aborted) return;
   clearKeys();
   globalKeys();
   const path = location.pathname;
@@ -86,9 +89,19 @@ function drawBar() {
     h("a.home", { href: "/" }, h("img", { src: "/static/icon.svg", alt: "" }), h("span", {}, "boxwood")),
     h("nav", {}, links),
     h("span.project", { id: "project" }),
+    h("button.quiet", { onclick: copyLink, title: "Copy a link for another browser", "aria-label": "Copy a link for another browser" }, "⧉"),
     h("button.quiet", { onclick: showKeys, title: "Keys (?)", "aria-label": "Keys" }, "?"),
     h("button.quiet", { onclick: switchTheme, title: "Light or dark", "aria-label": "Light or dark" }, "◐"),
   );
+}
+
+/** A link to what is shown, with a token that lets in one more browser of this computer. */
+async function copyLink() {
+  const { token } = await post("/api/link");
+  const link = new URL(location.href);
+  link.searchParams.set("token", token);
+  await navigator.clipboard.writeText(link.href);
+  note("Copied: a link to this page, good for one more browser of this computer.");
 }
 
 function globalKeys() {

@@ -5,6 +5,11 @@ import { h, note } from "./dom.js";
 
 const WAIT = 300;
 
+const sending = new Set();
+
+/** When what views that were left had to save is saved, or has failed. */
+export const settled = () => Promise.all(sending);
+
 /** Keep the contents of a file saved while a view is shown.
  *
  *  address: where PUT takes { revision, content } and answers { revision } (or 409, see web/revisions.py)
@@ -18,8 +23,9 @@ const WAIT = 300;
 export function autosave(page, { address, revision, content, reload, shown = () => {} }) {
   const kept = `boxwood-draft ${address}`;
   let timer = null;
-  let saving = null;
+  let queue = Promise.resolve();
   let dirty = false;
+  let failing = false;
 
   function changed() {
     dirty = true;
@@ -28,13 +34,12 @@ export function autosave(page, { address, revision, content, reload, shown = () 
     timer = setTimeout(flush, WAIT);
   }
 
-  async function flush() {
+  function flush() {
     clearTimeout(timer);
-    if (saving) await saving;
-    if (!dirty) return;
-    saving = send();
-    await saving;
-    saving = null;
+    queue = queue.then(() => (dirty ? send() : undefined));
+    const last = queue.finally(() => sending.delete(last));
+    sending.add(last);
+    return queue;
   }
 
   async function send() {
@@ -43,45 +48,58 @@ export function autosave(page, { address, revision, content, reload, shown = () 
     try {
       ({ revision } = await put(address, { revision, content: content() }));
       localStorage.removeItem(kept);
+      failing = false;
       shown(dirty ? "changed" : "saved");
     } catch (error) {
       dirty = true;
       if (error instanceof ApiError && error.status === 409) {
         shown("conflict");
-        ask(error);
+        if (!page.signal.aborted) ask(error);
       } else {
         shown("failed");
-        note(`Not saved: ${error.message}`, "error");
-        timer = setTimeout(flush, 10 * WAIT);
+        if (!failing) note(`Not saved yet: ${error.message}`, "error");
+        failing = true;
+        if (!page.signal.aborted) timer = setTimeout(flush, 10 * WAIT);
       }
     }
   }
 
   function ask(error) {
     if (document.querySelector("dialog.conflict")) return;
+    const drop = () => {
+      dirty = false;
+      localStorage.removeItem(kept);
+      dialog.close();
+      reload();
+    };
+    const over = () => {
+      revision = error.body.revision;
+      dialog.close();
+      flush();
+    };
     const dialog = h("dialog.conflict", { onclose: () => dialog.remove() },
       h("h2", {}, "Somebody else has saved"),
       h("p", {}, `${error.message}.`),
-      h("p.buttons", {},
-        h("button.main", { onclick: () => { dirty = false; localStorage.removeItem(kept); dialog.close(); reload(); } }, "Show theirs, drop mine"),
-        h("button.danger", { onclick: () => { revision = error.body.revision; dialog.close(); flush(); } }, "Save mine over theirs")));
+      h("p.buttons", {}, h("button.main", { onclick: drop }, "Show theirs, drop mine"), h("button.danger", { onclick: over }, "Save mine over theirs")));
     document.body.append(dialog);
     dialog.showModal();
   }
 
-  /** The page goes away: what has not been sent stays in the browser. */
+  /** What has not been sent stays in the browser. */
   function keep() {
-    if (dirty || saving) localStorage.setItem(kept, JSON.stringify({ revision, content: content() }));
+    if (dirty || sending.size) localStorage.setItem(kept, JSON.stringify({ revision, content: content() }));
   }
 
   addEventListener("pagehide", keep, { signal: page.signal });
   page.signal.addEventListener("abort", () => {
     document.querySelector("dialog.conflict")?.close();
-    flush();
+    flush().then(() => dirty && keep());
   });
   const draft = JSON.parse(localStorage.getItem(kept) ?? "null");
-  localStorage.removeItem(kept);
-  if (!draft || JSON.stringify(draft.content) === JSON.stringify(content())) return { changed, flush, draft: null };
+  if (!draft || JSON.stringify(draft.content) === JSON.stringify(content())) {
+    localStorage.removeItem(kept);
+    return { changed, flush, draft: null };
+  }
   revision = draft.revision; // if somebody has saved since, saving the draft asks what to do
   return { changed, flush, draft: draft.content };
 }

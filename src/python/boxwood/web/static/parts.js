@@ -22,6 +22,14 @@ export function fileOf(file) {
   return found ? h("span.file", {}, h("a", { href: `/job/${found[1]}` }, found[1]), ` / ${found[2]}`) : h("span.file", {}, file);
 }
 
+/** A command line, broken between its words. */
+export function commandLine(text = "") {
+  const shown = h("pre.command");
+  const set = (line) => shown.replaceChildren(...line.split(/( +)/).map((word) => (word.trim() ? h("span.word", {}, word) : word)));
+  set(text);
+  return { shown, set };
+}
+
 /** Put text where it can be pasted from. */
 export function copyButton(text) {
   const button = h("button.quiet.copy", {

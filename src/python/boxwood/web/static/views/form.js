@@ -2,7 +2,7 @@
 
 import { get, post } from "../api.js";
 import { h, note } from "../dom.js";
-import { copyButton } from "../parts.js";
+import { commandLine, copyButton } from "../parts.js";
 
 const WAIT = 150;
 
@@ -18,7 +18,7 @@ export async function show(page) {
   const threads = h("input", { id: "threads", name: "threads", type: "number", min: 0, max: form.processors, placeholder: `all ${form.processors}` });
   const aliasError = h("p.error", { id: "alias-error" });
   const problem = h("p.problem", { role: "alert" });
-  const command = h("pre.command", {});
+  const command = commandLine();
   const start = h("button.main", { type: "submit" }, going_on ? "Continue" : "Start");
 
   const tabs = form.tabs.map((tab) => ({
@@ -45,7 +45,7 @@ export async function show(page) {
   const element = h("form.job", { onsubmit: submit, oninput: changed, onchange: changed, novalidate: true },
     h("div.fields", {}, h("div.tabs", { role: "tablist" }, buttons), tabs.map((tab) => tab.box)),
     h("aside", {},
-      h("h2", {}, "On the command line", copyButton(() => command.textContent)), command, problem,
+      h("h2", {}, "On the command line", copyButton(() => command.shown.textContent)), command.shown, problem,
       h("p.buttons", {}, start, h("a.button", { href: going_on ? `/job/${going_on}` : "/" }, "Cancel"))));
   page.main.append(h("h1", {}, going_on ? `Continue ${going_on}` : `New job: ${form.job}`), h("p.faint", {}, form.summary), element);
   open(0);
@@ -77,7 +77,7 @@ export async function show(page) {
     alias.setAttribute("aria-invalid", Boolean(found.errors.alias));
     tabs.forEach((tab, i) => buttons[i].classList.toggle("wrong", tab.fields.some((field) => found.errors[field.name] || field.missing())));
     problem.textContent = found.problem;
-    command.textContent = found.command || "… as soon as the form is complete";
+    command.set(found.command || "… as soon as the form is complete");
     start.disabled = !found.command || Object.keys(found.errors).length > 0;
     return found;
   }

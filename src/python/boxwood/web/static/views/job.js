@@ -4,7 +4,7 @@ import { get, post, put } from "../api.js";
 import { autosave } from "../autosave.js";
 import { h, note, when } from "../dom.js";
 import { live } from "../live.js";
-import { copyButton, fileOf, progressBar, status } from "../parts.js";
+import { commandLine, copyButton, fileOf, progressBar, status } from "../parts.js";
 import { viewsOf } from "../views.js";
 
 export async function show(page) {
@@ -15,6 +15,8 @@ export async function show(page) {
   const out = log(job.out);
   const err = log(job.err);
   const errors = h("details.errors", { open: true }, h("summary", {}, "Warnings and errors"), err.element);
+  const drawn = h("div");
+  const about = h("div");
   const cancel = h("button.danger", { onclick: () => act(post(`${address}/cancel`).then(() => { cancel.disabled = true; note("It stops within a second or two; every file stays whole."); })) }, "Cancel");
   const alias = h("input.alias", { value: job.alias, placeholder: "no alias", "aria-label": "Alias", autocomplete: "off", onchange: rename });
 
@@ -27,16 +29,28 @@ export async function show(page) {
     head,
     job.summary && h("p.faint", {}, job.summary),
     h("div.columns", {},
-      h("div", {}, errors, h("h2", {}, "Log"), out.element, pictures(job)),
-      h("div", {}, facts(job), noteBox(page, address, job))),
+      h("div", {}, errors, h("h2", {}, "Log"), out.element, drawn),
+      h("div", {}, about, noteBox(page, address, job))),
   );
+  fill(job);
   drawState(job);
 
+  function fill(found) {
+    drawn.replaceChildren(...parts(pictures(found)));
+    about.replaceChildren(...parts(facts(found)));
+  }
+
   function drawState(now) {
-    head.replaceChildren(status(now.status), h("span.faint", {}, when(job.ended)), progressBar(now.progress) ?? "");
+    head.replaceChildren(now.lost ? lost() : "", status(now.status), h("span.faint", {}, when(now.ended ?? job.ended)), progressBar(now.progress) ?? "");
     cancel.hidden = now.status !== "Running";
     page.main.querySelector(".continue")?.toggleAttribute("hidden", now.status === "Running");
     errors.hidden = !err.text();
+  }
+
+  /** It says that it runs, but its program is no more. */
+  function lost() {
+    const mark = () => act(post(`${address}/lost`));
+    return h("span.lost", {}, "Its program has died without a word. ", h("button", { onclick: mark }, "Mark as failed"));
   }
 
   async function act(work) {
@@ -57,16 +71,19 @@ export async function show(page) {
 
   let known = job.status;
   live(page, { job: job.name, after: job.after }, {
-    job: (now) => {
+    job: async (now) => {
       out.add(now.out ?? "");
       err.add(now.err ?? "");
       drawState(now);
-      if (now.status !== known && now.status !== "Running") page.go(location.href, { replace: true }); // what it made is known now
+      if (now.status === known) return;
       known = now.status;
+      fill(await get(address, page.signal)); // what it has made is known now
     },
   });
   page.key("l", "new job like this", () => job.kind && page.go(`/new/${job.kind}?like=${job.name}`));
 }
+
+const parts = (list) => [list].flat(Infinity).filter(Boolean);
 
 /** A log that stays at its end while it is read there. */
 function log(text) {
@@ -90,8 +107,8 @@ function facts(job) {
   return [
     list("Reads", job.inputs.map(fileOf)),
     list("Made", job.outputs.map((file) => h("span.file", {}, file.split("/").slice(2).join("/")))),
-    list("Used by", job.users.map((name) => h("a", { href: `/job/${name.replace(/\/$/, "")}` }, name.replace(/\/$/, "")))),
-    job.command && [h("h2", {}, "Command", copyButton(() => job.command)), h("pre.command", {}, job.command)],
+    list("Used by", job.users.map((name) => h("a", { href: `/job/${name}` }, name))),
+    job.command && [h("h2", {}, "Command", copyButton(() => job.command)), commandLine(job.command).shown],
     settings.length > 0 && h("details", {}, h("summary", {}, "All settings"),
       h("table.settings", {}, h("tbody", {}, settings.map(([name, value]) => h("tr", {}, h("td", {}, name.replaceAll("_", " ")), h("td", {}, typeof value === "boolean" ? (value ? "yes" : "no") : String(value))))))),
     !job.kind && job.why && h("p.faint", {}, `boxwood cannot run this job again: ${job.why}`),
