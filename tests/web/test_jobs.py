@@ -97,6 +97,7 @@ def test_only_a_running_job_is_cancelled(client, copy):
 def test_a_job_that_died_is_said_to_be_lost(client, copy):
     assert client.post("/api/job/Class2D/job003/lost").status_code == 400
     run_again(copy)
+    (copy / "Class2D/job003/.boxwood.json").touch()
     assert not client.get("/api/job/Class2D/job003").json()["lost"]  # it may have just begun
     os.utime(copy / "Class2D/job003/.boxwood.json", (1, 1))
     assert client.get("/api/job/Class2D/job003").json()["lost"]
