@@ -87,10 +87,10 @@ class Pyramid:
 def make_pyramid(image: FloatArray) -> Pyramid:
     """Make all levels of a micrograph (ny, nx); pixels that are not finite are taken for the mean."""
     image = without_holes(image)
-    levels = [makemake_level(image)]
+    levels = [make_level(image)]
     while max(image.shape) > TILE_PX:
         image = halve(image)
-        levels.append(makemake_level(image))
+        levels.append(make_level(image))
     return Pyramid(tuple(levels))
 
 
@@ -117,7 +117,7 @@ def halve(image: FloatArray) -> FloatArray:
     return half
 
 
-def makemake_level(image: FloatArray) -> Level:
+def make_level(image: FloatArray) -> Level:
     """Turn a finite image (ny, nx) into 8 bits."""
     mean = float(image.mean(dtype=np.float64))
     square = 0.0
