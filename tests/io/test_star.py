@@ -285,3 +285,10 @@ def test_missing_values_in_a_text_column_become_empty(tmp_path):
 def test_columns_of_objects_are_written_by_their_label(tmp_path):
     table = pd.DataFrame({"rlnVoltage": [300, 200.5], "rlnOpticsGroup": [1, 2]}, dtype=object)
     assert "  300.000000            1 \n" in written(tmp_path, {"a": table})
+
+
+def test_tables_from_one_name_on_are_left_out(tmp_path):
+    path = tmp_path / "model.star"
+    path.write_text("data_model_general\n_a 1\n\ndata_model_class_1\n_b 2\n\ndata_model_groups\n_c 3\n")
+    assert list(read_star(path)) == ["model_general", "model_class_1", "model_groups"]
+    assert read_star(path, until="model_class_") == {"model_general": read_star(path)["model_general"]}

@@ -127,3 +127,27 @@ def new_page(browser):
 def page(copy, start_server, new_page):
     """The first page of the project in `copy`, logged in."""
     return new_page(start_server(copy))
+
+
+@pytest.fixture
+def visit():
+    """Open an address of the page that is shown: visit(page, "/job/Extract/job002")."""
+
+    def go(page, address):
+        page.goto(re.match(r"http://[^/]+", page.url)[0] + address)
+        page.wait_for_selector("main > :not(.waiting)")
+
+    return go
+
+
+@pytest.fixture
+def shown():
+    """Numbers of the particles or classes in sight in a gallery, in their order: shown(page)."""
+
+    def numbers(page):
+        tiles = page.locator(".view > .body > .gallery .tile:not([hidden])").evaluate_all(
+            "all => all.map((tile) => [Number(tile.dataset.place), tile.getAttribute('aria-label')])"
+        )
+        return [int(label.split()[1]) for _, label in sorted(tiles)]
+
+    return numbers

@@ -13,21 +13,8 @@ PARTICLES = "Extract/job002/particles.star"
 MARKS = "Extract/job002/particles_selection.star"
 
 
-def go(page, address):
-    page.goto(re.match(r"http://[^/]+", page.url)[0] + address)
-    page.wait_for_selector("main > :not(.waiting)")
-
-
 def tile(page, number):
     return page.get_by_role("option", name=f"particle {number}", exact=True)
-
-
-def shown(page):
-    """Numbers of the particles in sight, in their order."""
-    tiles = page.locator(".tile:not([hidden])").evaluate_all(
-        "all => all.map((tile) => [Number(tile.dataset.place), tile.getAttribute('aria-label')])"
-    )
-    return [int(label.split()[1]) for _, label in sorted(tiles)]
 
 
 def marked(copy):
@@ -71,12 +58,12 @@ def test_bad_particles_are_marked_and_the_others_saved(gallery, copy):
     expect(page.locator(".count")).to_contain_text(f"{len(after)} particles")
 
 
-def test_marks_are_there_again_and_on_a_second_page_too(gallery, copy, start_server, new_page):
+def test_marks_are_there_again_and_on_a_second_page_too(gallery, copy, start_server, new_page, visit):
     page = gallery
     tile(page, 3).click()
     expect(page.locator(".saved")).to_have_text("marks are saved")
     second = new_page(start_server(copy))
-    go(second, "/particles/Extract/job002")
+    visit(second, "/particles/Extract/job002")
     expect(tile(second, 3)).to_have_attribute("aria-selected", "true")
     tile(second, 4).click()
     expect(second.locator(".saved")).to_have_text("marks are saved")
@@ -129,7 +116,7 @@ def test_the_right_button_has_a_menu(gallery):
     expect(page.locator(".count")).to_contain_text("click bad ones")
 
 
-def test_a_link_opens_the_same_view(gallery, copy):
+def test_a_link_opens_the_same_view(gallery, copy, shown):
     page = gallery
     page.get_by_label("Sort by").select_option("rlnAutopickFigureOfMerit")
     page.get_by_role("button", name="smallest first").click()
@@ -145,8 +132,8 @@ def test_a_link_opens_the_same_view(gallery, copy):
     expect(other.get_by_label("Sort by")).to_have_value("rlnAutopickFigureOfMerit")
 
 
-def test_particles_of_a_class_are_seen_aligned(page):
-    go(page, "/particles/Class2D/job003?class=2&align=true")
+def test_particles_of_a_class_are_seen_aligned(page, visit):
+    visit(page, "/particles/Class2D/job003?class=2&align=true")
     expect(page.locator(".count")).to_contain_text("in class 2")
     expect(page.get_by_label("aligned")).to_be_checked()
     canvas = page.locator(".gallery canvas").first.element_handle()
@@ -165,10 +152,10 @@ def test_only_rows_in_sight_exist(gallery):
     assert page.locator(".tile").count() <= tiles + 8 < count
 
 
-def test_where_there_are_no_particles_it_is_said(page):
-    go(page, "/particles/AutoPick/job001")
+def test_where_there_are_no_particles_it_is_said(page, visit):
+    visit(page, "/particles/AutoPick/job001")
     expect(page.locator("main")).to_contain_text("This job made no particles")
     page.get_by_role("link", name="Back to the job").click()
     expect(page.locator("h1")).to_have_text("AutoPick/job001")
-    go(page, "/particles/Extract/job099")
+    visit(page, "/particles/Extract/job099")
     expect(page.locator("main")).to_contain_text("is no job of the project")

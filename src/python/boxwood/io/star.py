@@ -27,12 +27,14 @@ from boxwood.io.star_parse import parse_star
 __all__ = ["Table", "read_star", "read_star_table", "write_star"]
 
 
-def read_star(path: str | os.PathLike[str]) -> dict[str, Table]:
+def read_star(path: str | os.PathLike[str], until: str = "") -> dict[str, Table]:
     """Read all tables of a STAR file.
 
     Parameters
     ----------
     path : path
+    until : str
+        Leave out the first table whose name begins so, and all after it: models have many that few ask for.
 
     Returns
     -------
@@ -48,7 +50,10 @@ def read_star(path: str | os.PathLike[str]) -> dict[str, Table]:
     FileNotFoundError, PermissionError
         From the operating system.
     """
-    return parse_star(Path(path).read_bytes(), str(path))
+    data = Path(path).read_bytes()
+    if until:
+        data = data.partition(f"\ndata_{until}".encode())[0]
+    return parse_star(data, str(path))
 
 
 def read_star_table(path: str | os.PathLike[str], *names: str) -> Table:

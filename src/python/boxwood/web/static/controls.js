@@ -18,7 +18,7 @@ export function makeControls(settings, defaults, changed) {
     set,
     choice: (name, text, options) => {
       const select = h("select", { name, onchange: () => set(name, typeof defaults[name] === "number" ? Number(select.value) : select.value) },
-        options.map(([value, shown]) => h("option", { value, selected: String(value) === String(settings[name]) }, shown)));
+        options.map(([value, shown, title]) => h("option", { value, title, selected: String(value) === String(settings[name]) }, shown)));
       return labelled(text, select);
     },
     slider: (name, text, min, max, step, shown = (value) => value) => {

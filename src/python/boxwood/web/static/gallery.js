@@ -32,6 +32,7 @@ export class Gallery {
     this.anchor = null; // where a range starts: { place, on }
     this.broken = new Set();
     this.rows = new Map();
+    this.past = []; // of every change, the ids that it flipped
     this.space = h("div.space", {});
     this.element = h(`div.gallery.${kind}`, {
       role: "listbox", "aria-multiselectable": changed ? "true" : false, tabindex: 0,
@@ -43,7 +44,13 @@ export class Gallery {
     this.sheets.failed = (error) => note(error.message, "error");
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.element);
-    page.signal.addEventListener("abort", () => this.observer.disconnect());
+    page.signal.addEventListener("abort", () => this.close());
+  }
+
+  /** The gallery is shown no more. */
+  close() {
+    this.observer.disconnect();
+    this.element.remove();
   }
 
   /** Show these ids, in this order; the one that was looked at is kept in sight if `keep`. */
@@ -57,7 +64,7 @@ export class Gallery {
     this.layout();
   }
 
-  /** Pictures as before, but of another look: fetch them again. */
+  /** The same ids, but other pictures of them; the old ones stay until the new ones are here. */
   refresh() {
     this.side = 0;
     this.layout();
@@ -107,12 +114,17 @@ export class Gallery {
     const side = SIDES.find((each) => each >= wanted) ?? SIDES.at(-1);
     if (side !== this.side) this.sheets.reset(this.ids, side);
     this.side = side;
+    const geometry = [columns, this.tile, this.captions, devicePixelRatio].join();
     this.columns = columns;
     this.space.style.height = `${Math.ceil(this.ids.length / columns) * this.step + GAP}px`;
     this.element.style.setProperty("--tile", `${this.tile}px`);
     this.element.classList.toggle("captions", this.captions);
-    for (const row of this.rows.values()) row.element.remove();
+    const old = [...this.rows];
     this.rows.clear();
+    for (const [number, row] of old)
+      if (geometry === this.geometry && number * columns < this.ids.length) this.place(row, number, true);
+      else row.element.remove();
+    this.geometry = geometry;
     this.update();
   }
 
@@ -149,10 +161,11 @@ export class Gallery {
     canvas.style.width = `${this.columns * this.pitch}px`;
     canvas.style.height = `${this.tile}px`;
     tiles.forEach((tile, column) => (tile.style.left = `${column * this.pitch}px`));
-    return { element, tiles, context: canvas.getContext("2d"), missing: true };
+    return { element, tiles, context: canvas.getContext("2d") };
   }
 
-  place(row, number) {
+  place(row, number, stay = false) {
+    if (!stay) row.context.clearRect(0, 0, row.context.canvas.width, row.context.canvas.height);
     row.number = number;
     row.element.style.transform = `translateY(${number * this.step + GAP}px)`;
     this.rows.set(number, row);
@@ -160,7 +173,10 @@ export class Gallery {
       const place = number * this.columns + column;
       const id = this.ids[place];
       tile.hidden = id === undefined;
-      if (tile.hidden) return;
+      if (tile.hidden) {
+        row.context.clearRect(column * this.pitch * devicePixelRatio, 0, this.pitch * devicePixelRatio, row.context.canvas.height);
+        return;
+      }
       tile.id = `${this.name}-${place}`;
       tile.dataset.place = place;
       tile.setAttribute("aria-label", this.label(id));
@@ -193,11 +209,9 @@ export class Gallery {
 
   paintRow({ context, number }) {
     const ratio = devicePixelRatio;
-    context.clearRect(0, 0, context.canvas.width, context.canvas.height);
     for (let column = 0; column < this.columns; column++) {
       const place = number * this.columns + column;
-      if (place >= this.ids.length) break;
-      this.sheets.draw(context, place, Math.round(column * this.pitch * ratio), 0, Math.round(this.tile * ratio));
+      if (place < this.ids.length) this.sheets.draw(context, place, Math.round(column * this.pitch * ratio), 0, Math.round(this.tile * ratio));
     }
   }
 
@@ -205,12 +219,25 @@ export class Gallery {
 
   /** Choose or drop the ids at these places. */
   set(from, to, on) {
-    for (let place = Math.min(from, to); place <= Math.max(from, to); place++) {
-      if (on) this.chosen.add(this.ids[place]);
-      else this.chosen.delete(this.ids[place]);
-    }
+    this.flip(this.ids.slice(Math.min(from, to), Math.max(from, to) + 1).filter((id) => this.chosen.has(id) !== on));
+  }
+
+  /** Choose these ids and no others. */
+  choose(ids) {
+    const wanted = new Set(ids);
+    this.flip([...wanted.symmetricDifference(this.chosen)]);
+  }
+
+  flip(ids, { remember = true } = {}) {
+    if (!ids.length) return;
+    for (const id of ids) if (!this.chosen.delete(id)) this.chosen.add(id);
+    if (remember) this.past.push(ids);
     this.marks();
     this.changed?.();
+  }
+
+  undo() {
+    if (this.past.length) this.flip(this.past.pop(), { remember: false });
   }
 
   toggle(place) {
@@ -224,9 +251,7 @@ export class Gallery {
   }
 
   invert() {
-    for (const id of this.ids) if (!this.chosen.delete(id)) this.chosen.add(id);
-    this.marks();
-    this.changed?.();
+    this.flip([...this.ids]);
   }
 
   chooseAbove(place = this.at) {

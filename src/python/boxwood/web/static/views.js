@@ -7,6 +7,8 @@ export const VIEWS = [
   { address: "/new", module: "./views/new.js", css: "/static/views/form.css", bar: "New job" },
   { address: "/new/:job", module: "./views/form.js", css: "/static/views/form.css" },
   { address: "/job/*job", module: "./views/job.js", css: "/static/views/job.css" },
+  { address: "/classes/*job", module: "./views/classes.js", css: "/static/views/gallery.css", jobs: /^Class2D\//, open: "Look at the classes" },
+  { address: "/select/*job", module: "./views/select.js", css: "/static/views/gallery.css", jobs: /^Class2D\//, open: "Select classes" },
   { address: "/particles/*job", module: "./views/particles.js", css: "/static/views/gallery.css", jobs: /^(Extract|Class2D|Select)\//, open: "Look at the particles" },
   { address: "/micrographs/*job", module: "./views/micrographs.js", css: "/static/views/picking.css", jobs: /^(ManualPick|AutoPick|CtfFind|MotionCorr)\//, open: "Micrographs" },
   { address: "/pick/*job", module: "./views/pick.js", css: "/static/views/picking.css", jobs: /^(ManualPick|AutoPick)\//, open: "Picks" },

@@ -94,7 +94,7 @@ export async function show(page) {
     h("div.foot", {}, count, state,
       h("span.actions", {},
         h("button.quiet", { onclick: () => gallery.invert(), title: "Mark what is not marked, and the other way round (i)" }, "Invert"),
-        h("button.quiet", { onclick: clear }, "Unmark all"),
+        h("button.quiet", { onclick: () => gallery.choose([]) }, "Unmark all"),
         h("button.main", { onclick: save, title: "(s)" }, "Save without the marked …"))),
   );
   gallery.tile = settings.tile;
@@ -127,12 +127,6 @@ export async function show(page) {
     count.textContent = `${of} · ${marked ? `${marked.toLocaleString()} marked as bad` : "click bad ones to mark them"}`;
   }
 
-  function clear() {
-    gallery.chosen.clear();
-    gallery.marks();
-    gallery.changed();
-  }
-
   let looking = null;
   async function look(row) {
     looking = row;
@@ -161,6 +155,7 @@ export async function show(page) {
   page.key("i", "invert the marks", () => gallery.invert());
   page.key("a", "mark this and all above", () => gallery.chooseAbove());
   page.key("b", "mark this and all below", () => gallery.chooseBelow());
+  page.key("ctrl+z", "undo", () => gallery.undo());
   page.key("s", "save without the marked", save);
   page.key("g", "go to the gallery: arrows, space marks, shift marks ranges", () => gallery.element.focus());
 
