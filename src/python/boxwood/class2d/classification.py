@@ -90,6 +90,7 @@ class Classification:
         edge = MASK_EDGE_PX * self.pixel_size
         radius = min(parameters.mask_diameter_angstrom / 2, model.size_angstrom / 2 - edge)
         _check_possible(parameters, self.box, self.pixel_size, radius)
+        _check_precision(parameters.precision, backend)
         self._psi_deg, self._offset_px = psi_deg, offset_px
         self._psi_prior = None
         if not parameters.turns:  # the images are turned instead, and only the angle 0 is left
@@ -449,7 +450,11 @@ def _check_possible(p: Class2DParameters, box: int, pixel_angstrom: float, radiu
         raise InputError(
             f"a limit of {highest:g} Å leaves nothing of images of {field:g} Å; give {field / 2:g} Å or less"
         )
-    if p.precision == "bf16" and not native_bf16():
+
+
+def _check_precision(precision: str, backend: Backend) -> None:
+    """Refuse bfloat16 where the CPU would only imitate it."""
+    if precision == "bf16" and backend.name == "cpu" and not native_bf16():
         raise InputError(
             f"precision bf16 needs instructions for it, {', '.join(cpu_status()['chosen'])} of this "
             "processor has none; use float32"
