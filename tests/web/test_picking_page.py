@@ -253,6 +253,11 @@ def test_the_list_selects_micrographs(site, new_page, manual, copy):
     page.get_by_role("button", name="Defocus").click()
     expect(page.locator(".long-list .row .name").first).to_have_text(Path(names[defocus.argmin()]).name)
     page.get_by_role("button", name="Save as a Select job").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".command")).to_contain_text(
+        "select-micrographs --micrographs ManualPick/job004/coords_suffix_manualpick.star --names"
+    )
+    dialog.get_by_role("button", name="Save").click()
     expect(page.locator("main")).to_contain_text("Select/job005", timeout=30_000)
     expect(page.locator(".status")).to_have_text("succeeded", timeout=30_000)
     chosen = MicrographSet.read(copy / "Select/job005/micrographs_selected.star").table

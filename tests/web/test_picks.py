@@ -161,22 +161,6 @@ def test_the_selection_is_saved_as_relion_saves_it(client, copy, manual):
         assert client.put("/api/picks/selection", params=where, json=body).status_code == 400
 
 
-@pytest.mark.parametrize(("rows", "word"), [([0, 1], "--first 2"), ([0, 2], "--names")])
-def test_a_selection_becomes_a_select_job(client, workspace, copy, manual, rows, word):
-    run = client.post("/api/picks/select", json={"content": rows}, params={"source": manual}).json()
-    folder = copy / run["job"]
-    assert workspace.runs.get(run["id"]).process.wait(60) == 0
-    names = MicrographSet.read(copy / STAR).table["rlnMicrographName"]
-    chosen = MicrographSet.read(folder / "micrographs_selected.star").table
-    assert chosen["rlnMicrographName"].tolist() == names[rows].tolist()
-    note = (folder / "note.txt").read_text()
-    assert f"boxwood select-micrographs --micrographs {manual}/coords_suffix_manualpick.star" in note
-    assert word in note
-    assert (
-        client.post("/api/picks/select", json={"content": []}, params={"source": manual}).status_code == 400
-    )
-
-
 def test_a_label_of_another_file_colours_picks(client, copy):
     table = pd.DataFrame(
         {

@@ -151,12 +151,9 @@ def _value(text: str) -> Any:
 
 
 def sampling_table(
-    psi_step_deg: float,
-    offset_range_angstrom: float,
-    offset_step_angstrom: float,
-    perturbation: float = 0.0,
+    psi_step_deg: float, offset_range_angstrom: float, offset_step_angstrom: float
 ) -> dict[str, Any]:
-    """`data_sampling_general` for a grid of these (fine) steps, moved by a part of the coarse ones."""
+    """`data_sampling_general` for a grid of these (fine) steps."""
     psi, step = _COARSE * psi_step_deg, _COARSE * offset_step_angstrom
     return {
         "rlnIs3DSampling": 0,
@@ -165,7 +162,7 @@ def sampling_table(
         "rlnOffsetRange": offset_range_angstrom,
         "rlnOffsetStep": step,
         "rlnHelicalOffsetStep": -1.0,
-        "rlnSamplingPerturbInstance": perturbation,
+        "rlnSamplingPerturbInstance": 0.0,
         "rlnSamplingPerturbFactor": 0.5,
         "rlnHealpixOrderOriginal": 2,
         "rlnPsiStepOriginal": psi,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from boxwood.errors import InputError
+from boxwood.jobs import autopick_maps
 from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
-from boxwood.project.names import below_job
 
 if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
-    from boxwood.picking import FomMaps, Picks
+    from boxwood.picking import FomMaps
     from boxwood.typing import DoubleArray, FloatArray
+
+    Preview = tuple[FloatArray, int] | None
 
 # Micrographs that get a picture of their picks.
 PICTURES = 5
@@ -34,7 +34,7 @@ class Picked:
     path: Path
     reason: str = ""
     diameter_px: DoubleArray | None = None
-    preview: tuple[FloatArray, int] | None = None
+    preview: Preview = None
 
 
 def run(options: AutopickOptions, context: JobContext) -> JobResult:
@@ -92,7 +92,8 @@ class Picker:
         path = self.context.output_path(name, "_autopick.star")
         if self._finished(name):
             return Picked(_earlier(path), path)
-        picks, preview = self._read_maps(name) if self.options.read_fom_maps else self._filter(name)
+        maps, preview = self._read_maps(name) if self.options.read_fom_maps else self._filter(name)
+        picks = autopick_maps.pick(maps, self.options)
         table = pd.DataFrame(
             {_X: picks.x, _Y: picks.y, _FOM: picks.fom, "rlnClassNumber": 0, "rlnAnglePsi": 0.0}
         )
@@ -101,39 +102,19 @@ class Picker:
         write_coordinates(path, table, dialect=self.context.dialect)
         return Picked(table, path, picks.reason, picks.diameter / self.pixel_size[name], preview)
 
-    def _filter(self, name: str) -> tuple[Picks, tuple[FloatArray, int] | None]:
+    def _filter(self, name: str) -> tuple[FomMaps, Preview]:
         from boxwood.io.mrc import read_image
-        from boxwood.picking import pick_log
         from boxwood.report.picks import preview
 
-        options, image = self.options, read_image(self.root / name).data
-        picks = pick_log(
-            image,
-            self.pixel_size[name],
-            min_diameter=options.min_diameter,
-            max_diameter=options.max_diameter,
-            max_resolution=options.max_resolution,
-            threshold_offset=options.threshold_offset,
-            upper_threshold=options.upper_threshold,
-            white_particles=options.white_particles,
-            min_distance=options.min_distance,
-            neighbour_percent=options.neighbour_percent,
-            skip_side=options.skip_side,
-            shrink=options.shrink,
-            return_fom_maps=options.write_fom_maps,
-            # The name below its job alone, so that picks stay the same wherever it is in whichever list.
-            seed=(options.seed << 32) + zlib.crc32(str(below_job(name)).encode()),
-            threads=self.threads,
-        )
-        if picks.fom_maps is not None:
-            self._write_maps(name, picks.fom_maps)
-        return picks, preview(image, self.pixel_size[name]) if name in self.drawn else None
+        image, pixel = read_image(self.root / name).data, self.pixel_size[name]
+        maps = autopick_maps.make_maps(self.options, image, name, pixel, self.threads)
+        if self.options.write_fom_maps:
+            autopick_maps.write_maps(self._map_paths(name), maps)
+        return maps, preview(image, pixel) if name in self.drawn else None
 
     def _map_paths(self, name: str) -> tuple[Path, Path]:
-        return (
-            self.context.output_path(name, "_autopick_bestLoG.mrc"),
-            self.context.output_path(name, "_autopick_bestSize.mrc"),
-        )
+        best, size = (self.context.output_path(name, end) for end in (autopick_maps.BEST, autopick_maps.SIZE))
+        return best, size
 
     def _finished(self, name: str) -> bool:
         """Whether the job that is continued has picked it."""
@@ -143,44 +124,14 @@ class Picker:
         files = (self.context.output_path(name, "_autopick.star"), *maps)
         return all(file.exists() for file in files)
 
-    def _write_maps(self, name: str, maps: FomMaps) -> None:
-        from boxwood.io.mrc import write_stack
-
-        for path, values in zip(self._map_paths(name), (maps.best, maps.size), strict=True):
-            write_stack(path, values, maps.pixel_size_angstrom / maps.scale)
-
-    def _read_maps(self, name: str) -> tuple[Picks, tuple[FloatArray, int] | None]:
-        from boxwood.io.mrc import read_image, read_stack
-        from boxwood.picking import FomMaps, find_peaks
-        from boxwood.picking.geometry import working_size
+    def _read_maps(self, name: str) -> tuple[FomMaps, Preview]:
+        from boxwood.io.mrc import read_stack
         from boxwood.report.picks import preview
 
-        options, pixel = self.options, self.pixel_size[name]
-        paths = self._map_paths(name)
-        for path in paths:
-            if not path.exists():
-                raise InputError(f"{path} is not there; run with write_fom_maps, then continue that job")
-        best, size = (read_image(path).data for path in paths)
+        pixel = self.pixel_size[name]
         micrograph = read_stack(self.root / name)  # its pixels are read only to be drawn
-        shape = micrograph.shape[1:]
-        wanted = working_size(max(shape), pixel, options.max_resolution, options.shrink)
-        if best.shape != (wanted, wanted) or size.shape != best.shape:
-            raise InputError(
-                f"{paths[0]} has {best.shape[1]} x {best.shape[0]} pixels, and the finest detail asked for "
-                f"needs {wanted} x {wanted}; run this job with write_fom_maps again"
-            )
-        maps = FomMaps(best, size, shape, pixel, options.min_diameter, options.max_diameter)
-        return (
-            find_peaks(
-                maps,
-                threshold_offset=options.threshold_offset,
-                upper_threshold=options.upper_threshold,
-                min_distance=options.min_distance,
-                neighbour_percent=options.neighbour_percent,
-                skip_side=options.skip_side,
-            ),
-            preview(micrograph[0], pixel) if name in self.drawn else None,
-        )
+        maps = autopick_maps.read_maps(self.options, self._map_paths(name), micrograph.shape[1:], pixel)
+        return maps, preview(micrograph[0], pixel) if name in self.drawn else None
 
 
 def _pixel_sizes(micrographs: MicrographSet, given: float | None) -> list[float]:

@@ -7,7 +7,7 @@ import numpy as np
 from boxwood.backends import available_threads, get_backend
 from boxwood.errors import InputError
 from boxwood.picking.geometry import filter_diameters, working_size
-from boxwood.picking.peaks import FomMaps, Picks, find_peaks
+from boxwood.picking.peaks import FomMaps, Picks, check_range, find_peaks
 from boxwood.typing import AnyArray, FloatArray
 
 OUTLIER_SIGMA = 8.0
@@ -109,9 +109,6 @@ def pick_log(
             min_diameter=min_diameter,
             max_diameter=max_diameter,
         )
-    _check_range("threshold_offset", threshold_offset)
-    _check_range("neighbour_percent", neighbour_percent, at_least=0)
-    _check_range("skip_side", skip_side, at_least=0)
     picks = find_peaks(
         fom_maps,
         threshold_offset=threshold_offset,
@@ -140,10 +137,10 @@ def log_fom_maps(
 ) -> FomMaps:
     """Filter a micrograph; parameters as in `pick_log`. Threshold and distances come later (`find_peaks`)."""
     image = _checked_image(micrograph)
-    _check_range("pixel_size_angstrom", pixel_size_angstrom, above=0)
-    _check_range("min_diameter", min_diameter, at_least=2.5)
-    _check_range("max_diameter", max_diameter, at_least=min_diameter)
-    _check_range("shrink", shrink, at_least=0)
+    check_range("pixel_size_angstrom", pixel_size_angstrom, above=0)
+    check_range("min_diameter", min_diameter, at_least=2.5)
+    check_range("max_diameter", max_diameter, at_least=min_diameter)
+    check_range("shrink", shrink, at_least=0)
     if not (max_resolution < 0 or max_resolution >= pixel_size_angstrom):
         raise InputError(
             f"max_resolution is {max_resolution:g} A, expected at least the pixel size "
@@ -188,9 +185,3 @@ def _checked_image(micrograph: AnyArray) -> FloatArray:
             "two-dimensional image of real numbers"
         )
     return np.ascontiguousarray(image, np.float32)
-
-
-def _check_range(name: str, value: float, *, at_least: float = -np.inf, above: float = -np.inf) -> None:
-    if not (np.isfinite(value) and value >= at_least and value > above):
-        wanted = f"more than {above:g}" if above > -np.inf else f"at least {at_least:g}"
-        raise InputError(f"{name} is {value:g}, expected a number that is {wanted}")

@@ -95,6 +95,9 @@ def find_peaks(
     backend: str = "cpu",
 ) -> Picks:
     """Pick the peaks of figure-of-merit maps; the parameters are those of `pick_log`."""
+    check_range("threshold_offset", threshold_offset)
+    check_range("neighbour_percent", neighbour_percent, at_least=0)
+    check_range("skip_side", skip_side, at_least=0)
     pixel, d_min = maps.pixel_size_angstrom, maps.min_diameter
     diameters, index = _filter_index(maps)
     grid = maps.grid
@@ -150,3 +153,10 @@ def _why_none(
     if ceiling <= threshold:
         return f"the upper threshold {ceiling:.4g} does not exceed the threshold {threshold:.4g}"
     return f"no peak lies between the thresholds {threshold:.4g} and {ceiling:.4g}"
+
+
+def check_range(name: str, value: float, *, at_least: float = -np.inf, above: float = -np.inf) -> None:
+    """Refuse a parameter that is not finite or out of range."""
+    if not (np.isfinite(value) and value >= at_least and value > above):
+        wanted = f"more than {above:g}" if above > -np.inf else f"at least {at_least:g}"
+        raise InputError(f"{name} is {value:g}, expected a number that is {wanted}")

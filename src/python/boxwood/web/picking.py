@@ -26,11 +26,9 @@ from boxwood.jobs.select_micrographs import micrographs_star
 from boxwood.options import Options
 from boxwood.project.job_form import JobForm
 from boxwood.project.pipeline import PipelineJob
-from boxwood.typing import AnyArray
 from boxwood.web.endpoint import MissingError
 from boxwood.web.jobs import status_of
 from boxwood.web.revisions import revision, save
-from boxwood.web.runs import command_words
 from boxwood.web.workspace import Workspace
 
 X, Y = "rlnCoordinateX", "rlnCoordinateY"
@@ -65,6 +63,11 @@ class Source:
     @property
     def names(self) -> list[str]:
         return [str(name) for name in self.micrographs.table["rlnMicrographName"]]
+
+    @property
+    def suffix(self) -> str:
+        """RELION 3's file of a picking job, by which others name its picks."""
+        return f"{self.name}/coords_suffix_{self.pick_name}.star"
 
     def coordinates(self, micrograph: str) -> Path:
         """Where the coordinates of a micrograph are, relative to the project."""
@@ -189,35 +192,14 @@ def save_selected(workspace: Workspace, source: Source, expected: str, chosen: S
     """Save which micrographs are selected; return the new revision."""
     if source.pick_name != "manualpick":
         raise InputError(f"{source.name} keeps no selection; make a Select job of it")
-    marks = _marks(source, chosen)
-    folder = Path(source.name)
-    path = workspace.write(folder / manual_pick_files.SELECTED)
-    write = manual_pick_files.write_selection
-    return save(expected, lambda: write(path.parent, source.micrographs, marks, dialect=source.dialect), path)
-
-
-def _marks(source: Source, chosen: Sequence[int]) -> AnyArray:
     marks = np.zeros(len(source.micrographs), bool)
     if any(not isinstance(row, int) or not 0 <= row < len(marks) for row in chosen):
         raise InputError(f"a selection names micrographs by numbers from 0 to {len(marks) - 1}")
     marks[list(chosen)] = True
-    return marks
-
-
-def select_words(workspace: Workspace, source: Source, chosen: Sequence[int]) -> list[str]:
-    """The command that makes a Select job of some micrographs, as RELION's window does of picked ones."""
-    rows = np.flatnonzero(_marks(source, chosen))
-    if not len(rows):
-        raise InputError("no micrograph is selected")
-    suffix = f"{source.name}/coords_suffix_{source.pick_name}.star"
-    picked = source.pick_name and workspace.read(suffix).is_file()
-    values: dict[str, Any] = {"micrographs": suffix if picked else source.star}
-    if np.array_equal(rows, np.arange(len(rows))):
-        values["first"] = len(rows)
-    else:
-        values["names"] = tuple(source.names[row] for row in rows)
-    job = load_job("select-micrographs")
-    return command_words(job, job.options.make(values), values)
+    folder = Path(source.name)
+    path = workspace.write(folder / manual_pick_files.SELECTED)
+    write = manual_pick_files.write_selection
+    return save(expected, lambda: write(path.parent, source.micrographs, marks, dialect=source.dialect), path)
 
 
 def picks_of(workspace: Workspace, source: Source, micrograph: str) -> dict[str, Any]:

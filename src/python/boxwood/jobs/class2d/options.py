@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from boxwood.class2d import Class2DParameters
 
 _HELIX = "helical segments are not treated in a way of their own; classify them as single particles"
+_HERE = "the job runs on this machine's processors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,10 +171,9 @@ class Class2DOptions(Options):
         flag="--center_classes",
     )
     recipe: str = option(
-        "balanced keeps all classes alive; plain is expectation-maximisation with a prior for each class; "
-        "relion is that with RELION 3.1's own arithmetic, much slower, to compare with it",
+        "balanced keeps all classes alive, relion is plain expectation-maximisation as in RELION",
         "balanced",
-        choices=("balanced", "plain", "relion"),
+        choices=("balanced", "relion"),
         group="Optimisation",
     )
     merge_duplicates: bool = option(
@@ -289,15 +289,10 @@ class Class2DOptions(Options):
     )
 
     precision: str = option(
-        "bf16 rounds what the search multiplies to bfloat16, on processors with AVX-512 BF16 and on GPUs; "
-        "sums and averages stay in single precision",
+        "bf16 rounds what the search multiplies to bfloat16, on processors with AVX-512 BF16; sums and "
+        "averages stay in single precision",
         "float32",
         choices=("float32", "bf16"),
-        group="Compute",
-    )
-    backend: str = option(
-        "cpu, cuda (the first GPU), cuda:0,1 (these GPUs), or auto: all GPUs if they are faster",
-        "auto",
         group="Compute",
     )
     memory_gib: float = option(
@@ -314,7 +309,7 @@ class Class2DOptions(Options):
     )
     helix: bool | None = option("", refused=_HELIX, flag="--helix")
     helical_outer_diameter: float | None = option("", refused=_HELIX, flag="--helical_outer_diameter")
-    gpu: str | None = option("", refused="GPUs are chosen with --backend cuda:0,1", flag="--gpu")
+    gpu: str | None = option("", refused=_HERE, flag="--gpu")
     pool: int | None = option("", refused="batches are sized automatically", flag="--pool")
     preread_images: bool | None = option("", refused="set --memory-gib instead", flag="--preread_images")
     scratch_dir: str | None = option(

@@ -15,6 +15,7 @@ from boxwood.web.filtered import Filter, filtered_level
 from boxwood.web.images import SIGMAS, TILE_PX
 from boxwood.web.micrographs import pyramid_of
 from boxwood.web.routes.images import picture
+from boxwood.web.tuning import peaks_of, tried_options
 
 
 def show_source(call: Call) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def show_source(call: Call) -> dict[str, Any]:
     return {
         "source": source.name,
         "star": source.star,
+        "suffix": source.suffix if source.pick_name and workspace.read(source.suffix).is_file() else "",
         "picks": source.pick_name,
         "status": source.status,
         "options": {name: _shown(value) for name, value in options.as_dict().items()},
@@ -49,12 +51,11 @@ def save_selection(call: Call) -> dict[str, Any]:
     return {"revision": picking.save_selected(call.workspace, source, expected, chosen)}
 
 
-def select(call: Call) -> dict[str, Any]:
-    """Make a Select job of the micrographs whose numbers are `content`; answers when it has a folder."""
+def try_picking(call: Call) -> dict[str, Any]:
+    """Every peak of a micrograph for autopick's options in `content`, those that are not its defaults."""
     source = picking.open_source(call.workspace, call.text("source"))
-    run = call.workspace.runs.start(picking.select_words(call.workspace, source, call.given("content", list)))
-    call.workspace.runs.wait_for_job(run)
-    return run.shown()
+    options = tried_options(call.workspace, source, call.given("content", dict))
+    return peaks_of(call.workspace, source, call.text("name"), options)
 
 
 def show_picks(call: Call) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def show_ctf(call: Call) -> Response:
 ROUTES = [
     route("/api/picks", show_source),
     route("/api/picks/selection", save_selection, "PUT"),
-    route("/api/picks/select", select, "POST"),
+    route("/api/picks/peaks", try_picking, "POST"),
     route("/api/picks/coordinates", show_picks),
     route("/api/picks/coordinates", save_picks, "PUT"),
     route("/api/picks/colours", show_colours, "POST"),

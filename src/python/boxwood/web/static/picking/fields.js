@@ -16,7 +16,7 @@ export function fieldSet(fields, values, changed) {
       });
       inputs.get(field.name).choices(field.choices);
       select.value = values[field.name] ?? "";
-      return h("label.field", { title: field.title }, h("span", {}, field.label), select);
+      return h("label.knob", { title: field.title }, h("span", {}, field.label), select);
     }
     const read = (text) => (field.text ? text.trim() : text.trim() === "" ? (field.optional ? null : NaN) : Number(text));
     const box = h("input", { id, type: field.text ? "text" : "number", step: "any", autocomplete: "off", "aria-label": field.label, placeholder: field.optional ?? "", onchange: typed });
@@ -55,7 +55,7 @@ export function fieldSet(fields, values, changed) {
 
     set(values[field.name]);
     inputs.set(field.name, { set });
-    return h("label.field", { title: field.title }, h("span", {}, field.label), h("span.input", {}, slider, box, h("span.unit", {}, field.unit ?? "")));
+    return h("label.knob", { title: field.title }, h("span", {}, field.label), h("span.input", {}, slider, box, h("span.unit", {}, field.unit ?? "")));
   });
-  return { element: h("div.fields", {}, rows), set: (name, value) => inputs.get(name)?.set(value), choices: (name, words) => inputs.get(name).choices(words) };
+  return { element: h("div.knobs", {}, rows), set: (name, value) => inputs.get(name)?.set(value), choices: (name, words) => inputs.get(name).choices(words) };
 }

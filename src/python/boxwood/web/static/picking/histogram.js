@@ -64,5 +64,5 @@ export function histogram({ title, unit = "", values, handles = "both", digits =
   }
 
   set(values);
-  return { element, set, move, range: () => range };
+  return { element, set, move, range: () => range, first: () => first };
 }

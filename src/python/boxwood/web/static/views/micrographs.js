@@ -1,11 +1,12 @@
 // The micrographs of a job: which are selected, how many picks each has, and ways into picking and selecting.
 
-import { address, get, post } from "../api.js";
+import { address, get } from "../api.js";
 import { autosave } from "../autosave.js";
-import { empty, h, note } from "../dom.js";
+import { empty, h } from "../dom.js";
 import { ctfFacts, showCtf } from "../picking/ctf.js";
 import { histogram } from "../picking/histogram.js";
 import { longList } from "../picking/rows.js";
+import { saveJob } from "../save_job.js";
 
 const COLUMNS = [
   { name: "name", title: "Micrograph" },
@@ -177,18 +178,16 @@ class Micrographs {
     this.list.refresh();
   }
 
-  async save() {
-    const button = this.page.main.querySelector(".save");
-    button.disabled = true;
-    try {
-      const { job, error } = await post(address("/api/picks/select", { source: this.facts.source }), { content: this.numbers() });
-      if (error || !job) throw new Error(error || "the job has not begun");
-      note(`Saved as ${job}`);
-      this.page.go(`/job/${job}`);
-    } catch (error) {
-      note(error.message, "error");
-    } finally {
-      button.disabled = false;
-    }
+  /** A Select job of what is selected, of picked micrographs as RELION's window makes it. */
+  save() {
+    const { source, star, suffix, names } = this.facts;
+    const chosen = this.numbers();
+    const first = chosen.at(-1) === chosen.length - 1;
+    saveJob(this.page, {
+      job: "select-micrographs",
+      title: "Save the selection",
+      text: `A new Select job gets micrographs_selected.star with ${chosen.length} of the ${names.length} micrographs of ${source}.`,
+      values: () => ({ micrographs: suffix || star, ...(first ? { first: String(chosen.length) } : { names: chosen.map((i) => names[i]).join("\n") }) }),
+    });
   }
 }

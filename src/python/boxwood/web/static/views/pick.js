@@ -8,6 +8,7 @@ import { ctfFacts, showCtf } from "../picking/ctf.js";
 import { fieldSet } from "../picking/fields.js";
 import { Stamps, ring } from "../picking/marks.js";
 import { Picks } from "../picking/picks.js";
+import { Tuning } from "../picking/tuning.js";
 import { Settings, DISPLAY, COLOURS } from "../picking/settings.js";
 import { Tiles } from "../picking/tiles.js";
 import { Viewer } from "../picking/viewer.js";
@@ -67,6 +68,14 @@ class Picking {
     this.redoButton = h("button", { onclick: () => this.redo(), title: "Redo (ctrl+y)" }, "Redo");
     this.display = fieldSet(DISPLAY, this.settings.values, (name, value) => this.change(name, value));
     this.colouring = fieldSet(COLOURS, this.settings.values, (name, value) => this.change(name, value));
+    this.tuning = facts.picks === "manualpick" ? null : new Tuning(page, facts, {
+      editable: facts.picks !== "",
+      micrograph: () => this.micrograph,
+      changed: () => this.after(),
+      remember: () => this.remember(),
+      open: (row) => this.open(row),
+      use: (peaks) => this.use(peaks),
+    });
     this.zoomed = h("span.faint.zoom", {});
     page.main.append(this.bar(), h("div.body", {}, this.viewer.element, this.side()));
     this.keys();
@@ -88,15 +97,17 @@ class Picking {
 
   side() {
     const edits = this.facts.picks !== "";
-    return h("aside", {},
+    this.aside = h("aside", {},
       h("p.counts", {}, this.count, this.state),
-      edits && h("div.buttons", {}, this.undoButton, this.redoButton,
+      edits && h("div.buttons.edits", {}, this.undoButton, this.redoButton,
         h("button.danger", { onclick: () => this.picks?.set([]), title: "Remove all picks of this micrograph" }, "Clear")),
-      edits ? h("p.faint.help", {}, "Click to pick, drag to move, right-click or right-drag to remove. Drag the picture to pan, wheel to zoom; ? shows all keys.")
+      edits ? h("p.faint.help.edits", {}, "Click to pick, drag to move, right-click or right-drag to remove. Drag the picture to pan, wheel to zoom; ? shows all keys.")
         : h("p.faint.help", {}, "These micrographs are only looked at. To pick on them, start a manual-pick job."),
+      this.tuning?.element,
       h("h2", {}, "Display"), this.display.element,
       h("button", { onclick: () => this.resetDisplay() }, "As the job has it"),
       h("h2", {}, "Colours"), this.colouring.element);
+    return this.aside;
   }
 
   keys() {
@@ -156,12 +167,12 @@ class Picking {
     const where = address("/api/picks/coordinates", { source: this.facts.source, name: this.micrograph });
     const [tiles, table] = await Promise.all([this.newTiles(signal), this.facts.picks ? get(where, signal) : { labels: ["rlnCoordinateX", "rlnCoordinateY"], rows: [] }]);
     Object.assign(this, { active: null, moving: null, brush: null, colours: null });
-    this.picks = new Picks(table, () => this.changed());
+    const picks = (this.picks = new Picks(table, () => this.changed()));
     this.viewer.show(tiles, { scale: this.settings.values.scale });
     this.keeper = this.facts.picks ? autosave({ signal }, {
       address: where,
       revision: table.revision,
-      content: () => this.picks.content(),
+      content: () => picks.content(), // these, also when the next micrograph is shown
       reload: () => this.open(this.row),
       shown: (state) => (this.state.textContent = STATES[state]),
     }) : null;
@@ -175,6 +186,7 @@ class Picking {
     await this.recolour();
     this.after();
     this.ahead();
+    this.tuning?.load();
   }
 
   /** Go away from a micrograph: autosave sends what is left when the signal fires. */
@@ -210,7 +222,7 @@ class Picking {
 
   /** Write what is seen into the address, so that a link opens the same. */
   remember() {
-    history.replaceState(history.state, "", address(`/pick/${this.facts.source}`, { name: this.micrograph, ...this.settings.changed() }));
+    history.replaceState(history.state, "", address(`/pick/${this.facts.source}`, { name: this.micrograph, ...this.settings.changed(), ...this.tuning?.query() }));
   }
 
   change(name, value) {
@@ -287,12 +299,30 @@ class Picking {
   }
 
   after() {
+    if (!this.picks) return;
     const count = this.picks.list.length;
     this.facts.counts && (this.facts.counts[this.row] = count);
-    this.count.textContent = this.facts.picks ? `${count} pick${count === 1 ? "" : "s"}` : "";
+    const proposed = this.tuning?.proposals();
+    const words = proposed ? `${proposed.length} proposed` : `${count} pick${count === 1 ? "" : "s"}`;
+    this.count.textContent = this.facts.picks || proposed ? words : "";
+    this.aside.classList.toggle("tunes", Boolean(proposed));
     this.undoButton.disabled = !this.picks.past.length;
     this.redoButton.disabled = !this.picks.future.length;
     this.viewer.remark();
+  }
+
+  /** Whether clicks pick: not while proposals of automatic picking are shown. */
+  get editing() {
+    return Boolean(this.facts.picks && this.picks && !this.tuning?.active);
+  }
+
+  /** Take peaks of automatic picking for the picks. */
+  use(peaks) {
+    const { labels, fresh } = this.picks;
+    const told = { rlnCoordinateX: "x", rlnCoordinateY: "y", rlnAutopickFigureOfMerit: "fom" };
+    const automatic = { rlnClassNumber: 0, rlnAnglePsi: 0 };
+    this.picks.setRows(peaks.map((peak) => labels.map((label, i) => (told[label] ? peak[told[label]] : automatic[label] ?? fresh[i]))));
+    this.recolour();
   }
 
   undo() {
@@ -304,7 +334,7 @@ class Picking {
   }
 
   click(point) {
-    if (!this.facts.picks || !this.picks) return;
+    if (!this.editing) return;
     const { tiles } = this.viewer;
     if (point.x < -0.5 || point.y < -0.5 || point.x > tiles.width - 0.5 || point.y > tiles.height - 0.5) return;
     // A circle is taken: picking twice in it is refused, as RELION does.
@@ -313,7 +343,7 @@ class Picking {
   }
 
   press(point, event) {
-    if (!this.facts.picks || !this.picks) return null;
+    if (!this.editing) return null;
     if (event.button === 0 && !event.shiftKey) {
       const pick = this.picks.near(point, this.radius);
       return pick && this.take(pick, point);
@@ -362,13 +392,13 @@ class Picking {
 
   hover(point) {
     const before = this.hovered;
-    this.hovered = point && this.picks ? this.picks.near(point, this.radius) : null;
+    this.hovered = point && this.editing ? this.picks.near(point, this.radius) : null;
     this.viewer.element.classList.toggle("on-pick", Boolean(this.hovered));
     if (before !== this.hovered) this.viewer.remark();
   }
 
   choose(by) {
-    const list = this.picks?.list ?? [];
+    const list = this.editing ? this.picks.list : [];
     if (!list.length) return;
     const at = this.active ? list.indexOf(this.active) + by : by > 0 ? 0 : -1;
     this.active = list.at(at % list.length);
@@ -377,14 +407,14 @@ class Picking {
   }
 
   arrow(dx, dy) {
-    if (this.active) this.active = this.picks.move(this.active, this.active.x + dx, this.active.y + dy);
+    if (this.active && this.editing) this.active = this.picks.move(this.active, this.active.x + dx, this.active.y + dy);
     else this.viewer.pan(60 * dx, 60 * dy);
     this.viewer.remark();
   }
 
   delete() {
     const pick = this.active ?? this.hovered;
-    if (pick) this.picks?.remove([pick]);
+    if (pick && this.editing) this.picks.remove([pick]);
   }
 
   ctf() {
@@ -394,10 +424,24 @@ class Picking {
 
   // --- drawing ---------------------------------------------------------------------------------------------------
 
+  /** Peaks, coloured by their figure of merit as picks are. */
+  drawProposed(context, peaks, radius, width, height) {
+    const { blue, red } = this.settings.values;
+    const [low, high] = spread(this.tuning.found.get(this.micrograph)?.fom ?? []); // of all peaks: a threshold changes no colour
+    const [cold, warm] = [blue ?? low, red ?? high];
+    const places = peaks.map(({ x, y, fom }) => [...this.viewer.toScreen(x, y), (fom - cold) / (warm - cold || 1)]);
+    this.stamps.draw(context, places, radius, width, height);
+  }
+
   draw(context) {
     if (!this.picks || this.hidden) return;
     const radius = Math.max(2, this.radius * this.viewer.scale);
     const [width, height] = this.viewer.size;
+    const proposed = this.tuning?.proposals();
+    if (proposed) {
+      this.drawProposed(context, proposed, radius, width, height);
+      return;
+    }
     const places = [];
     for (const pick of this.picks.list) {
       if (this.brush?.gone.has(pick)) continue;

@@ -1,1 +1,0 @@
-"""One iteration of 2D classification by RELION's own arithmetic."""
