@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import KDTree
 
+from boxwood.extraction import extract_particles
 from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.stacks import write_stack
-from boxwood.simulate import Volume, simulate_particles
+from boxwood.picking import pick_log
+from boxwood.simulate import Volume, simulate_micrograph, simulate_particles
+from boxwood.simulate.rotations import random_orientations
 
 BOX = 64
 
@@ -72,10 +76,14 @@ def simulated_set(name: str, maps: Path, seed: int) -> TrueParticles:
         a = _set(beta_galactosidase(maps), 250, 8, 24, 5.0, 270, snr=0.25, offset=3, seed=seed)
         b = _set(ribosome(maps), 250, 8, 24, 5.0, 270, snr=0.25, offset=3, seed=seed + 1000)
         return _with_junk(_joined(a, b), 60, seed)
+    if name == "picked30":
+        return _picked(beta_galactosidase(maps), 30, 30, snr=0.05, seed=seed)
+    if name == "picked24":
+        return _picked(beta_galactosidase(maps), 24, 30, snr=0.1, seed=seed)
     raise ValueError(f"set {name!r} is unknown; choose one of {', '.join(SETS)}")
 
 
-SETS = ("betagal", "ribosome", "hard", "mixture")
+SETS = ("betagal", "ribosome", "hard", "mixture", "picked30", "picked24")
 
 
 def _set(
@@ -89,6 +97,40 @@ def _set(
     return TrueParticles(
         p.images, p.ctf_rows, p.class_index, p.angles_deg[:, 2], p.offsets_px, pixel, diameter, classes
     )
+
+
+def _picked(volume: Volume, views: int, classes: int, *, snr: float, seed: int) -> TrueParticles:
+    """The best 140 LoG picks of each of six micrographs of 140 particles; false ones are junk."""
+    rng = np.random.default_rng(seed)
+    directions = random_orientations(views, rng)
+    images, rows, view, psi, offset = [], [], [], [], []
+    for micrograph in range(6):
+        which = rng.integers(views, size=140)
+        angles = directions[which]
+        angles[:, 2] = rng.uniform(-180, 180, len(which))
+        m = simulate_micrograph(
+            density=volume,
+            particles=len(which),
+            angles_deg=angles,
+            snr=snr,
+            seed=(seed, micrograph),
+            threads=2,
+        )
+        picks = pick_log(m.image, 0.885, min_diameter=150, max_diameter=180)
+        best = np.argsort(-picks.fom, kind="stable")[: len(which)]
+        cut = extract_particles(
+            m.image, picks.x[best], picks.y[best], pixel_size_angstrom=0.885, box_size=256, rescale=64,
+            background_diameter=200 / 0.885, edge="drop",
+        )  # fmt: skip
+        centre = np.trunc(np.stack([picks.x, picks.y], axis=1)[best][cut.kept])
+        distance, nearest = KDTree(np.stack([m.x, m.y], axis=1)).query(centre)
+        images.append(cut.images)
+        rows.append(np.tile(m.ctf_row, (len(centre), 1)))
+        view.append(np.where(distance < 50 / 0.885, which[nearest], -1))
+        psi.append(angles[nearest, 2])
+        offset.append((centre - np.stack([m.x, m.y], axis=1)[nearest]) / 4)
+    everything = (np.concatenate(parts) for parts in (images, rows, view, psi, offset))
+    return TrueParticles(*everything, pixel_size=3.54, mask_diameter=200, classes=classes)
 
 
 def _joined(a: TrueParticles, b: TrueParticles) -> TrueParticles:

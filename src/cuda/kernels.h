@@ -1,4 +1,4 @@
-// The whole CUDA interface: host arrays in, host arrays out, on one device. Failures throw CudaError (cuda/runtime.h).
+// The whole CUDA interface: host arrays in, host arrays out, on one device. Failures throw CudaError (cuda/error.h).
 #pragma once
 
 #include "math/arguments.h"

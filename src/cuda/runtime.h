@@ -4,23 +4,16 @@
 #include <cuda_runtime.h>
 #include <math.h>
 
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cuda/error.h"
 #include "cuda/memory.h"
 #include "math/hostdevice.h"
 
 namespace boxwood {
 namespace cuda {
-
-struct CudaError : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-struct OutOfMemory : CudaError {
-    using CudaError::CudaError;
-};
 
 inline void check(cudaError_t status, const char* what) {
     if (status == cudaSuccess) return;

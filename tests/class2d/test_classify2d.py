@@ -201,7 +201,7 @@ def test_known_poses_are_kept_without_alignment(data):
 @pytest.mark.parametrize(
     "change",
     [
-        {"recipe": "relion"},
+        {"recipe": "plain"},
         {"zero_mask": False},
         {"fast_subsets": True, "classes": 2},
         {"offset_prior": "relion"},

@@ -80,7 +80,7 @@ def test_what_is_remembered_grows_to_the_memory(results):
     assert counts[-1] == 600
 
 
-@pytest.mark.parametrize("change", [{"recipe": "relion"}, {"align": False}, {"zero_mask": False}])
+@pytest.mark.parametrize("change", [{"recipe": "plain"}, {"align": False}, {"zero_mask": False}])
 def test_other_settings_run(source, change):
     last = list(classify(source, mini_batches=6, **change))[-1]
     assert np.isfinite(last.model.references).all()

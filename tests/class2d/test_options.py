@@ -58,15 +58,15 @@ def test_skip_rotate_keeps_the_angles_and_finds_the_offsets(data):
 
 
 def test_first_iteration_cc_is_one_hard_iteration(data):
-    soft = run(data, recipe="relion", iterations=1)[-1]
-    first, second = run(data, recipe="relion", iterations=2, first_iteration_cc=True)[1:]
+    soft = run(data, recipe="plain", iterations=1)[-1]
+    first, second = run(data, recipe="plain", iterations=2, first_iteration_cc=True)[1:]
     assert first.largest_probability == 1 and first.entropy == 0
     assert soft.largest_probability < 1 and second.largest_probability < 1
     # A score that does not know the grey scale tells nothing of the noise and of the contrast of particles.
-    start = run(data, recipe="relion", iterations=1)[0]
+    start = run(data, recipe="plain", iterations=1)[0]
     assert (first.model.sigma2 == start.model.sigma2).all() and (first.model.norm == 1).all()
     scaled = (1.5 * data[0], *data[1:])
-    again = run(scaled, recipe="relion", iterations=1, first_iteration_cc=True)[-1]
+    again = run(scaled, recipe="plain", iterations=1, first_iteration_cc=True)[-1]
     assert (again.assignments.class_index == first.assignments.class_index).mean() > 0.98
 
 
@@ -127,12 +127,12 @@ def test_steps_are_coarser_while_particles_cannot_be_placed_better(data):
 
 
 def test_it_ends_when_nothing_changes(data):
-    results = run(data, iterations=60, recipe="relion", classes=3, until_converged=True)
+    results = run(data, iterations=60, recipe="plain", classes=3, until_converged=True)
     last = results[-1]
     assert last.iteration < 60 and last.convergence.reached
     assert not any(r.convergence.reached for r in results[:-1])
     # Six iterations more bring hardly anything of what has been gained so far.
-    parameters = replace(SMALL, classes=3, recipe="relion", iterations=last.iteration + 6)
+    parameters = replace(SMALL, classes=3, recipe="plain", iterations=last.iteration + 6)
     more = list(
         classify2d(data[0], data[1], pixel_size_angstrom=PIXEL, start=last, threads=1, parameters=parameters)
     )
@@ -143,7 +143,7 @@ def test_it_ends_when_nothing_changes(data):
 @pytest.mark.parametrize("settings", [{}, {"skip_rotate": True}, {"align": False}, {"search": "exhaustive"}])
 def test_the_most_probable_poses_of_every_particle(data, settings):
     psi = data[3] if settings else None
-    result = run(data, psi, iterations=4, recipe="relion", save_posterior=6, **settings)[-1]
+    result = run(data, psi, iterations=4, recipe="plain", save_posterior=6, **settings)[-1]
     posterior, best = result.posterior, result.assignments
     used = posterior.weight > 0
     assert used[:, 0].all() and (np.diff(posterior.weight, axis=1) <= 0).all()

@@ -46,6 +46,7 @@ def model_of(classes=3, box=8, noise=2, of_groups=True):
         noise=rng.uniform(1e-9, 1e-3, (noise, shells)),
         noise_of_groups=of_groups,
         groups=SavedGroups(np.array(["a b.mrc", "0002"], object), np.array([5, 7]), np.array([0.9, 1.1])),
+        prior_offset_angstrom=rng.uniform(-2, 2, (classes, 2)),
         pixel_size_angstrom=3.54,
         regularisation=2.0,
         norm_average=0.98,

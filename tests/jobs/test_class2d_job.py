@@ -296,7 +296,7 @@ def test_random_subsets_are_the_halves(finished, tmp_path):
 
 def test_a_converged_run_goes_on_only_if_told(finished, tmp_path):
     folder, _ = finished
-    values = {**SETTINGS, "iterations": 99, "recipe": "relion", "until_converged": True}
+    values = {**SETTINGS, "iterations": 99, "recipe": "plain", "until_converged": True}
     result = run_job(JOB, values, project=folder, output=tmp_path, threads=2)
     last = result.values["iterations"]
     general = read_star(result.files["optimiser"])["optimiser_general"]
@@ -392,7 +392,7 @@ def test_going_on_from_relion5_keeps_its_poses(shared_data, tmp_path):
     folder = shared_data / "bgal10204"
     run_job(
         JOB,
-        {"iterations": 26, "recipe": "relion"},
+        {"iterations": 26, "recipe": "plain"},
         project=folder,
         output=tmp_path,
         continue_from="relion5_class2d/run_it025_optimiser.star",

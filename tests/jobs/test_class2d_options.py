@@ -32,7 +32,7 @@ def test_every_option_reaches_the_algorithm():
         "algorithm": "vdam",
         "mini_batches": 50,
         "batch_size": 90,
-        "recipe": "relion",
+        "recipe": "plain",
         "offset_prior": "relion",
         "norm_correction": False,
         "scale_correction": False,

@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 import boxwood
 from boxwood import _core
 from boxwood.backends import Backend, get_backend
-from boxwood.backends.cuda import CudaBackend
+from boxwood.backends.devices import CudaBackend
 
 ROOT = Path(__file__).parents[2]
 EMULATION = ROOT / "tests/cuda_emulation"
@@ -54,11 +55,17 @@ class Builder:
         self.options = ["-std=c++17", "-O1", "-fPIC", "-pthread", "-Wno-attributes"]
         self.options += [f'-DBOXWOOD_VERSION="{boxwood.__version__}"', "-DBOXWOOD_CUDA_MODULE=_cuda_emulated"]
         self.options += [word for folder in [*includes, *python] for word in ("-isystem", str(folder))]
-        self.headers = b"".join(
-            p.read_bytes()
-            for folder in ("src/cuda", "src/cpp", "tests/cuda_emulation")
-            for p in sorted((ROOT / folder).rglob("*.h"))
-        )
+        self._included: dict[Path, set[Path]] = {}
+
+    def _files_of(self, source: Path) -> set[Path]:
+        """The file and all of ours that it includes, one through the other."""
+        if source not in self._included:
+            self._included[source] = {source}
+            for name in re.findall(r'^#include "(.+)"', source.read_text(), re.M):
+                for folder in (ROOT / "src", ROOT / "src/cpp", EMULATION):
+                    if (folder / name).exists():
+                        self._included[source] |= self._files_of(folder / name)
+        return self._included[source]
 
     def _made(self, name: str, contents: list[bytes], command: list[str]) -> Path:
         """What the command leaves at the end of its words, unless it is there already."""
@@ -75,7 +82,8 @@ class Builder:
         hidden = ["-fvisibility=hidden"] if "bindings" in source.parts else []
         # Bindings run once a call, and compile for long.
         command = ["-c", *self.options, *(hidden and [*hidden, "-O0"]), *emulated, "-x", "c++", str(source)]
-        return self._made(f"{source.stem}.o", [self.headers, source.read_bytes()], command)
+        files = self._files_of(source) | self._files_of(EMULATION / "cuda_emulation.h")
+        return self._made(f"{source.stem}.o", [p.read_bytes() for p in sorted(files)], command)
 
     def library(self, name: str, sources: list[Path], with_libraries: list[Path]) -> Path:
         """A shared library of its own: its thread-local storage is the kernels' shared memory."""

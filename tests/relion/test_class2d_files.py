@@ -36,7 +36,7 @@ SETTINGS = {
     "mask_diameter": 140.0,
     "psi_step": 12.0,
     "offset_range": 3.0,
-    "recipe": "relion",
+    "recipe": "plain",
     "offset_prior": "relion",
     "noise_groups": "micrograph",
 }
@@ -143,7 +143,7 @@ def test_relion_keeps_improving_what_we_began(both, tmp_path):
 
 
 def test_we_go_on_from_relions_files(both, tmp_path):
-    values = {"iterations": LAST + 2, "recipe": "relion", "offset_prior": "relion"}
+    values = {"iterations": LAST + 2, "recipe": "plain", "offset_prior": "relion"}
     start = f"theirs/run_it{LAST + 1:03d}_optimiser.star"
     run_job(JOB, values, project=both, output=tmp_path, continue_from=start, threads=2)
     _, they = iteration(both / "theirs", LAST + 1)

@@ -27,7 +27,7 @@ SETTINGS = {
     "mask_diameter": 140.0,
     "psi_step": 12.0,
     "offset_range": 3.0,
-    "recipe": "relion",
+    "recipe": "plain",
     "offset_prior": "relion",
     "noise_groups": "micrograph",
 }

@@ -4,6 +4,7 @@ from boxwood.typing import AnyArray, ComplexArray, DoubleArray, FloatArray
 
 __version__: str
 cuda_version: int
+CudaError: type[RuntimeError]
 
 def device_names() -> list[str]: ...
 def keep_memory(keep: bool) -> None: ...

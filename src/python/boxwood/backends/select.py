@@ -1,37 +1,83 @@
 """Choose a backend by name."""
 
+from collections.abc import Callable
 from typing import cast
 
 from boxwood.backends.protocol import Backend
 from boxwood.errors import InputError
 
 
-def get_backend(name: str = "cpu") -> Backend:
+def get_backend(name: str = "cpu", warn: Callable[[str], None] | None = None) -> Backend:
     """Return the backend called `name`.
 
     Parameters
     ----------
-    name : {"cpu", "cuda", "reference"}
-        Compiled for this processor; compiled for a CUDA device; float64 NumPy (slow, for comparison).
+    name : {"cpu", "cuda", "cuda:0,1", "auto", "reference"}
+        Compiled for this processor; for a CUDA device, or these; whichever of both is faster; float64 NumPy
+        (slow, for comparison).
+    warn : callable, optional
+        Called with a sentence when a device fails and the CPU goes on in its place, and with what "auto"
+        chose if that is not the CPU. Without it devices that fail raise an error.
 
     Raises
     ------
     InputError
         If there is no such backend, or it cannot be used on this machine.
     """
+    if name == "auto":
+        return _fastest(warn)
     if name == "cpu":
         from boxwood.backends import cpu
 
         return cast(Backend, cpu)
-    if name == "cuda":
-        from boxwood.backends.cuda import CudaBackend, load_module
+    if name == "cuda" or name.startswith("cuda:"):
+        from boxwood.backends.cuda import load_module
+        from boxwood.backends.devices import CudaBackend
 
-        return cast(Backend, CudaBackend(load_module()))
+        module = load_module()
+        devices = _devices(name, len(module.device_names()))
+        if warn is None:
+            return cast(Backend, CudaBackend(module, devices))
+        return cast(Backend, CudaBackend(module, devices, get_backend("cpu"), warn))
     if name == "reference":
         from boxwood.backends import reference
 
         return cast(Backend, reference)
-    raise InputError(f"backend {name!r} is unknown; choose cpu, cuda or reference")
+    raise InputError(f"backend {name!r} is unknown; choose auto, cpu, cuda, cuda:0,1 or reference")
+
+
+def _devices(name: str, count: int) -> list[int]:
+    """Numbers of "cuda:0,1", or the first device."""
+    words = name.removeprefix("cuda").removeprefix(":")
+    try:
+        devices = [int(word) for word in words.split(",")] if ":" in name else [0]
+    except ValueError:
+        raise InputError(f"backend {name!r} is not understood; write cuda:0 or cuda:0,1") from None
+    for device in devices:
+        if not 0 <= device < count:
+            raise InputError(f"backend {name!r}: there is no device {device}, but {count} from 0 on")
+    if len(set(devices)) < len(devices):
+        raise InputError(f"backend {name!r} names a device twice")
+    return devices
+
+
+def _fastest(warn: Callable[[str], None] | None) -> Backend:
+    """All CUDA devices if there are any and they are faster than the CPU at a small expectation."""
+    from boxwood.backends.cuda import load_module
+    from boxwood.backends.trial import seconds_of_trial
+
+    cpu = get_backend("cpu")
+    try:
+        count = len(load_module().device_names())
+    except InputError:
+        return cpu
+    cuda = get_backend("cuda:" + ",".join(map(str, range(count))), warn)
+    ratio = seconds_of_trial(cpu, available_threads()) / seconds_of_trial(cuda, 1)
+    if ratio <= 1:
+        return cpu
+    if warn is not None:
+        warn(f"using {cuda.name}, {ratio:.1f} times as fast as the CPU")
+    return cuda
 
 
 def available_threads() -> int:

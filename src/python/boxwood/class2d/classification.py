@@ -1,12 +1,15 @@
 """The fixed part of a 2D classification, its first model, and the step from one model to the next."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from boxwood.backends import Backend, cpu_status, native_bf16
 from boxwood.class2d.accuracy import TRIALS, model_accuracies
 from boxwood.class2d.assignments import Assignments
+from boxwood.class2d.cartesian.step import CartesianStep
 from boxwood.class2d.convergence import changes
 from boxwood.class2d.expectation import Search, expectation
 from boxwood.class2d.groups import Groups
@@ -78,6 +81,8 @@ class Classification:
             raise InputError("there are no particles to classify")
         if ctf_rows is not None and np.shape(ctf_rows) != (n, 9):
             raise InputError(f"ctf_rows has shape {np.shape(ctf_rows)}, expected ({n}, 9)")
+        if parameters.recipe == "relion":  # RELION 3.1 reads the name of the MTF and does not use it
+            optics = [replace(group, mtf=None) for group in optics]
         model = optics[0]
         self.groups = Groups.of(n, len(optics), optics_groups, noise_groups, micrographs, half_sets)
         optics_of = self.groups.optics
@@ -85,6 +90,7 @@ class Classification:
         edge = MASK_EDGE_PX * self.pixel_size
         radius = min(parameters.mask_diameter_angstrom / 2, model.size_angstrom / 2 - edge)
         _check_possible(parameters, self.box, self.pixel_size, radius)
+        _check_precision(parameters.precision, backend)
         self._psi_deg, self._offset_px = psi_deg, offset_px
         self._psi_prior = None
         if not parameters.turns:  # the images are turned instead, and only the angle 0 is left
@@ -99,7 +105,7 @@ class Classification:
         # A quarter of the power: a common prior regularises small classes less than one of their own, and
         # small classes copy the noise of their members, which binds these to them. Mini-batches see other
         # members every time, and get half.
-        plain, batches = parameters.recipe == "relion", parameters.algorithm == "vdam"
+        plain, batches = parameters.recipe != "balanced", parameters.algorithm == "vdam"
         weight = 1.0 if plain else 0.5 if batches else 0.25
         self.prior = Prior(parameters.regularisation * weight, per_class=plain)
         self.batches = MiniBatches.of(parameters) if batches else None
@@ -140,6 +146,11 @@ class Classification:
             if parameters.turns
             else FixedPoses(psi_deg, 0 * offset_px if parameters.align else offset_px - np.round(offset_px)),
         )
+        self._as_relion = None
+        if parameters.recipe == "relion":
+            self._as_relion = CartesianStep(
+                parameters, self.particles, ctf_rows, ctf_mode, self.groups, self.pixel_size, backend, threads
+            )
         if not parameters.align:  # the mask must be around the particle, not around the box
             self.particles.move(np.arange(n), np.round(offset_px).astype(np.int32))
 
@@ -221,6 +232,8 @@ class Classification:
 
     def step(self, before: IterationResult, progress: Callable[[int, int, int], None]) -> IterationResult:
         """One expectation and maximisation."""
+        if self._as_relion is not None:
+            return self._step_as_relion(self._as_relion, before, progress)
         iteration = before.iteration + 1
         rng = self._rng(iteration)
         sampling = self._sampling(before)
@@ -268,6 +281,37 @@ class Classification:
             before.convergence.after(changed, int(model.resolution_rings.max()), settled),
             posterior,
             sums,
+        )
+
+    def _step_as_relion(
+        self,
+        step: CartesianStep,
+        before: IterationResult,
+        progress: Callable[[int, int, int], None],
+    ) -> IterationResult:
+        """The same by RELION's arithmetic."""
+        iteration, assignments = before.iteration + 1, before.assignments.copy()
+        indices = self._subset(iteration, self._rng(iteration))
+        found = step(iteration, before.model, indices, assignments, partial(progress, iteration))
+        assignments.class_index[self.faults != 0] = -1
+        measures = ClassMeasures(
+            found.effective_size, found.assignment_entropy, found.frc, *self._accuracies(found.model)
+        )
+        changed = changes(before.assignments, assignments, indices[self.faults[indices] == 0])
+        settled = iteration > self.parameters.last_scheduled
+        return IterationResult(
+            iteration,
+            found.model,
+            assignments,
+            measures,
+            found.log_likelihood,
+            found.largest,
+            found.entropy,
+            *changed,
+            found.sampling,
+            self.pixel_size,
+            self.faults.copy(),
+            before.convergence.after(changed, int(found.model.resolution_rings.max()), settled),
         )
 
     def _search(self, sampling: Sampling, before: int, rng: np.random.Generator) -> Search:
@@ -406,7 +450,11 @@ def _check_possible(p: Class2DParameters, box: int, pixel_angstrom: float, radiu
         raise InputError(
             f"a limit of {highest:g} Å leaves nothing of images of {field:g} Å; give {field / 2:g} Å or less"
         )
-    if p.precision == "bf16" and not native_bf16():
+
+
+def _check_precision(precision: str, backend: Backend) -> None:
+    """Refuse bfloat16 where the CPU would only imitate it."""
+    if precision == "bf16" and backend.name == "cpu" and not native_bf16():
         raise InputError(
             f"precision bf16 needs instructions for it, {', '.join(cpu_status()['chosen'])} of this "
             "processor has none; use float32"

@@ -65,11 +65,15 @@ def classify2d(
         Where the particles are known to be: the search starts there, or, without alignment, stays there.
     start : IterationResult, optional
         Go on after this iteration.
-    backend, threads : str, int
+    backend : str
+        See `boxwood.backends.get_backend`.
+    threads : int
+        Of the CPU.
     progress : callable
         Called with (iteration, particles done, particles in all).
     warn : callable
-        Called with a sentence where the images look wrong as a whole; default: `warnings.warn`.
+        Called with a sentence where the images look wrong as a whole or a GPU fails; default:
+        `warnings.warn`.
     **settings
         Fields of `Class2DParameters`, such as ``classes=50, iterations=25, mask_diameter_angstrom=200``;
         they override those of `parameters`.
@@ -97,7 +101,7 @@ def classify2d(
         half_sets,
         np.zeros(len(images)) if psi_deg is None else np.asarray(psi_deg, dtype=np.float64),
         np.zeros((len(images), 2)) if offset_px is None else np.asarray(offset_px, dtype=np.float64),
-        get_backend(backend),
+        get_backend(backend, warn),
         threads or available_threads(),
     )
     if start is None:

@@ -1,6 +1,7 @@
 """Maximisation: new class averages, noise, shares and corrections from the sums of an expectation."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -116,7 +117,17 @@ def new_noise(statistics: Statistics, model: Model) -> AnyArray:
     return np.where(statistics.residual != 0, np.maximum(sigma2, 1e-4 * model.sigma2), model.sigma2)
 
 
-def new_scale(statistics: Statistics, model: Model, particles_per_group: AnyArray) -> AnyArray:
+class ScaleSums(Protocol):
+    """What the grey scales of micrographs (g,) follow from."""
+
+    @property
+    def signal_image(self) -> AnyArray: ...
+
+    @property
+    def signal_model(self) -> AnyArray: ...
+
+
+def new_scale(statistics: ScaleSums, model: Model, particles_per_group: AnyArray) -> AnyArray:
     """Grey-scale factors: <model, image> / <model, model>, within a factor 5 of the median, mean 1."""
     if len(model.scale) < 2 or not np.any(statistics.signal_model > 0):
         return model.scale
@@ -182,6 +193,7 @@ def maximise(
         tau2=tau2,
         ssnr=ssnr,
         refilled=0,
+        shells=None,
     )
     if not hard:
         new = replace(

@@ -9,6 +9,31 @@ from boxwood.typing import AnyArray
 
 
 @dataclass(frozen=True)
+class Shells:
+    """What of a model RELION's own arithmetic needs besides, on shells 0 to box / 2.
+
+    Transforms are divided by the number of pixels here, and spectra are variances of the real part alone.
+
+    Attributes
+    ----------
+    noise : (groups, box / 2 + 1) float64
+        rlnSigma2Noise.
+    tau2, ssnr : (k, box / 2 + 1) float64
+        rlnReferenceTau2, the power of the references that the averages replaced, and rlnSsnrMap.
+    prior_offset_angstrom : (k, 2) float64
+        rlnClassPriorOffsetX and Y.
+    perturbation : float
+        rlnSamplingPerturbInstance, the part of a coarse step by which the grids were moved.
+    """
+
+    noise: AnyArray
+    tau2: AnyArray
+    ssnr: AnyArray
+    prior_offset_angstrom: AnyArray
+    perturbation: float
+
+
+@dataclass(frozen=True)
 class Model:
     """References, their shares and the noise. Transforms are unscaled sums over pixels.
 
@@ -32,6 +57,8 @@ class Model:
         Residual amplitude of each particle (norm correction), and `mean_norm` their mean.
     scale : (micrographs,) float64
         Grey-scale factor of each micrograph.
+    shells : Shells or None
+        Of an iteration by RELION's arithmetic.
     """
 
     references: AnyArray
@@ -45,6 +72,7 @@ class Model:
     mean_norm: float
     scale: AnyArray
     refilled: int = 0
+    shells: Shells | None = None
 
     @property
     def effective_classes(self) -> float:

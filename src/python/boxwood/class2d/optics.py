@@ -118,6 +118,12 @@ class SampledOptics:
             factor /= np.maximum(np.interp(np.hypot(*image_frequencies.T), *g.mtf.T), _SMALLEST_MTF)
         return None if (factor == 1.0).all() else factor.astype(np.complex64)
 
+    @property
+    def corrected(self) -> bool:
+        """Whether transforms and CTFs are not simply those of the images."""
+        special = bool((self.group.magnification != np.eye(2)).any()) or any(self.group.even_zernike)
+        return special or self._factor is not None
+
     def offsets_in_image(self, offset_px: AnyArray) -> AnyArray:
         """(n, 2) offsets in pixels of the model, as shifts in pixels of this group's images."""
         return offset_px @ self._to_image

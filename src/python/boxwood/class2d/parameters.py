@@ -7,6 +7,21 @@ from boxwood.errors import InputError
 
 # Share of the iterations after which weak classes are refilled no more.
 _REFILLING = 0.65
+# What recipe "relion" does not vary.
+_ELSEWHERE = {
+    "algorithm": "em",
+    "search": "two-pass",
+    "zero_mask": True,
+    "limit_resolution_angstrom": None,
+    "limit_low_resolution_angstrom": None,
+    "align": True,
+    "skip_rotate": False,
+    "allow_coarser_sampling": False,
+    "first_iteration_cc": False,
+    "merge_duplicates": False,
+    "save_posterior": 0,
+    "precision": "float32",
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +72,9 @@ class Class2DParameters:
         Particles of a mini-batch; None: 25 a class and at least 200, growing to a tenth of what the sums
         remember.
     recipe : str
-        "balanced" keeps classes alive (docs/class2d.md, "Keeping classes alive"), "relion" is plain
-        expectation-maximisation with a prior per class.
+        "balanced" keeps classes alive (docs/class2d.md, "Keeping classes alive"), "plain" is
+        expectation-maximisation with a prior per class, and "relion" that with the arithmetic of RELION 3.1
+        (docs/class2d.md, "RELION's own arithmetic").
     offset_prior : str
         "fixed" has both terms in Angstrom; "relion" repeats RELION's mixture of pixels and Angstrom.
     merge_duplicates : bool
@@ -145,8 +161,10 @@ class Class2DParameters:
             )
         if self.search not in ("two-pass", "exhaustive"):
             raise InputError(f"search {self.search!r} is unknown; choose two-pass or exhaustive")
-        if self.recipe not in ("balanced", "relion"):
-            raise InputError(f"recipe {self.recipe!r} is unknown; choose balanced or relion")
+        if self.recipe not in ("balanced", "plain", "relion"):
+            raise InputError(f"recipe {self.recipe!r} is unknown; choose balanced, plain or relion")
+        if self.recipe == "relion":
+            self._check_relion()
         if self.offset_prior not in ("fixed", "relion"):
             raise InputError(f"offset_prior {self.offset_prior!r} is unknown; choose fixed or relion")
         if self.precision not in ("float32", "bf16"):
@@ -172,6 +190,14 @@ class Class2DParameters:
             raise InputError(
                 f"until_converged could end this run after iteration {earliest} at the earliest, and it has "
                 f"{self.iterations}; give more iterations, or leave until_converged out"
+            )
+
+    def _check_relion(self) -> None:
+        """Refuse what only the polar algorithm does."""
+        only = {name: getattr(self, name) for name in _ELSEWHERE if getattr(self, name) != _ELSEWHERE[name]}
+        for name, value in only.items():
+            raise InputError(
+                f"{name} is {value}; recipe relion knows {_ELSEWHERE[name]} only, use plain or balanced"
             )
 
     @property

@@ -147,19 +147,23 @@ class PolarParticles:
             )
         return out
 
+    def read(self, group: int, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Images (n, box, box) of some particles of one optics group, and (n,) bool: which can be used."""
+        images, expected = self.source.read(rows), self.optics[group].mask.shape
+        if images.shape[1:] != expected:
+            raise InputError(f"particles are {images.shape[1:]} px, expected {expected}")
+        if not self._screened[rows].all():
+            self.faults[rows] = image_faults(images, self._usual[group])
+            self._screened[rows] = True
+        return images, self.faults[rows] == Fault.NONE
+
     def _make(self, indices: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
         """Read, screen and transform: those that can be used, their transforms, ring and total power."""
         transform = np.zeros((len(indices), int(self.grid.sample_start[-1])), dtype=np.complex64)
         power = np.zeros(len(indices), dtype=np.float32)
         for group, places in by_group(self.optics_of[indices]):
             optics, rows = self.optics[group], indices[places]
-            images = self.source.read(rows)
-            if images.shape[1:] != optics.mask.shape:
-                raise InputError(f"particles are {images.shape[1:]} px, expected {optics.mask.shape}")
-            if not self._screened[rows].all():
-                self.faults[rows] = image_faults(images, self._usual[group])
-                self._screened[rows] = True
-            fine = self.faults[rows] == Fault.NONE
+            images, fine = self.read(group, rows)
             if not fine.all():
                 images, places, rows = images[fine], places[fine], rows[fine]
             centres, mask = self.centres[rows], None

@@ -65,6 +65,8 @@ class SavedModel:
     noise_of_groups : bool
         True if `noise` is per micrograph.
     groups : SavedGroups
+    prior_offset_angstrom : (k, 2) float64
+        Mean offset of each class, x and y, in proportion to its share.
     pixel_size_angstrom, regularisation, norm_average, sigma_offset_angstrom : float
     log_likelihood, largest_probability : float
         Sum over particles; mean over particles.
@@ -83,6 +85,7 @@ class SavedModel:
     noise: AnyArray
     noise_of_groups: bool
     groups: SavedGroups
+    prior_offset_angstrom: AnyArray
     pixel_size_angstrom: float
     regularisation: float
     norm_average: float
@@ -173,8 +176,8 @@ def _classes(model: SavedModel, averages: str, iteration: int, dialect: str) -> 
             "rlnEstimatedResolution": model.resolution_angstrom,
             # Up to its resolution every ring of a class has more signal than noise.
             "rlnOverallFourierCompleteness": resolved.astype(np.float64) * bool(iteration),
-            "rlnClassPriorOffsetX": np.zeros(k),
-            "rlnClassPriorOffsetY": np.zeros(k),
+            "rlnClassPriorOffsetX": model.prior_offset_angstrom[:, 0],
+            "rlnClassPriorOffsetY": model.prior_offset_angstrom[:, 1],
         }
     )
 
@@ -242,6 +245,7 @@ def _assemble(path: Path, tables: dict[str, Table]) -> SavedModel:
             groups["rlnGroupNrParticles"].to_numpy(np.int64),
             groups["rlnGroupScaleCorrection"].to_numpy(np.float64),
         ),
+        prior_offset_angstrom=_prior_offset(classes),
         pixel_size_angstrom=float(general["rlnPixelSize"]),
         regularisation=float(general["rlnTau2FudgeFactor"]),
         norm_average=float(general["rlnNormCorrectionAverage"]),
@@ -249,6 +253,13 @@ def _assemble(path: Path, tables: dict[str, Table]) -> SavedModel:
         log_likelihood=float(general["rlnLogLikelihood"]),
         largest_probability=float(general["rlnAveragePmax"]),
         image_size=int(general["rlnCurrentImageSize"]),
+    )
+
+
+def _prior_offset(classes: pd.DataFrame) -> AnyArray:
+    columns = ("rlnClassPriorOffsetX", "rlnClassPriorOffsetY")
+    return np.stack([classes.get(name, pd.Series(0.0, classes.index)) for name in columns], axis=1).astype(
+        np.float64
     )
 
 

@@ -151,9 +151,12 @@ def _value(text: str) -> Any:
 
 
 def sampling_table(
-    psi_step_deg: float, offset_range_angstrom: float, offset_step_angstrom: float
+    psi_step_deg: float,
+    offset_range_angstrom: float,
+    offset_step_angstrom: float,
+    perturbation: float = 0.0,
 ) -> dict[str, Any]:
-    """`data_sampling_general` for a grid of these (fine) steps."""
+    """`data_sampling_general` for a grid of these (fine) steps, moved by a part of the coarse ones."""
     psi, step = _COARSE * psi_step_deg, _COARSE * offset_step_angstrom
     return {
         "rlnIs3DSampling": 0,
@@ -162,7 +165,7 @@ def sampling_table(
         "rlnOffsetRange": offset_range_angstrom,
         "rlnOffsetStep": step,
         "rlnHelicalOffsetStep": -1.0,
-        "rlnSamplingPerturbInstance": 0.0,
+        "rlnSamplingPerturbInstance": perturbation,
         "rlnSamplingPerturbFactor": 0.5,
         "rlnHealpixOrderOriginal": 2,
         "rlnPsiStepOriginal": psi,

@@ -48,6 +48,7 @@ def simulate_micrograph(
     *,
     density: Density | None = None,
     particles: int = 150,
+    angles_deg: AnyArray | None = None,
     min_distance_angstrom: float | None = None,
     snr: float = 0.02,
     ctf_row: AnyArray | None = None,
@@ -67,6 +68,8 @@ def simulate_micrograph(
     density : Density, optional
         By default a tetramer like beta-galactosidase.
     particles : int
+    angles_deg : (particles, 3), optional
+        rot, tilt, psi of each; by default random.
     min_distance_angstrom : float, optional
         Between the centres of particles; by default the particle's diameter, so that none overlap.
     snr : float
@@ -86,7 +89,7 @@ def simulate_micrograph(
     Raises
     ------
     InputError
-        If the particles do not fit.
+        If the particles do not fit, or their angles have another number.
     """
     rng = np.random.default_rng(seed)
     density = density or beta_galactosidase()
@@ -95,6 +98,10 @@ def simulate_micrograph(
     row = ctf_rows(1, rng)[0] if ctf_row is None else np.asarray(ctf_row, np.float64)
     centres = place(particles, shape, margin=radius, distance=distance, rng=rng)
     angles = random_orientations(particles, rng)
+    if angles_deg is not None:
+        angles = np.asarray(angles_deg, np.float64)
+        if angles.shape != (particles, 3):
+            raise InputError(f"angles_deg has shape {angles.shape}, expected ({particles}, 3)")
 
     # Projections are drawn on the coarsest grid that samples them fully, and refined by padding their
     # transform; the grids are a little larger than the micrograph, for quick transforms.

@@ -106,6 +106,7 @@ def write_iteration(
             result.sampling.psi_step_deg if parameters.turns else parameters.psi_step_deg,
             parameters.offset_range_px * pixel,
             (result.sampling.offset_step_px or parameters.offset_step_px) * pixel,
+            0.0 if result.model.shells is None else result.model.shells.perturbation,
         )
         write_star(files.path("sampling.star"), {"sampling_general": sampling}, dialect=dialect)
     if result.posterior is not None and result.finished(parameters):
@@ -222,10 +223,13 @@ def _from_star(
         sampling.offset_step_px * pixel,
     )
     sampling_path = beside(optimiser_path, str(optimiser["rlnOrientSamplingStarFile"]))
+    perturbation = 0.0
     if sampling_path.is_file():  # RELION's iteration 0 has none
+        table = read_star(sampling_path)["sampling_general"]
         psi_step, offset_range, offset_step = fine_sampling(
-            read_star(sampling_path)["sampling_general"], int(optimiser["rlnAdaptiveOversampleOrder"])
+            table, int(optimiser["rlnAdaptiveOversampleOrder"])
         )
+        perturbation = float(table.get("rlnSamplingPerturbInstance", 0.0))
     limit, low = (float(optimiser[f"rln{side}resLimitExpectation"]) for side in ("High", "Low"))
     count = int(optimiser["rlnNumberOfIterations"])
     parameters = Class2DParameters(
@@ -265,6 +269,7 @@ def _from_star(
         psi_step_deg=psi_step,
         offset_range_px=parameters.offset_range_px,
         offset_step_px=parameters.offset_step_px,
+        perturbation=perturbation,
     )
     history = add_iteration(empty_history(), result)
     return State(result, settings, data.root, data.ctf_rows, history), data

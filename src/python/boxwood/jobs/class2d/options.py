@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from boxwood.class2d import Class2DParameters
 
 _HELIX = "helical segments are not treated in a way of their own; classify them as single particles"
-_HERE = "the job runs on this machine's processors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,9 +170,10 @@ class Class2DOptions(Options):
         flag="--center_classes",
     )
     recipe: str = option(
-        "balanced keeps all classes alive, relion is plain expectation-maximisation as in RELION",
+        "balanced keeps all classes alive; plain is expectation-maximisation with a prior for each class; "
+        "relion is that with RELION 3.1's own arithmetic, much slower, to compare with it",
         "balanced",
-        choices=("balanced", "relion"),
+        choices=("balanced", "plain", "relion"),
         group="Optimisation",
     )
     merge_duplicates: bool = option(
@@ -289,10 +289,15 @@ class Class2DOptions(Options):
     )
 
     precision: str = option(
-        "bf16 rounds what the search multiplies to bfloat16, on processors with AVX-512 BF16; sums and "
-        "averages stay in single precision",
+        "bf16 rounds what the search multiplies to bfloat16, on processors with AVX-512 BF16 and on GPUs; "
+        "sums and averages stay in single precision",
         "float32",
         choices=("float32", "bf16"),
+        group="Compute",
+    )
+    backend: str = option(
+        "cpu, cuda (the first GPU), cuda:0,1 (these GPUs), or auto: all GPUs if they are faster",
+        "auto",
         group="Compute",
     )
     memory_gib: float = option(
@@ -309,7 +314,7 @@ class Class2DOptions(Options):
     )
     helix: bool | None = option("", refused=_HELIX, flag="--helix")
     helical_outer_diameter: float | None = option("", refused=_HELIX, flag="--helical_outer_diameter")
-    gpu: str | None = option("", refused=_HERE, flag="--gpu")
+    gpu: str | None = option("", refused="GPUs are chosen with --backend cuda:0,1", flag="--gpu")
     pool: int | None = option("", refused="batches are sized automatically", flag="--pool")
     preread_images: bool | None = option("", refused="set --memory-gib instead", flag="--preread_images")
     scratch_dir: str | None = option(

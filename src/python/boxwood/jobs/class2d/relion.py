@@ -113,16 +113,22 @@ def saved_model(
 ) -> SavedModel:
     """What model.star says of an iteration."""
     model, box = result.model, result.model.references.shape[1]
-    unit = spectrum_unit(box)
-    if result.iteration:
+    unit, shells = spectrum_unit(box), result.model.shells
+    ssnr = to_shells(model.ssnr, box, beyond=False) if shells is None else shells.ssnr
+    if shells is not None:
+        tau2 = shells.tau2
+    elif result.iteration:
         tau2 = unit * to_shells(model.tau2, box, beyond=False) / regularisation
     else:
         tau2 = power_spectrum(model.references) / 2
-    ssnr = to_shells(model.ssnr, box, beyond=False)
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = np.where(ssnr > 0, regularisation * tau2 / ssnr, 0.0)
-    grey = data.relion_grey_of(data.noise_group)[:, None]
-    noise = regroup_noise(model.sigma2 * grey**2, data.noise_group, data.saved_noise_group(dialect))
+    if shells is None:
+        grey = data.relion_grey_of(data.noise_group)[:, None]
+        noise = unit * to_shells(model.sigma2 * grey**2, box, beyond=True)
+    else:
+        noise = shells.noise
+    noise = regroup_noise(noise, data.noise_group, data.saved_noise_group(dialect))
     measures, pixel = result.measures, result.pixel_size_angstrom
     likelihood = result.assignments.log_likelihood[result.assignments.class_index >= 0]
     return SavedModel(
@@ -134,11 +140,12 @@ def saved_model(
         ssnr=ssnr,
         tau2=tau2,
         sigma2=sigma2,
-        noise=unit * to_shells(noise, box, beyond=True),
+        noise=noise,
         noise_of_groups=dialect == "3.1",
         groups=SavedGroups(
             data.group_names, data.counts, model.scale * data.relion_grey_of(data.scale_group)
         ),
+        prior_offset_angstrom=np.zeros((len(ssnr), 2)) if shells is None else shells.prior_offset_angstrom,
         pixel_size_angstrom=pixel,
         regularisation=regularisation,
         norm_average=model.mean_norm,
@@ -156,9 +163,12 @@ def regroup_noise(sigma2: AnyArray, group: AnyArray, wanted: AnyArray) -> AnyArr
     return counts @ sigma2 / counts.sum(axis=1, keepdims=True)
 
 
-def model_of(saved: SavedModel, assignments: SavedAssignments, data: ParticleData) -> Model:
+def model_of(
+    saved: SavedModel, assignments: SavedAssignments, data: ParticleData, perturbation: float = 0.0
+) -> Model:
     """Start from what RELION's files say, to the six digits they have."""
     from boxwood.class2d import Model
+    from boxwood.class2d.model import Shells
 
     box = saved.averages.shape[1]
     unit = spectrum_unit(box)
@@ -166,11 +176,11 @@ def model_of(saved: SavedModel, assignments: SavedAssignments, data: ParticleDat
     saved_as = data.saved_noise_group("3.1" if saved.noise_of_groups else "5")
     scale_of = dict(zip(saved.groups.names, saved.groups.scale, strict=True))
     scale = np.array([scale_of.get(name, 1.0) for name in data.group_names])
-    noise = regroup_noise(saved.noise[:, rings] / unit, saved_as, data.noise_group)
+    noise = regroup_noise(saved.noise, saved_as, data.noise_group)
     return Model(
         references=saved.averages,
         shares=saved.shares / saved.shares.sum(),
-        sigma2=noise / data.relion_grey_of(data.noise_group)[:, None] ** 2,
+        sigma2=noise[:, rings] / unit / data.relion_grey_of(data.noise_group)[:, None] ** 2,
         tau2=saved.tau2[:, rings] * saved.regularisation / unit,
         ssnr=saved.ssnr[:, rings],
         sigma_offset_px=saved.sigma_offset_angstrom / saved.pixel_size_angstrom,
@@ -178,6 +188,7 @@ def model_of(saved: SavedModel, assignments: SavedAssignments, data: ParticleDat
         norm=np.where(assignments.norm > 0, assignments.norm, saved.norm_average),
         mean_norm=saved.norm_average,
         scale=scale / data.relion_grey_of(data.scale_group),
+        shells=Shells(noise, saved.tau2, saved.ssnr, saved.prior_offset_angstrom, perturbation),
     )
 
 
@@ -190,6 +201,7 @@ def result_of(
     psi_step_deg: float,
     offset_range_px: float,
     offset_step_px: float,
+    perturbation: float,
 ) -> IterationResult:
     """The iteration that RELION's files describe, to go on from."""
     from boxwood.class2d import Assignments, IterationResult
@@ -197,7 +209,7 @@ def result_of(
     from boxwood.class2d.measures import ClassMeasures
     from boxwood.class2d.sampling import make_sampling
 
-    model = model_of(saved, given, data)
+    model = model_of(saved, given, data, perturbation)
     largest = model.sigma2.shape[1] - 1
     model = replace(model, limit=min(max(model.limit, next_limit(model, largest)), largest))
     psi, offset = from_relion_pose(

@@ -61,7 +61,7 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     writer: Behind[pd.DataFrame]
     named = _BadParticles(data, source, context)
     with one_behind() as writer:
-        for result in _iterations(state, data, source, optics, settings, context):
+        for result in _iterations(state, data, source, optics, settings, options.backend, context):
             named.add(result)
             history = add_iteration(history, result)
             context.log(_line(result, history))
@@ -101,6 +101,7 @@ def _iterations(
     source: ParticleSource,
     optics: Sequence[OpticsGroup],
     settings: Settings,
+    backend: str,
     context: JobContext,
 ) -> Iterator[IterationResult]:
     """The iterations after `state`, or all from 0 on."""
@@ -136,6 +137,7 @@ def _iterations(
         psi_deg=psi,
         offset_px=offset,
         start=None if state is None else state.result,
+        backend=backend,
         threads=context.threads,
         progress=progress,
         warn=context.warn,

@@ -73,12 +73,14 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
         "optics": json.dumps([asdict(group) for group in state.optics], default=lambda array: array.tolist()),
         "sampling_psi": result.sampling.psi,
         "sampling_offsets": result.sampling.offsets,
-        **_pack("model_", result.model, without={"references"}),
+        **_pack("model_", result.model, without={"references", "shells"}),
         **_pack("assignments_", result.assignments),
         **_pack("measures_", result.measures),
         **_pack("convergence_", result.convergence),
         **_pack("result_", result, without=_APART),
     }
+    if result.model.shells is not None:
+        arrays.update(_pack("shells_", result.model.shells))
     if result.sums is not None:
         arrays.update(_pack("sums_", result.sums))
     if state.ctf_rows is not None:
@@ -101,6 +103,7 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
     from boxwood.class2d import Assignments, Class2DParameters, IterationResult, Model, OpticsGroup
     from boxwood.class2d.convergence import Convergence
     from boxwood.class2d.measures import ClassMeasures
+    from boxwood.class2d.model import Shells
     from boxwood.class2d.sampling import Sampling
     from boxwood.class2d.statistics import Statistics
 
@@ -113,7 +116,11 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
         settings["parameters"] = Class2DParameters(**settings["parameters"])
         result = IterationResult(
             **_unpack("result_", IterationResult, arrays),
-            model=Model(references=averages, **_unpack("model_", Model, arrays)),
+            model=Model(
+                references=averages,
+                shells=Shells(**_unpack("shells_", Shells, arrays)) if "shells_noise" in arrays else None,
+                **_unpack("model_", Model, arrays),
+            ),
             assignments=Assignments(**_unpack("assignments_", Assignments, arrays)),
             convergence=Convergence(**_unpack("convergence_", Convergence, arrays)),
             measures=ClassMeasures(**_unpack("measures_", ClassMeasures, arrays)),

@@ -1,0 +1,133 @@
+"""Registers, shared memory and occupancy of every CUDA kernel, as NVIDIA's compiler reports them.
+
+    python benchmarks/cuda_resources.py [--check]
+
+Occupancy is computed from the limits of a multiprocessor, for the block each kernel is launched with and the
+dynamic shared memory in the table. With --check, nothing is printed but kernels that spill registers, and
+their number is the exit status.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ARCHITECTURES = ("sm_80", "sm_90")
+# Of a multiprocessor: registers, threads, blocks, bytes of shared memory; a block costs 1 KB more.
+REGISTERS, THREADS, BLOCKS = 65536, 2048, 32
+SHARED = {"sm_80": 164 << 10, "sm_90": 228 << 10}
+# Threads of a block and dynamic shared memory in bytes, where they are not 256 and 0: with 60 angles, rings
+# of up to 216 samples, 81 offsets.
+BLOCK = {"weigh_kernel": 64}
+DYNAMIC = {
+    "shift_kernel": 32 * 54 * 3 * 8,
+    "search_kernel": (2 * 60 * 32 + 256) * 8,
+    "evaluate_kernel": (2 * 60 * 32 + 256) * 8,
+    "harmonics_kernel": (2 * 60 * 32 + 256) * 8,
+    "normalise_kernel": 81 * 4,
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What one kernel needs on one architecture; bytes of spilled registers are those stored and loaded."""
+
+    file: str
+    name: str
+    architecture: str
+    registers: int
+    shared_bytes: int
+    spilled_bytes: int
+
+    @property
+    def threads(self) -> int:
+        return BLOCK.get(self.name, 256)
+
+    @property
+    def occupancy(self) -> float:
+        """Threads that fit a multiprocessor at once, of those it could have."""
+        # Registers are given out by warps, in units of 256.
+        of_warp = -(-self.registers * 32 // 256) * 256
+        by_registers = REGISTERS // of_warp // (self.threads // 32)
+        by_shared = SHARED[self.architecture] // (self.shared_bytes + DYNAMIC.get(self.name, 0) + 1024)
+        return min(by_registers, by_shared, BLOCKS, THREADS // self.threads) * self.threads / THREADS
+
+
+def find_nvcc() -> str | None:
+    """The compiler of CUDACXX, of the path, of PyPI's wheels, or of the usual place."""
+    wheel = Path(sysconfig.get_path("purelib")) / "nvidia/cu13/bin/nvcc"
+    places = (os.environ.get("CUDACXX", ""), "nvcc", str(wheel), "/usr/local/cuda/bin/nvcc")
+    return next((found for found in map(shutil.which, places) if found), None)
+
+
+def kernels_of(source: Path, architecture: str, nvcc: str) -> list[Kernel]:
+    """Compile one file for one architecture; headers of cuBLAS and cuFFT are the emulation's."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [nvcc, "-cubin", f"-arch={architecture}", "-std=c++17", "-O3", "-Xptxas", "-v"]
+        command += [f"-I{ROOT / part}" for part in ("src", "src/cpp", "tests/cuda_emulation/headers")]
+        command += [str(source), "-o", f"{folder}/out.cubin"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+    found = []
+    for part in done.stderr.split("Compiling entry function '")[1:]:
+        # The name is mangled: the longest word that ends in _kernel, after its length.
+        name = max(re.findall(r"(?<=\d)[a-z_]+_kernel", part.split("'")[0]), key=len)
+        spills = sum(map(int, re.findall(r"(\d+) bytes spill", part)))
+        shared = re.search(r"(\d+) bytes smem", part)
+        registers = int(re.search(r"Used (\d+) registers", part)[1])
+        found.append(
+            Kernel(source.stem, name, architecture, registers, int(shared[1]) if shared else 0, spills)
+        )
+    return found
+
+
+def all_kernels(nvcc: str) -> list[Kernel]:
+    work = [(source, a, nvcc) for source in sorted(ROOT.glob("src/cuda/*.cu")) for a in ARCHITECTURES]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [kernel for found in pool.map(lambda w: kernels_of(*w), work) for kernel in found]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="only name kernels that spill registers")
+    check = parser.parse_args().check
+    nvcc = find_nvcc()
+    if nvcc is None:
+        raise SystemExit(
+            "no nvcc: set CUDACXX, or pip install 'cuda-toolkit[nvcc,cudart,cccl,crt,nvvm]==13.0.*'"
+        )
+    kernels = all_kernels(nvcc)
+    spilling = [k for k in kernels if k.spilled_bytes]
+    for k in spilling:
+        print(
+            f"{k.name} in {k.file}.cu spills {k.spilled_bytes} bytes of registers on {k.architecture}",
+            file=sys.stderr,
+        )
+    if check:
+        return len(spilling)
+    print(
+        "| kernel | threads | dynamic shared, KB | registers sm_80 / sm_90 | static shared, B | "
+        "occupancy sm_80 / sm_90 |"
+    )
+    print("|---|---|---|---|---|---|")
+    for first in (k for k in kernels if k.architecture == ARCHITECTURES[0]):
+        pair = [k for k in kernels if (k.file, k.name) == (first.file, first.name)]
+        print(
+            f"| {first.file}: {first.name.removesuffix('_kernel')} | {first.threads} | "
+            f"{DYNAMIC.get(first.name, 0) / 1024:.1f} | {' / '.join(str(k.registers) for k in pair)} | "
+            f"{first.shared_bytes} | {' / '.join(f'{100 * k.occupancy:.0f} %' for k in pair)} |"
+        )
+    return len(spilling)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

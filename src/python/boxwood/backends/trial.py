@@ -1,0 +1,66 @@
+"""A small expectation, to see which backend is faster on this machine."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from boxwood.backends.protocol import Backend
+
+_IMAGES, _CLASSES, _OFFSETS, _RINGS, _PSI = 128, 50, 21, 16, 60
+
+
+def trial_arguments() -> dict[str, Any]:
+    """Arguments of `Backend.expectation` of the usual proportions, with random numbers for images."""
+    rng = np.random.default_rng(0)
+    radius = np.arange(1, _RINGS + 1)
+    harmonics = np.ceil(2.8 * radius + 3).astype(np.int32)
+    samples = (4 * (harmonics // 2 + 1)).astype(np.int32)
+    samples = np.array([next(4 * q for q in range(n // 4, n) if _smooth(q)) for n in samples], dtype=np.int32)
+    half, coefficients = int(samples.sum()) // 2, int((harmonics + 1).sum())
+
+    def normal(*shape: int) -> Any:
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
+
+    return {
+        "images": normal(_IMAGES, half),
+        "ctf": np.ones((_IMAGES, half), np.float32),
+        "group": np.zeros(_IMAGES, np.int32),
+        "weights": np.full((1, _RINGS), 1e-3, np.float32),
+        "scale": np.ones((_IMAGES, 2), np.float32),
+        "ring_samples": samples,
+        "ring_harmonics": harmonics,
+        "references": normal(_CLASSES, coefficients),
+        "power": np.ones((_CLASSES, _RINGS, 3), np.complex64),
+        "phases": np.exp(1j * rng.uniform(-1, 1, (_OFFSETS, half))).astype(np.complex64),
+        "log_prior_offset": np.zeros((_IMAGES, _OFFSETS), np.float32),
+        "log_prior_class": np.zeros(_CLASSES, np.float32),
+        "log_prior_psi": None,
+        "coarse_phases": np.zeros((0, 0), np.complex64),
+        "parent": np.zeros(0, np.int32),
+        "coarse_log_prior_offset": np.zeros((_IMAGES, 0), np.float32),
+        "psi": _PSI,
+        "hard": False,
+        "cut": 15.0,
+        "fraction": 0.999,
+        "top": 0,
+        "bf16": False,
+    }
+
+
+def _smooth(n: int) -> bool:
+    for p in (2, 3, 5):
+        while n % p == 0:
+            n //= p
+    return n == 1
+
+
+def seconds_of_trial(backend: Backend, threads: int) -> float:
+    """The second of two runs; the first loads what has to be loaded."""
+    arguments = trial_arguments()
+    seconds = 0.0
+    for _ in range(2):
+        begin = time.perf_counter()
+        backend.expectation(**arguments, threads=threads)
+        seconds = time.perf_counter() - begin
+    return seconds

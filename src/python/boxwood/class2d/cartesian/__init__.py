@@ -1,0 +1,1 @@
+"""One iteration of 2D classification by RELION's own arithmetic."""

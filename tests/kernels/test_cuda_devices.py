@@ -1,0 +1,165 @@
+"""Several devices, devices that fail, and the choice among backends, on emulated devices."""
+
+import numpy as np
+import pytest
+
+from boxwood.backends import cpu, cuda, get_backend, select, trial
+from boxwood.backends.devices import CudaBackend
+from boxwood.class2d import classify2d
+from boxwood.errors import InputError
+from boxwood.imaging.masks import soft_circle
+from boxwood.stopping import ask_to_stop
+
+BOX, PIXEL = 24, 4.0
+
+
+@pytest.fixture
+def devices(monkeypatch, cuda_emulation, cuda_emulated):
+    """Three emulated devices stand in for real ones."""
+    cuda_emulation.set(devices=3)
+    monkeypatch.setattr(cuda, "load_module", lambda: cuda_emulated)
+    return cuda_emulation
+
+
+@pytest.fixture(scope="module")
+def particles():
+    """Three shapes, turned and noisy."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:BOX, :BOX] - BOX // 2
+    shapes = [
+        np.exp(-((x / 2.0) ** 2 + (y / 6.0) ** 2) / 2),
+        np.exp(-(((x - 4) ** 2 + y**2) / 8)) + np.exp(-(((x + 4) ** 2 + y**2) / 8)),
+        np.exp(-((np.hypot(x, y) - 5) ** 2) / 2),
+    ]
+    truth = rng.integers(0, 3, 40)
+    images = np.array([np.rot90(shapes[k], rng.integers(4)) for k in truth]) * 4
+    images = images * soft_circle((BOX, BOX), 8, 4) + rng.standard_normal((40, BOX, BOX))
+    return images.astype(np.float32)
+
+
+# With two passes, or a fraction of the posterior, instruction sets differ from one another, too: they search
+# whole vectors of offsets.
+SETTINGS = {
+    "classes": 3,
+    "iterations": 6,
+    "search": "exhaustive",
+    "adaptive_fraction": 1.0,
+    "mask_diameter_angstrom": 64.0,
+    "psi_step_deg": 30.0,
+    "offset_range_px": 2.0,
+    "offset_step_px": 1.0,
+    "seed": 1,
+}
+
+
+def classified(images, backend, **more):
+    said = []
+    results = list(
+        classify2d(
+            images,
+            pixel_size_angstrom=PIXEL,
+            backend=backend,
+            warn=said.append,
+            threads=2,
+            **SETTINGS,
+            **more,
+        )
+    )
+    return results, said
+
+
+def assert_same_classification(got, want):
+    """Poses and averages agree but for single precision, iteration by iteration."""
+    assert len(got) == len(want) == 7
+    for one, other in zip(got, want, strict=True):
+        assert (one.assignments.class_index == other.assignments.class_index).all()
+        size = np.abs(other.model.references).max()
+        assert np.abs(one.model.references - other.model.references).max() < 1e-3 * size
+        assert one.log_likelihood == pytest.approx(other.log_likelihood, rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def on_the_cpu(particles):
+    return classified(particles, "cpu")[0]
+
+
+@pytest.mark.parametrize("backend", ["cuda", "cuda:0,2"])
+def test_a_whole_classification_is_that_of_the_cpu(devices, particles, on_the_cpu, backend):
+    results, said = classified(particles, backend)
+    assert_same_classification(results, on_the_cpu)
+    assert not [text for text in said if "device" in text]
+
+
+@pytest.mark.parametrize("backend", ["cuda:1", "cuda:0,1"])
+def test_a_device_that_disappears_loses_no_iteration(devices, particles, on_the_cpu, backend):
+    devices.set(lost_device=1, operations_to_loss=200)
+    results, said = classified(particles, backend)
+    assert_same_classification(results, on_the_cpu)
+    lost = [text for text in said if "going on without device 1" in text]
+    assert len(lost) == 1
+    assert lost[0].endswith("on cuda:0" if "," in backend else "on the backend cpu")
+
+
+def test_a_device_with_too_little_memory_is_left_out(devices, particles, on_the_cpu):
+    devices.set(memory=50_000)
+    results, said = classified(particles, "cuda")
+    assert_same_classification(results, on_the_cpu)
+    assert len([text for text in said if "out of memory; going on without device 0" in text]) == 1
+
+
+def test_without_a_fallback_a_lost_device_is_an_error(devices):
+    devices.set(operations_to_loss=2)
+    with pytest.raises(RuntimeError, match="unavailable"):
+        get_backend("cuda").expectation(**trial.trial_arguments(), threads=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("cuda:3", "there is no device 3, but 3 from 0 on"),
+        ("cuda:0,0", "names a device twice"),
+        ("cuda:x", "is not understood; write cuda:0 or cuda:0,1"),
+        ("cuda:", "is not understood"),
+        ("gpu", "is unknown; choose auto, cpu, cuda"),
+    ],
+)
+def test_wrong_names_are_refused(devices, name, sentence):
+    with pytest.raises(InputError, match=sentence):
+        get_backend(name)
+
+
+def test_auto_takes_what_is_faster_and_says_so(devices, monkeypatch):
+    said = []
+    for cpu_seconds, chosen in ((1.0, "cpu"), (9.0, "cuda:0,1,2")):
+        seconds = {"cpu": cpu_seconds, "cuda:0,1,2": 3.0}
+        monkeypatch.setattr(trial, "seconds_of_trial", lambda backend, threads, s=seconds: s[backend.name])
+        assert select.get_backend("auto", said.append).name == chosen
+    assert said == ["using cuda:0,1,2, 3.0 times as fast as the CPU"]
+
+
+def test_auto_is_the_cpu_without_a_device(monkeypatch):
+    def fail():
+        raise InputError("no device")
+
+    monkeypatch.setattr(cuda, "load_module", fail)
+    assert get_backend("auto").name == "cpu"
+
+
+def test_the_trial_is_a_proper_problem(devices):
+    arguments = trial.trial_arguments()
+    part = {name: arguments[name][:4] for name in ("images", "ctf", "group", "scale")}
+    part |= {name: arguments[name][:4] for name in ("log_prior_offset", "coarse_log_prior_offset")}
+    part |= {name: arguments[name][:5] for name in ("references", "power", "log_prior_class")}
+    on_cpu = cpu.expectation(**arguments | part, threads=1)
+    on_device = get_backend("cuda").expectation(**arguments | part, threads=1)
+    assert np.allclose(on_cpu["class_posterior"], on_device["class_posterior"], atol=1e-3)
+
+
+def test_kernels_stop_when_asked(devices, cuda_emulated):
+    backend = CudaBackend(cuda_emulated)
+    ask_to_stop()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            backend.ctf(np.zeros((1, 9)), np.zeros((1, 2), np.float32), 0, 1)
+    finally:
+        ask_to_stop(False)
