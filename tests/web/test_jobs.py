@@ -148,6 +148,18 @@ def test_a_page_is_told_what_is_new(workspace, copy):
     assert [kind for kind, _ in watch.events()] == ["project"]
 
 
+def test_a_page_is_told_how_far_all_jobs_are_that_run(workspace, copy):
+    run_again(copy)
+    (copy / "Class2D/job003/run.out").write_text("particles: 3 of 12\n")
+    watch = Watch(workspace, "", [], progress=True)
+    now = {"Class2D/job003": {"text": "particles", "done": 3.0, "total": 12.0}}
+    assert list(watch.events()) == [("progress", now)]
+    assert list(watch.events()) == []
+    with (copy / "Class2D/job003/run.out").open("a") as file:
+        file.write("particles: 1e1 of 12\n")
+    assert [data["Class2D/job003"]["done"] for _, data in watch.events()] == [10.0]
+
+
 def test_the_end_of_a_long_log_is_enough(tmp_path):
     log = tmp_path / "run.out"
     log.write_text("a line of a log\n" * 100_000)

@@ -66,6 +66,13 @@ def test_a_form_shows_only_what_applies(page):
     expect(page.locator("[data-option=psi_step]")).to_be_hidden()
 
 
+def test_a_link_opens_the_same_tab(page):
+    go(page, "/new/class2d")
+    open_tab(page, "Sampling")
+    page.reload()
+    expect(page.get_by_label("Psi step")).to_be_visible()
+
+
 def test_a_link_fills_a_form(page):
     go(page, "/new/autopick?min_diameter=120&max_diameter=140")
     expect(page.locator(".command")).to_contain_text("--min-diameter 120.0 --max-diameter 140.0")
@@ -79,7 +86,9 @@ def test_a_running_job_is_watched_cancelled_and_continued(page, copy):
     expect(page.locator(".state progress")).to_be_visible()
     expect(page.locator("pre.log").last).to_contain_text("iteration 2:")
     go(page, "/")
-    expect(page.locator("[data-job='Class2D/job004']")).to_contain_text("running")
+    card = page.locator("[data-job='Class2D/job004']")
+    expect(card).to_contain_text("running")
+    expect(card.locator("progress")).to_be_visible()
     page.get_by_role("link", name="Class2D/job004").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".state")).to_contain_text("aborted")

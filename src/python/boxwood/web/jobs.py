@@ -67,9 +67,7 @@ def job_now(workspace: Workspace, name: str) -> dict[str, Any]:
     status = exit_status(folder)
     if status is None:
         status = workspace.project.job(name).status
-    progress = None
-    if status == "Running":
-        progress = workspace.runs.progress(f"{name}/") or _logged_progress(folder / "run.out")
+    progress = progress_of(workspace, f"{name}/") if status == "Running" else None
     return {"status": status, "progress": progress, "lost": status == "Running" and _is_lost(folder)}
 
 
@@ -87,6 +85,11 @@ def mark_lost(workspace: Workspace, name: str) -> None:
     (folder / FAILURE).touch()
     with workspace.project.edit():
         pass  # which enters what the markers say
+
+
+def progress_of(workspace: Workspace, name: str) -> dict[str, Any] | None:
+    """How far a running job is ("AutoPick/job001/"), as it told the page or wrote into its log."""
+    return workspace.runs.progress(name) or _logged_progress(workspace.root / name / "run.out")
 
 
 def _logged_progress(path: Path) -> dict[str, Any] | None:

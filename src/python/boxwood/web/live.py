@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwood.project.folder import PIPELINE
-from boxwood.web.jobs import job_now, status_of
+from boxwood.web.jobs import job_now, progress_of, status_of
 from boxwood.web.revisions import revision
 from boxwood.web.workspace import Workspace
 
@@ -30,11 +30,16 @@ class Watch:
         Names of files of the project.
     after : str
         "120-0": how much of the job's two logs the page has already.
+    progress : bool
+        Whether the page wants to know how far all jobs are that run.
     """
 
-    def __init__(self, workspace: Workspace, job: str, files: Sequence[str], after: str) -> None:
+    def __init__(
+        self, workspace: Workspace, job: str, files: Sequence[str], after: str = "", progress: bool = False
+    ) -> None:
         self.workspace = workspace
         self.job = job
+        self.progress = progress
         self.files = {name: workspace.read(name) for name in files}
         words = after.split("-")
         self.offsets = [int(word) if word.isdecimal() else 0 for word in [*words, "", ""][:2]]
@@ -47,6 +52,12 @@ class Watch:
         first = "project" not in self.told
         if self._is_new("project", project) and not first:
             yield "project", {}
+        if self.progress and self.told["jobs"]:
+            running = {
+                job.name.rstrip("/"): progress_of(self.workspace, job.name) for job in self.told["jobs"]
+            }
+            if self._is_new("progress", running):
+                yield "progress", running
         if self.job:
             yield from self._job_events()
         for name, path in self.files.items():

@@ -97,13 +97,13 @@ def stop_run(call: Call) -> dict[str, Any]:
 
 
 async def live(request: Request) -> Response:
-    """Events of the project, of `job` from `after` on, and of every `file`."""
+    """Events of the project, of `job` from `after` on, of every `file`, and with `progress` of what runs."""
     query = request.query_params
     after = request.headers.get("last-event-id") or query.get("after", "")
     workspace = request.app.state.workspace
     try:
         job = workspace.project.job(query["job"]).name.rstrip("/") if query.get("job") else ""
-        watch = Watch(workspace, job, query.getlist("file"), after)
+        watch = Watch(workspace, job, query.getlist("file"), after, "progress" in query)
     except BoxwoodError as error:
         return failure(error)
     headers = {"cache-control": "no-store"}

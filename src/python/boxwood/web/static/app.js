@@ -50,7 +50,10 @@ async function show() {
     const parameters = Object.fromEntries(view.names.map((name, i) => [name, decodeURIComponent(match[i + 1])]));
     const page = { main: h("div.view"), parameters, query: new URLSearchParams(location.search), signal, go, title, key };
     await module.show(page);
-    if (!signal.aborted) main.replaceChildren(page.main);
+    if (signal.aborted) return;
+    main.replaceChildren(page.main);
+    main.scrollTop = 0;
+    if (!main.contains(document.activeElement)) main.focus({ preventScroll: true }); // keys scroll the view
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
     const known = error instanceof ApiError;
@@ -89,7 +92,7 @@ function drawBar() {
     h("a.home", { href: "/" }, h("img", { src: "/static/icon.svg", alt: "" }), h("span", {}, "boxwood")),
     h("nav", {}, links),
     h("span.project", { id: "project" }),
-    h("button.quiet", { onclick: copyLink, title: "Copy a link for another browser", "aria-label": "Copy a link for another browser" }, "⧉"),
+    h("button.quiet", { onclick: copyLink, title: "Copy a link for another browser", "aria-label": "Copy a link for another browser" }, "Link"),
     h("button.quiet", { onclick: showKeys, title: "Keys (?)", "aria-label": "Keys" }, "?"),
     h("button.quiet", { onclick: switchTheme, title: "Light or dark", "aria-label": "Light or dark" }, "◐"),
   );

@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { h, note } from "../dom.js";
 import { commandLine, copyButton } from "../parts.js";
 
-const WAIT = 150;
+const WAIT = 80;
 
 export async function show(page) {
   const { job } = page.parameters;
@@ -40,6 +40,8 @@ export async function show(page) {
     opened = i;
     tabs.forEach((tab, k) => (tab.box.hidden = k !== i));
     buttons.forEach((button, k) => button.setAttribute("aria-selected", k === i));
+    page.query.set("tab", tabs[i].title);
+    history.replaceState(null, "", `${location.pathname}?${page.query}`);
   }
 
   const element = h("form.job", { onsubmit: submit, oninput: changed, onchange: changed, novalidate: true },
@@ -48,7 +50,7 @@ export async function show(page) {
       h("h2", {}, "On the command line", copyButton(() => command.shown.textContent)), command.shown, problem,
       h("p.buttons", {}, start, h("a.button", { href: going_on ? `/job/${going_on}` : "/" }, "Cancel"))));
   page.main.append(h("h1", {}, going_on ? `Continue ${going_on}` : `New job: ${form.job}`), h("p.faint", {}, form.summary), element);
-  open(0);
+  open(Math.max(0, tabs.findIndex((tab) => tab.title === page.query.get("tab"))));
 
   let timer = null;
   let newest = 0;
@@ -142,7 +144,8 @@ function makeField(field, form, going_on) {
     });
   const files = field.files.length > 0 && h("datalist", { id: `${id}-files` }, field.files.map((file) => h("option", { value: file })));
   const error = h("p.error", {});
-  const help = [field.help, field.type !== "bool" && !field.choices.length && ["int", "float", "list"].includes(field.type) && ` · ${field.expected}`];
+  const bounded = [field.at_least, field.at_most, field.above].some((bound) => bound !== null);
+  const help = [field.help, bounded && ` · ${field.expected}`];
   const tip = [field.flag, field.relion && `in RELION: ${field.relion}`].filter(Boolean).join("\n");
   const element = h("div.row", { "data-option": field.name, title: tip },
     h("label", { for: id }, field.label, field.required && h("span.needed", { title: "needed" }, "*")),

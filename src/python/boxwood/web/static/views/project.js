@@ -3,7 +3,7 @@
 import { get, post } from "../api.js";
 import { empty, h, note, when } from "../dom.js";
 import { live } from "../live.js";
-import { fileOf, status } from "../parts.js";
+import { fileOf, progressBar, status } from "../parts.js";
 
 export async function show(page) {
   const filter = h("input", { type: "search", placeholder: "Find a job, alias or file ( / )", "aria-label": "Find a job", value: page.query.get("find") ?? "" });
@@ -41,7 +41,13 @@ export async function show(page) {
     history.replaceState(null, "", filter.value ? `/?find=${encodeURIComponent(filter.value)}` : "/");
   });
   await load();
-  live(page, {}, { project: load });
+  live(page, { progress: 1 }, {
+    project: load,
+    progress: (running) => {
+      for (const [name, now] of Object.entries(running))
+        list.querySelector(`[data-job="${CSS.escape(name)}"] .far`)?.replaceChildren(progressBar(now) ?? "");
+    },
+  });
 }
 
 const keyOf = (job) => JSON.stringify(job);
@@ -55,7 +61,8 @@ function card(job) {
     h("a.picture", { href: `/job/${job.name}`, tabindex: -1, "aria-hidden": "true" }, picture),
     h("div.about", {},
       h("div.name", {}, h("a", { href: `/job/${job.name}` }, job.name), job.alias && h("span.alias", {}, job.alias)),
-      h("div.state", {}, status(job.status), h("span.faint", {}, when(job.ended)))),
+      h("div.state", {}, status(job.status), h("span.faint", {}, when(job.ended))),
+      job.status === "Running" && h("div.far")),
     h("div.files", {},
       job.inputs.map((file) => h("div", {}, h("span.arrow", { title: "reads" }, "←"), fileOf(file))),
       job.outputs.map((file) => h("div", {}, h("span.arrow", { title: "made" }, "→"), file.split("/").slice(2).join("/")))));

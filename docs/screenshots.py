@@ -1,0 +1,158 @@
+"""Take the screenshots of docs/browser.md, from a simulated project that is made first.
+
+python docs/screenshots.py [--project DIR] [--all DIR] [--browser chromium] [NAME ...]
+
+Without --project, `boxwood demo` makes one (a few minutes); a given one is the result of `boxwood demo`, and
+a copy of it is shown. Pictures go to docs/images/, those of more than 300 kB with fewer colours. --all puts
+every view at two sizes, light and dark, into a folder, to be looked at.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+import boxwood
+
+HERE = Path(__file__).parent
+MOST_BYTES = 300_000
+
+
+def nothing(page: Page) -> None:
+    """The view as it opens."""
+
+
+def start_class2d(page: Page) -> None:
+    """A classification under way, whose page is shown."""
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".state progress")
+    page.get_by_text("iteration 2:").wait_for(timeout=120_000)
+
+
+def laplacian(page: Page) -> None:
+    """A form that is being filled in."""
+    page.get_by_role("tab", name="Laplacian").click()
+    page.get_by_label("Min diameter*").fill("150")
+    page.get_by_label("Max diameter*").fill("120")
+    page.wait_for_selector(".problem:has-text('less than')")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A view: name of the picture, address, and what is done there before it is taken."""
+
+    name: str
+    address: str
+    prepare: Callable[[Page], None] = nothing
+
+
+SHOTS = [
+    Shot("jobs", "/"),
+    Shot("new", "/new"),
+    Shot("form", "/new/autopick", laplacian),
+    Shot("running", "/new/class2d?like=Class2D/job003&iterations=200", start_class2d),
+    Shot("job", "/job/Class2D/job003"),
+]
+SIZES = ((1280, 720), (1920, 1080))
+
+
+def serve(project: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start the page; return the process and its link."""
+    source = str(Path(boxwood.__file__).parents[1])
+    server = subprocess.Popen(
+        [sys.executable, "-m", "boxwood", "ui", str(project)],
+        env={**os.environ, "PYTHONPATH": source},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    for line in server.stdout:
+        if found := re.search(r"http://\S+", line):
+            return server, found[0]
+    raise RuntimeError("the server did not start")
+
+
+def show(page: Page, base: str, shot: Shot) -> None:
+    page.goto(base + shot.address)
+    page.wait_for_selector("main > :not(.waiting)")
+    shot.prepare(page)
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(1000)  # pictures
+
+
+def write(png: bytes, path: Path) -> None:
+    """Write a picture, with as many colours as stay within `MOST_BYTES`."""
+    picture = Image.open(BytesIO(png)).convert("RGB")
+    for colours in (256, 64, 32, 16):
+        stream = BytesIO()
+        picture.quantize(colours, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+        if stream.tell() <= MOST_BYTES:
+            break
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(stream.getvalue())
+    print(f"{path} {stream.tell() / 1e3:.0f} kB, {colours} colours")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these pictures")
+    parser.add_argument("--project", type=Path)
+    parser.add_argument("--all", type=Path, metavar="DIR")
+    parser.add_argument("--browser", default=shutil.which("chromium"))
+    given = parser.parse_args()
+    shots = [shot for shot in SHOTS if not given.names or shot.name in given.names]
+    with tempfile.TemporaryDirectory() as name:
+        project = Path(name) / "betagal"
+        if given.project:
+            shutil.copytree(given.project, project, symlinks=True)
+        else:
+            subprocess.run([sys.executable, "-m", "boxwood", "demo", str(project)], check=True)
+        server, link = serve(project)
+        try:
+            with sync_playwright() as driver:
+                browser = driver.chromium.launch(executable_path=given.browser, args=["--no-sandbox"])
+                page = browser.new_page(locale="en-GB", reduced_motion="reduce")
+                page.goto(link)
+                page.wait_for_selector("main > :not(.waiting)")
+                base = re.match(r"http://[^/]+", page.url)[0]
+                for shot in shots:
+                    for width, height in SIZES if given.all else SIZES[:1]:
+                        page.set_viewport_size({"width": width, "height": height})
+                        for scheme in ("light", "dark") if given.all else ("light",):
+                            page.emulate_media(color_scheme=scheme)
+                            show(page, base, shot)
+                            if given.all:
+                                given.all.mkdir(parents=True, exist_ok=True)
+                                page.screenshot(path=given.all / f"{shot.name}-{width}-{scheme}.png")
+                            else:
+                                write(page.screenshot(), HERE / "images" / f"{shot.name}.png")
+                            stop(page)
+                browser.close()
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def stop(page: Page) -> None:
+    """Cancel the job that is shown, if it runs."""
+    cancel = page.get_by_role("button", name="Cancel")
+    if cancel.count() and cancel.is_visible():
+        cancel.click()
+        page.get_by_text("aborted").wait_for()
+
+
+if __name__ == "__main__":
+    main()
