@@ -128,7 +128,15 @@ def shown_values(table: pd.DataFrame, column: str, rows: IntArray) -> dict[str, 
     values = table[column].iloc[rows]
     if pd.api.types.is_numeric_dtype(values):
         numbers = values.to_numpy(np.float64)
-        return {"values": [float(f"{v:.6g}") if np.isfinite(v) else None for v in numbers.tolist()]}
+        known = np.isfinite(numbers)
+        size = np.abs(np.where(known & (numbers != 0), numbers, 1.0))
+        digits = 10.0 ** np.clip(5 - np.floor(np.log10(size)), -300, 300)
+        rounded = (np.round(np.where(known, numbers, 0.0) * digits) / digits).tolist()
+        return {
+            "values": rounded
+            if known.all()
+            else [v if k else None for v, k in zip(rounded, known, strict=True)]
+        }
     codes, names = pd.factorize(values.astype("str"))
     return {"values": codes.tolist(), "names": [str(name) for name in names]}
 

@@ -52,7 +52,7 @@ export function saveJob(page, { job, title, text, values, extra = [] }) {
     }
   }
 
-  const dialog = h("dialog.save", { onclose: () => dialog.remove() },
+  const dialog = h("dialog.save.galleries", { onclose: () => dialog.remove() },
     h("form", { onsubmit: submit, oninput: check },
       h("h2", {}, title), h("p", {}, text), extra,
       h("label.control", {}, h("span", {}, "Alias of the job"), alias),

@@ -34,7 +34,7 @@ export async function show(page) {
   let convergence = [];
   let last = null; // the facts of the last iteration, whose order is kept
   let playing = null;
-  page.main.classList.add("whole", "classes");
+  page.main.classList.add("whole", "galleries");
 
   const gallery = new Gallery(page, {
     address: (ids, side, columns, sigma) =>

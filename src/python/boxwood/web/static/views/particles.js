@@ -21,7 +21,7 @@ export async function show(page) {
     return;
   }
   const facts = await get(address("/api/particles", { name: file }), page.signal);
-  page.main.classList.add("whole", "particles");
+  page.main.classList.add("whole", "galleries");
   const count = h("span.count", { role: "status" });
   const state = h("span.faint.saved", {});
   const detail = h("aside.detail", { "aria-label": "This particle" });
@@ -114,7 +114,10 @@ export async function show(page) {
   }
 
   async function load() {
-    order = await get(address("/api/particles/order", { name: file, sort: settings.sort, reverse: Number(settings.reverse), class: settings.class }), page.signal);
+    const { sort, reverse: turned } = settings;
+    order = sort || settings.class
+      ? await get(address("/api/particles/order", { name: file, sort, reverse: Number(turned), class: settings.class }), page.signal)
+      : { rows: Array.from({ length: facts.count }, (_, row) => row), values: [] };
     place = new Map(order.rows.map((row, i) => [row, i]));
     reverse.hidden = !settings.sort;
     gallery.show(order.rows);

@@ -31,7 +31,7 @@ export async function show(page) {
   ]);
   const { classes } = found;
   const total = classes.size.reduce((sum, size) => sum + (size ?? 0), 0);
-  page.main.classList.add("whole", "select");
+  page.main.classList.add("whole", "galleries");
   const count = h("span.count", { role: "status" });
   const state = h("span.faint.saved", {});
   const detail = h("aside.detail", { "aria-label": "This class" });
