@@ -2,11 +2,11 @@
 
 python benchmarks/bench_gallery.py [--particles 100000] [--classes 500] [--box 64] [--browser chromium]
 
-Seconds by the clock. "first" is the first request of a server that has just started; the others are medians of
-20, of sheets of 128 particles that lie anywhere in a hundred stacks. In the browser: from the address to all
-pictures in sight, from a jump to a place far away to the pictures there, from a new contrast to the frame
-that shows it, and the time between frames (60 Hz is 16.7 ms) while the gallery is scrolled. A sheet is checked
-against the file.
+Seconds by the clock. "first" is the first request of a server that has just started; the others are medians
+of 20, of sheets of 128 particles that lie anywhere in a hundred stacks. In the browser: from the address to
+all pictures in sight, from a jump to a place far away to the pictures there, from a new contrast to the
+frame that shows it, and the time between frames (60 Hz is 16.7 ms) while the gallery is scrolled. A sheet is
+checked against the file.
 """
 
 import argparse

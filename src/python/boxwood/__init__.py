@@ -2,8 +2,8 @@
 
 Arrays in, arrays out: `pick_log`, `extract_particles`, `classify2d`, and `simulate_micrograph` and
 `simulate_particles` to try them on. Files in, files out, with the books of a
-RELION project kept: `Project`. Names are imported when they are first used, so that importing the package
-costs next to nothing.
+RELION project kept: `Project`. Pictures of what they made, in notebooks: `show`. Names are imported when they
+are first used, so that importing the package costs next to nothing.
 """
 
 from importlib import import_module
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from boxwood.jobs.api import Project
     from boxwood.picking import pick_log
     from boxwood.simulate import simulate_micrograph, simulate_particles
+    from boxwood.web.notebook import show
 
 __all__ = [
     "Class2DParameters",
@@ -24,6 +25,7 @@ __all__ = [
     "errors",
     "extract_particles",
     "pick_log",
+    "show",
     "simulate",
     "simulate_micrograph",
     "simulate_particles",
@@ -35,6 +37,7 @@ _WHERE = {
     "classify2d": "boxwood.class2d",
     "extract_particles": "boxwood.extraction",
     "pick_log": "boxwood.picking",
+    "show": "boxwood.web.notebook",
     "simulate_micrograph": "boxwood.simulate",
     "simulate_particles": "boxwood.simulate",
 }

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from PIL import Image
 
 from boxwood.errors import InputError
 from boxwood.typing import AnyArray, FloatArray
@@ -20,6 +21,13 @@ def grey_levels(image: AnyArray, sigma: float = 3.0) -> FloatArray:
         return np.full(image.shape, 0.5, np.float32)
     levels = 0.5 + 0.5 * (np.where(finite, image, values.mean()) - values.mean()) / spread
     return np.clip(levels, 0.0, 1.0).astype(np.float32)
+
+
+def thumbnail(image: AnyArray, side_px: int, sigma: float = 3.0) -> AnyArray:
+    """Scale a square image to (side, side) uint8, with grey levels of its own; see `grey_levels`."""
+    grey = Image.fromarray(np.rint(255 * grey_levels(image, sigma)).astype(np.uint8))
+    way = Image.Resampling.BOX if side_px < grey.width else Image.Resampling.BICUBIC
+    return np.asarray(grey.resize((side_px, side_px), way))
 
 
 def montage(images: AnyArray, columns: int | None = None, gap_px: int = 2, fill: float = 1.0) -> AnyArray:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from boxwood.imaging.montage import grey_levels
+from boxwood.imaging.montage import thumbnail
 from boxwood.io.atomic import atomic_write
 from boxwood.typing import AnyArray
 
@@ -29,11 +29,29 @@ def draw_sheet(
     columns: int = 10,
     sigma: float = 3.0,
 ) -> Path:
-    """Draw images row by row, each with grey levels of its own; write a PNG.
+    """Draw images row by row, as `make_sheet`, and write a PNG."""
+    sheet = make_sheet(
+        images, labels=labels, framed=framed, heading=heading, columns=columns, sigma=sigma, side_px=_SIDE
+    )
+    with atomic_write(path) as file:
+        sheet.save(file, format="PNG")
+    return Path(path)
+
+
+def make_sheet(
+    images: AnyArray,
+    *,
+    labels: Sequence[str] | None = None,
+    framed: npt.ArrayLike | None = None,
+    heading: str = "",
+    columns: int = 10,
+    sigma: float = 3.0,
+    side_px: int = _SIDE,
+) -> Image.Image:
+    """Draw images row by row, each with grey levels of its own.
 
     Parameters
     ----------
-    path : path
     images : (n, box, box), n > 0
     labels : n strings, optional
         One line above each image.
@@ -43,10 +61,12 @@ def draw_sheet(
     columns : int
     sigma : float
         Black and white are this many standard deviations from the mean.
+    side_px : int
+        Of an image as drawn.
     """
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    step_x, step_y = _SIDE + _GAP, _SIDE + _GAP + _LABEL * bool(labels)
+    step_x, step_y = side_px + _GAP, side_px + _GAP + _LABEL * bool(labels)
     font, large = _font(10), _font(12)
     top = _HEADING if heading else _GAP
     width = max(columns * step_x + _GAP, int(large.getlength(heading)) + 2 * _GAP)
@@ -56,15 +76,12 @@ def draw_sheet(
     for place, image in enumerate(images):
         x, y = _GAP + place % columns * step_x, top + place // columns * step_y
         if labels:
-            draw.text((x + _SIDE / 2, y + _LABEL / 2), labels[place], "black", font, anchor="mm")
+            draw.text((x + side_px / 2, y + _LABEL / 2), labels[place], "black", font, anchor="mm")
             y += _LABEL
-        grey = Image.fromarray(np.rint(255 * grey_levels(image, sigma)).astype(np.uint8))
-        sheet.paste(grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), (x, y))
+        sheet.paste(Image.fromarray(thumbnail(image, side_px, sigma)), (x, y))
         if framed is not None and np.asarray(framed)[place]:
-            draw.rectangle((x - 2, y - 2, x + _SIDE + 1, y + _SIDE + 1), outline=FRAME, width=3)
-    with atomic_write(path) as file:
-        sheet.save(file, format="PNG")
-    return Path(path)
+            draw.rectangle((x - 2, y - 2, x + side_px + 1, y + side_px + 1), outline=FRAME, width=3)
+    return sheet
 
 
 @cache

@@ -16,7 +16,7 @@ from PIL import Image
 
 from boxwood.errors import InputError
 from boxwood.imaging.fourier import forward, frequency_grid, inverse
-from boxwood.imaging.montage import grey_levels, montage
+from boxwood.imaging.montage import montage, thumbnail
 from boxwood.typing import AnyArray, FloatArray
 
 SIGMAS = 6.0
@@ -177,9 +177,7 @@ def sheet(images: AnyArray, side_px: int, columns: int, sigma: float = 3.0) -> A
     """
     small = np.empty((len(images), side_px, side_px), np.uint8)
     for place, image in enumerate(images):
-        grey = Image.fromarray(np.rint(255 * grey_levels(image, sigma)).astype(np.uint8))
-        way = Image.Resampling.BOX if side_px < grey.width else Image.Resampling.BICUBIC
-        small[place] = np.asarray(grey.resize((side_px, side_px), way))
+        small[place] = thumbnail(image, side_px, sigma)
     return montage(small, columns, gap_px=0, fill=0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,9 @@ from boxwood.io.particles import ParticleSet
 from boxwood.io.selection import write_selection
 from boxwood.typing import AnyArray, FloatArray, IntArray
 from boxwood.web import images
-from boxwood.web.workspace import Workspace
+
+if TYPE_CHECKING:
+    from boxwood.web.workspace import Workspace
 
 # Files of a job that may hold particles, the first kind that is there comes first.
 _FILES = ("particles.star", "particles_split*.star", "particles_removed.star", "run*_it*_data.star")
