@@ -35,7 +35,7 @@ from boxwood.web import images
 from boxwood.web.particles import Gallery, ordered, particle_files
 
 _PICK = (255, 196, 64)
-_MICROGRAPH_PX = 900
+_MICROGRAPH_PX = 1200
 
 
 @dataclass(frozen=True)
