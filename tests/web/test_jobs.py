@@ -166,6 +166,8 @@ def test_the_end_of_a_long_log_is_enough(tmp_path):
     text, offset = piece_of(log, 0)
     assert offset == log.stat().st_size
     assert 1000 < text.count("\n") < 20_000 and set(text.splitlines()) == {"a line of a log"}
+    log.write_text("bar\r=bar\r==bar\nnext\r\n")
+    assert piece_of(log, 0)[0] == "==bar\nnext\r\n"
     log.write_text("anew\n")
     assert piece_of(log, offset) == ("anew\n", 5)
     assert piece_of(tmp_path / "none", 7) == ("", 0)

@@ -164,6 +164,43 @@ def note(page, copy):
     return page.get_by_label("Note")
 
 
+def test_what_files_say_is_never_run(page, copy):
+    attack = "<img src=x onerror='document.title=1'><script>document.title=2</script>"
+    for name in ("run.out", "run.err", "note.txt"):
+        (copy / "AutoPick/job001" / name).write_text(f"{attack}\n")
+    with ProjectFolder(copy).edit() as pipeline:
+        pipeline.add_input("AutoPick/job001/", f"{attack}.star", "micrographs")
+    go(page, "/job/AutoPick/job001")
+    expect(page.locator("pre.log").last).to_have_text(attack)
+    expect(page.locator(".errors")).to_contain_text(attack)
+    expect(page.locator(".plain").first).to_contain_text(attack)
+    go(page, "/")
+    expect(page.locator("[data-job='AutoPick/job001']")).to_contain_text(attack)
+    expect(page.locator("main script, main img[src=x]")).to_have_count(0)
+    expect(page).to_have_title("jobs – boxwood")
+
+
+def test_a_server_that_is_away_is_said_to_be(copy, start_server, new_page):
+    port = start_server(copy).split(":")[2].split("/")[0]
+    start_server.end()
+    page = new_page(start_server(copy, "--port", port))
+    start_server.end()
+    expect(page.locator(".offline")).to_contain_text("The server does not answer")
+    page.goto(start_server(copy, "--port", port))
+    expect(page.locator(".card")).to_have_count(3)
+    expect(page.locator(".offline")).to_have_count(0)
+
+
+def test_a_link_lets_in_another_browser(page, new_page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    go(page, "/job/Extract/job002")
+    page.get_by_role("button", name="Copy a link").click()
+    expect(page.locator(".note")).to_contain_text("Copied")
+    other = new_page(page.evaluate("navigator.clipboard.readText()"))
+    expect(other.locator("h1")).to_have_text("Extract/job002")
+    assert "token" not in other.url
+
+
 def test_an_alias_is_given_on_the_page(note, page, copy):
     alias = page.get_by_label("Alias")
     alias.fill("good one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from boxwood.web.workspace import Workspace
 _EVERY = 0.5
 LOGS = ("run.out", "run.err")
 _LONGEST_PIECE = 1 << 18
+_REDRAWN = re.compile(r"[^\n\r]*\r+(?!\n)")
 
 
 class Watch:
@@ -123,7 +125,9 @@ def piece_of(path: Path, offset: int) -> tuple[str, int]:
     whole = content[: content.rfind(b"\n") + 1]
     if start > offset:
         whole = whole[whole.find(b"\n") + 1 :]
-    return whole.decode(errors="replace"), start + len(content[: content.rfind(b"\n") + 1])
+    # Programs that draw a bar go back to the start of its line; what stands there in the end is enough.
+    text = _REDRAWN.sub("", whole.decode(errors="replace"))
+    return text, start + len(content[: content.rfind(b"\n") + 1])
 
 
 async def stream(watch: Watch) -> AsyncIterator[str]:

@@ -14,6 +14,9 @@ from boxwood.web.inside import inside
 from boxwood.web.kept import Kept
 from boxwood.web.runs import Runs
 
+# How long a page waits for RELION's lock before it says who has it.
+_PATIENCE_SECONDS = 10.0
+
 
 @dataclass
 class Workspace:
@@ -48,7 +51,7 @@ class Workspace:
 
     @property
     def project(self) -> ProjectFolder:
-        return ProjectFolder(self.root)
+        return ProjectFolder(self.root, _PATIENCE_SECONDS)
 
     def read(self, name: str | os.PathLike[str]) -> Path:
         """Return the real path of a file that may be read (see `inside`)."""

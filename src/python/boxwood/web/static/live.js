@@ -1,5 +1,22 @@
 // Events of the server, while the page can be seen: a browser opens few connections to one address.
 
+import { h } from "./dom.js";
+
+const AGAIN = 2000;
+
+let offline = null;
+
+/** Say, or no longer say, that the server is away. */
+function away(is) {
+  if (is && !offline) {
+    offline = h("div.offline", { role: "alert" }, "The server does not answer. What you change is kept in this browser and sent when it is back.");
+    document.getElementById("bar").after(offline);
+  } else if (!is && offline) {
+    offline.remove();
+    offline = null;
+  }
+}
+
 /** Listen while a view is shown: live(page, { job: "AutoPick/job001" }, { project: (event) => …, job: …, file: … }).
  *  project: the list of jobs or a status has changed; job: { status, progress, out, err } with what was added to the logs;
  *  progress (ask for it by query.progress): { "AutoPick/job001": { done, total, text } or null } of all jobs that run;
@@ -13,6 +30,13 @@ export function live(page, query, handlers) {
     for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) all.append(name, one);
     if (last) all.set("after", last);
     source = new EventSource(`/api/live?${all}`);
+    source.onopen = () => away(false);
+    source.onerror = () => {
+      away(true);
+      if (source?.readyState !== EventSource.CLOSED) return; // else the browser tries by itself
+      close();
+      setTimeout(() => !page.signal.aborted && watch(), AGAIN);
+    };
     for (const [name, handler] of Object.entries(handlers))
       source.addEventListener(name, (event) => {
         last = event.lastEventId || last;
@@ -27,6 +51,7 @@ export function live(page, query, handlers) {
 
   function watch() {
     if (document.hidden) close();
+    else if (page.signal.aborted) return;
     else if (!source) open();
   }
 
