@@ -96,8 +96,6 @@ struct Sums {
     float *cross, *model; // [images][rings]
 };
 
-inline unsigned blocks(size_t n, size_t per_block) { return (unsigned)((n + per_block - 1) / per_block); }
-
 // Lanes of a block whose columns need so many bytes each: 32, or fewer where shared memory would run short.
 inline int lanes_for(size_t bytes_per_lane) {
     int lanes = 32;

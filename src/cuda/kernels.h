@@ -10,6 +10,9 @@ void ctf(const CtfArgs&, int device);
 void polar_transform(const PolarArgs&, int device);
 void polar_adjoint(const PolarAdjointArgs&, int device);
 void expectation(const ExpectationArgs&, int device);
+void log_pick_maps(const LogPickArgs&, int device);
+void log_pick_peaks(const LogPeaksArgs&, int device);
+void extract(const ExtractArgs&, int device);
 
 }  // namespace cuda
 }  // namespace boxwood

@@ -71,9 +71,18 @@ public:
         std::vector<int> lengths(n);
         size_t bytes = 0;
         check(cufftCreate(&plan_), "creating a plan");
-        check(cufftMakePlanMany(plan_, (int)n.size(), lengths.data(), nullptr, 1, 0, nullptr, 1, 0, type, batch, &bytes),
-              "planning");
-        check(cufftSetStream(plan_, stream), "choosing a stream");
+        try {
+            check(cufftSetAutoAllocation(plan_, 0), "planning");
+            check(cufftMakePlanMany(plan_, (int)n.size(), lengths.data(), nullptr, 1, 0, nullptr, 1, 0, type, batch,
+                                    &bytes),
+                  "planning");
+            work_ = DeviceArray<char>(bytes);
+            if (bytes) check(cufftSetWorkArea(plan_, work_.data()), "planning");
+            check(cufftSetStream(plan_, stream), "choosing a stream");
+        } catch (...) {
+            cufftDestroy(plan_);
+            throw;
+        }
     }
     ~FftPlan() { cufftDestroy(plan_); }
     FftPlan(const FftPlan&) = delete;
@@ -82,6 +91,7 @@ public:
 
 private:
     cufftHandle plan_ = 0;
+    DeviceArray<char> work_;
 };
 
 }  // namespace cuda

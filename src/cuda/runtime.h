@@ -151,6 +151,9 @@ void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 blo
     check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), what);
 }
 
+// Blocks of a grid over n of something.
+inline unsigned blocks(size_t n, size_t per_block) { return (unsigned)((n + per_block - 1) / per_block); }
+
 inline void use_device(int device) { check(cudaSetDevice(device), "choosing the device"); }
 
 // What the templates in math/ ask of a target.

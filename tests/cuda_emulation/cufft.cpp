@@ -45,21 +45,26 @@ struct Plan {
 std::map<cufftHandle, Plan> plans;
 int next_handle = 1;
 
-void transform(Complex* x, int n, int step, int sign, Complex* work) {
+// One transform of length n by its smallest prime factor, with roots[j] = exp(sign 2 pi i j / (n spread)) of a longer one.
+void transform(const Complex* x, int n, int step, const std::vector<Complex>& roots, int spread, Complex* out,
+               Complex* work) {
     if (n == 1) {
-        work[0] = x[0];
+        out[0] = x[0];
         return;
     }
     int p = 2;
     while (n % p) ++p;
     const int m = n / p;
-    std::vector<Complex> part(n);
-    for (int i = 0; i < p; ++i) transform(x + (size_t)i * step, m, step * p, sign, part.data() + (size_t)i * m);
+    for (int i = 0; i < p; ++i)
+        transform(x + (size_t)i * step, m, step * p, roots, spread * p, work + (size_t)i * m, out + (size_t)i * m);
     for (int k = 0; k < n; ++k) {
-        Complex sum = 0;
-        for (int i = 0; i < p; ++i)
-            sum += part[(size_t)i * m + k % m] * std::polar(1.0, sign * 2 * M_PI * ((double)i * k / n));
-        work[k] = sum;
+        double re = 0, im = 0;
+        for (int i = 0, turn = 0; i < p; ++i, turn = turn + k < n ? turn + k : turn + k - n) {
+            const Complex a = work[(size_t)i * m + k % m], b = roots[(size_t)turn * spread];
+            re += a.real() * b.real() - a.imag() * b.imag();
+            im += a.real() * b.imag() + a.imag() * b.real();
+        }
+        out[k] = Complex(re, im);
     }
 }
 
@@ -82,12 +87,13 @@ void transform_all(std::vector<Complex>& cube, const std::vector<int>& n, int si
     size_t step = 1;
     for (size_t axis = n.size(); axis-- > 0; step *= n[axis]) {
         const int length = n[axis];
-        std::vector<Complex> line(length), work(length);
+        std::vector<Complex> line(length), out(length), work(length), roots(length);
+        for (int j = 0; j < length; ++j) roots[j] = std::polar(1.0, sign * 2 * M_PI * j / length);
         for (size_t i = 0; i < cube.size(); ++i) {
             if (i / step % length) continue;
             for (int j = 0; j < length; ++j) line[j] = cube[i + j * step];
-            transform(line.data(), length, 1, sign, work.data());
-            for (int j = 0; j < length; ++j) cube[i + j * step] = work[j];
+            transform(line.data(), length, 1, roots, 1, out.data(), work.data());
+            for (int j = 0; j < length; ++j) cube[i + j * step] = out[j];
         }
     }
 }

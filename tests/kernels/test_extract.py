@@ -1,4 +1,4 @@
-"""Particle extraction for each instruction set against the float64 reference, and against what is known."""
+"""Particle extraction on each compiled backend against the float64 reference, and against what is known."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def check(backend, given):
     filters=st.sampled_from(["none", "one", "each"]),
     wider=st.integers(0, 5),
 )
-def test_cpu_is_the_reference(cpu_backend, seed, n, sizes, radius, ramp, invert, shifted, filters, wider):
+def test_images_are_the_references(backend, seed, n, sizes, radius, ramp, invert, shifted, filters, wider):
     box, scaled, window = sizes[0], sizes[1], min(sizes[1:])
     rng = np.random.default_rng(seed)
     given = arguments(seed, n, box, scaled, window, ramp=ramp, invert=invert)
@@ -108,19 +108,19 @@ def test_cpu_is_the_reference(cpu_backend, seed, n, sizes, radius, ramp, invert,
     if filters != "none":
         wide, count = box + 2 * wider, 1 if filters == "one" else n
         given["filters"] = rng.uniform(0.5, 1.5, (count, wide, wide // 2 + 1)).astype(np.float32)
-    check(cpu_backend, given)
+    check(backend, given)
 
 
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32 - 1), white=st.sampled_from([0.0, 2.0, 3.0]), black=st.sampled_from([0.0, 2.5])
 )
-def test_dust_becomes_the_reference_noise(cpu_backend, seed, white, black):
+def test_dust_becomes_the_reference_noise(backend, seed, white, black):
     given = arguments(seed, 5, 48, 32, 32, ramp=False)
     plain = reference.extract(**given)[0]
     # a pixel on the limit but for rounding may be dust or not
     assume(np.abs(plain - white).min() > 1e-4 and np.abs(plain + black).min() > 1e-4)
-    check(cpu_backend, given | {"white_dust": white, "black_dust": black})
+    check(backend, given | {"white_dust": white, "black_dust": black})
 
 
 def test_noise_is_normal():
@@ -133,20 +133,20 @@ def test_noise_is_normal():
     assert not np.array_equal(noise[:10], normal_noise(7, (-3, 12), 10))
 
 
-def test_results_do_not_depend_on_threads_or_neighbours(cpu_backend):
+def test_results_do_not_depend_on_threads_or_neighbours(backend):
     given = arguments(3, 37, 40, 24, 24, white_dust=2.0)
-    one, _ = cpu_backend.extract(**given)
+    one, _ = backend.extract(**given)
     for threads in (2, 3, 50):
-        again, _ = cpu_backend.extract(**given | {"threads": threads})
+        again, _ = backend.extract(**given | {"threads": threads})
         assert one.tobytes() == again.tobytes()
     order = np.random.default_rng(0).permutation(37)
-    shuffled, _ = cpu_backend.extract(**given | {"centres": given["centres"][order]})
+    shuffled, _ = backend.extract(**given | {"centres": given["centres"][order]})
     assert shuffled.tobytes() == one[order].tobytes()
 
 
-def test_background_is_normalised_and_flat(cpu_backend):
+def test_background_is_normalised_and_flat(backend):
     given = arguments(4, 20, 64, 48, 48, background_radius=18.0)
-    images, _ = cpu_backend.extract(**given)
+    images, _ = backend.extract(**given)
     x = np.arange(48) - 24
     outside = x**2 + x[:, None] ** 2 > 18**2
     values = images[:, outside].astype(np.float64)
@@ -158,10 +158,10 @@ def test_background_is_normalised_and_flat(cpu_backend):
     assert np.abs(slopes).max() <= bound
 
 
-def test_without_any_step_pixels_are_copied(cpu_backend):
+def test_without_any_step_pixels_are_copied(backend):
     given = arguments(5, 30, 22, 22, 22, background_radius=-1.0)
     given["micrograph"] = np.rint(given["micrograph"])  # so that nothing is rounded
-    images, _ = cpu_backend.extract(**given)
+    images, _ = backend.extract(**given)
     offsets = np.arange(22) - 11
     for image, (x, y) in zip(images, given["centres"], strict=True):
         rows = np.clip(y + offsets, 0, given["micrograph"].shape[0] - 1)
@@ -169,7 +169,7 @@ def test_without_any_step_pixels_are_copied(cpu_backend):
         np.testing.assert_allclose(image, given["micrograph"][np.ix_(rows, columns)], atol=2 * EPS * LEVEL)
 
 
-def test_faults_are_reported_and_leave_the_others_alone(cpu_backend):
+def test_faults_are_reported_and_leave_the_others_alone(backend):
     rng = np.random.default_rng(6)
     image = micrograph(rng, 64, 400)
     y, x = np.mgrid[:64, :400]
@@ -180,11 +180,11 @@ def test_faults_are_reported_and_leave_the_others_alone(cpu_backend):
     centres = np.array([[32, 32], [96, 32], [160, 32], [224, 32], [320, 32]], np.int32)
     given = arguments(6, 5, 64, 64, 64) | {"micrograph": image, "centres": centres}
     for ramp, expected in ((True, [1, 1, 2, 2, 0]), (False, [1, 0, 2, 2, 0])):
-        images, faults = cpu_backend.extract(**given | {"ramp": ramp})
+        images, faults = backend.extract(**given | {"ramp": ramp})
         assert faults.tolist() == expected
         assert (images[faults > 0] == 0).all()
         assert np.isfinite(images).all()
-        alone, _ = cpu_backend.extract(**given | {"ramp": ramp, "centres": centres[4:]})
+        alone, _ = backend.extract(**given | {"ramp": ramp, "centres": centres[4:]})
         assert alone[0].tobytes() == images[4].tobytes()
 
 
@@ -201,6 +201,6 @@ def test_faults_are_reported_and_leave_the_others_alone(cpu_backend):
         ({"micrograph": np.zeros(9, np.float32)}, r"micrograph has shape \(9\)"),
     ],
 )
-def test_wrong_arguments_are_named(cpu_backend, change, sentence):
+def test_wrong_arguments_are_named(backend, change, sentence):
     with pytest.raises(ValueError, match=sentence):
-        cpu_backend.extract(**arguments(1, 2, 32, 32, 32) | change)
+        backend.extract(**arguments(1, 2, 32, 32, 32) | change)

@@ -5,9 +5,7 @@
 
 namespace boxwood {
 void bind_fft(py::module_&);
-void bind_log_pick(py::module_&);
 void bind_product(py::module_&);
-void bind_extract(py::module_&);
 
 // The kernel of the table in use, on so many threads.
 template <class Args, void (*KernelTable::*kernel)(const Args&)>
@@ -40,11 +38,12 @@ PYBIND11_MODULE(_core, m) {
         }
     });
     define_ctf(m, "threads", on_threads<CtfArgs, &KernelTable::ctf>);
+    define_log_pick(m, "threads", on_threads<LogPickArgs, &KernelTable::log_pick_maps>,
+                    [](LogPeaksArgs& a, int) { log_pick_peaks(a); });
+    define_extract(m, "threads", on_threads<ExtractArgs, &KernelTable::extract>);
     define_polar(m, "threads", on_threads<PolarArgs, &KernelTable::polar_transform>,
                  on_threads<PolarAdjointArgs, &KernelTable::polar_adjoint>);
     define_expectation(m, "threads", on_threads<ExpectationArgs, &KernelTable::expectation>);
     bind_fft(m);
-    bind_log_pick(m);
     bind_product(m);
-    bind_extract(m);
 }

@@ -38,4 +38,6 @@ PYBIND11_MODULE(BOXWOOD_CUDA_MODULE, m) {
     define_ctf(m, "device", cuda::ctf);
     define_polar(m, "device", cuda::polar_transform, cuda::polar_adjoint);
     define_expectation(m, "device", cuda::expectation);
+    define_log_pick(m, "device", cuda::log_pick_maps, cuda::log_pick_peaks);
+    define_extract(m, "device", cuda::extract);
 }

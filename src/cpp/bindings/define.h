@@ -13,6 +13,8 @@ template <class Args>
 using Run = std::function<void(Args&, int last)>;
 
 void define_ctf(py::module_&, const char* last, Run<CtfArgs>);
+void define_log_pick(py::module_&, const char* last, Run<LogPickArgs>, Run<LogPeaksArgs>);
+void define_extract(py::module_&, const char* last, Run<ExtractArgs>);
 void define_polar(py::module_&, const char* last, Run<PolarArgs>, Run<PolarAdjointArgs>);
 void define_expectation(py::module_&, const char* last, Run<ExpectationArgs>);
 

@@ -5,14 +5,13 @@
 
 #include "cpu/image_fft.h"
 #include "cpu/kernels.h"
+#include "math/background.h"
 #include "math/noise.h"
-#include "math/plane.h"
+#include "math/rescale.h"
 
 namespace boxwood {
 namespace BOXWOOD_SIMD {
 namespace {
-
-int clamp(int i, int n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
 
 // The pixels farther than a radius from the origin, and what a plane fit needs to know of them.
 struct Background {
@@ -22,21 +21,16 @@ struct Background {
     float inverse[3][3];
 
     Background(int size, float radius) : n(size), count(0), first(size), last(size) {
-        PlaneMoments m{};
-        const double limit = (double)radius * radius;
+        const BackgroundRegion region = BackgroundRegion::beyond(n, radius);
         for (int y = 0; y < n; ++y) {
-            const double dy = y - n / 2;
             first[y] = last[y] = 0;
             for (int x = 0; x < n; ++x) {
-                const double dx = x - n / 2;
-                if (dx * dx + dy * dy <= limit) {
-                    if (!last[y]) first[y] = x;
-                    last[y] = x + 1;
-                } else {
-                    m.n += 1, m.x += dx, m.y += dy, m.xx += dx * dx, m.xy += dx * dy, m.yy += dy * dy;
-                }
+                if (region.has(x, y)) continue;
+                if (!last[y]) first[y] = x;
+                last[y] = x + 1;
             }
         }
+        const PlaneMoments m = region.moments();
         count = m.n;
         double exact[3][3] = {};
         invert_plane(m, exact);
@@ -119,8 +113,8 @@ private:
         for (int lane = 0; lane < lanes; ++lane) {
             double sum = 0;
             for (int i = -(a.box / 2); i < a.box / 2; ++i)
-                sum += a.micrograph[(size_t)clamp(centre(lane)[1] + i, a.ny) * a.nx +
-                                    clamp(centre(lane)[0] + i, a.nx)];
+                sum += a.micrograph[(size_t)nearest_pixel(centre(lane)[1] + i, a.ny) * a.nx +
+                                    nearest_pixel(centre(lane)[0] + i, a.nx)];
             level[lane] = (float)(sum / a.box);
         }
     }
@@ -148,12 +142,12 @@ private:
 
     // n pixels of row y from x0 on: in the micrograph where that has them all, else made.
     const float* box_row(int x0, int y, int n, bool outside_is_mean, float* made) const {
-        const float* row = a.micrograph + (size_t)clamp(y, a.ny) * a.nx;
+        const float* row = a.micrograph + (size_t)nearest_pixel(y, a.ny) * a.nx;
         const bool row_is_mean = outside_is_mean && (y < 0 || y >= a.ny);
         if (x0 >= 0 && x0 + n <= a.nx && !row_is_mean) return row + x0;
         for (int x = 0; x < n; ++x) {
             const bool outside = x0 + x < 0 || x0 + x >= a.nx;
-            made[x] = row_is_mean || (outside_is_mean && outside) ? a.fill : row[clamp(x0 + x, a.nx)];
+            made[x] = row_is_mean || (outside_is_mean && outside) ? a.fill : row[nearest_pixel(x0 + x, a.nx)];
         }
         return made;
     }
@@ -181,7 +175,7 @@ private:
             const int x0 = centre(lane)[0] - a.box / 2, y0 = centre(lane)[1] - a.box / 2;
             for (int y = 0; y < a.box; ++y)
                 for (int x = 0; x < a.box; ++x) {
-                    const int inside_y = clamp(y0 + y, a.ny) - y0, inside_x = clamp(x0 + x, a.nx) - x0;
+                    const int inside_y = nearest_pixel(y0 + y, a.ny) - y0, inside_x = nearest_pixel(x0 + x, a.nx) - x0;
                     const size_t from = (size_t)(edge + inside_y) * n + edge + inside_x;
                     image[(size_t)y * a.box + x][lane] = wide[from][lane];
                 }
@@ -196,24 +190,21 @@ private:
         return sum;
     }
 
-    // Crop or pad the transform, and shift by its phase. Padding keeps the circle of frequencies that the
-    // box resolves in every direction, and not its corners.
+    // Crop or pad the transform, and shift by its phase.
     void rescale() {
         const int less = a.box < a.scaled ? a.box : a.scaled, columns = less / 2 + 1;
         source.forward(image, columns, spectrum);
         Buffer<vfloat> along_x(2 * (size_t)less), along_y(2 * (size_t)less);
         phases(along_x, less, 0);
         phases(along_y, less, 1);
-        const bool pad = a.scaled > a.box;
-        if (pad) memset(cropped, 0, sizeof(vfloat) * target.spectrum_size());
+        if (a.scaled > a.box) memset(cropped, 0, sizeof(vfloat) * target.spectrum_size());
         const float scale = 1.0f / ((float)a.box * a.box);
         for (int k = 0; k < columns; ++k) {
             const vfloat xr = along_x[2 * k] * scale, xi = along_x[2 * k + 1] * scale;
             for (int i = 0; i < less; ++i) {
-                const bool negative = i > less / 2;
-                const int ky = negative ? i - less : i;
-                if (pad && k * k + ky * ky > less * less / 4) continue;
-                const int from = i + (negative ? a.box - less : 0), to = i + (negative ? a.scaled - less : 0);
+                const int ky = signed_frequency(i, less);
+                if (!rescaling_keeps(k, ky, a.box, a.scaled)) continue;
+                const int from = ky < 0 ? ky + a.box : ky, to = ky < 0 ? ky + a.scaled : ky;
                 const vfloat* in = spectrum + 2 * ((size_t)k * source.stride + from);
                 vfloat* out = cropped + 2 * ((size_t)k * target.stride + to);
                 const vfloat yr = along_y[2 * i], yi = along_y[2 * i + 1];
@@ -228,13 +219,13 @@ private:
     // exp(-2 pi i k shift / box) for the frequencies k of a transform of length n, in its order.
     void phases(vfloat* out, int n, int axis) const {
         for (int i = 0; i < n; ++i) {
-            const int k = i > n / 2 ? i - n : i;
             out[2 * i] = splat(1.0f);
             out[2 * i + 1] = vfloat{};
             for (int lane = 0; a.shifts && lane < lanes; ++lane) {
-                const double angle = -2.0 * M_PI * k * a.shifts[2 * (size_t)particle(lane) + axis] / a.box;
-                out[2 * i][lane] = (float)cos(angle);
-                out[2 * i + 1][lane] = (float)sin(angle);
+                float re, im;
+                shift_phase(signed_frequency(i, n), a.shifts[2 * (size_t)particle(lane) + axis], a.box, &re, &im);
+                out[2 * i][lane] = re;
+                out[2 * i + 1][lane] = im;
             }
         }
     }
@@ -269,8 +260,7 @@ private:
         if (a.white_dust > 0 || a.black_dust > 0) remove_dust(mean, deviation);
         if (a.ramp) subtract_ramp();
         measure(mean, deviation);
-        // What remains of a plane or a constant after its subtraction is rounding of its last places.
-        const vfloat smallest = vmax(splat(1e-10f), contrast * 5e-7f);
+        const vfloat smallest = vmax(splat(least_deviation), contrast * least_contrast);
         const vfloat constant = deviation > smallest ? vfloat{} : splat(extract_constant);
         fault = fault == 0.0f ? constant : fault;
         const vfloat factor = fault == 0.0f ? (a.invert ? -1.0f : 1.0f) / deviation : vfloat{};

@@ -5,6 +5,7 @@
 #include "cpu/kernels.h"
 #include "cpu/pruned_fft.h"
 #include "math/log_filter.h"
+#include "math/moments.h"
 
 namespace boxwood {
 namespace BOXWOOD_SIMD {
@@ -19,7 +20,7 @@ static inline int max_int(int a, int b) { return a > b ? a : b; }
 // Mean and population standard deviation, in double about the first pixel. The tiles are rows, so the
 // order of the sums is fixed.
 static void image_statistics(const LogPickArgs& a, double* mean, double* sigma) {
-    const double pivot = a.micrograph[0], count = (double)a.nx * a.ny;
+    const double pivot = a.micrograph[0];
     Buffer<double> sums(2 * (size_t)a.ny);
     parallel_for(a.ny, a.threads, [&](int y, int) {
         const float* row = a.micrograph + (size_t)y * a.nx;
@@ -48,47 +49,38 @@ static void image_statistics(const LogPickArgs& a, double* mean, double* sigma) 
         s += sums[2 * y];
         s2 += sums[2 * y + 1];
     }
-    *mean = pivot + s / count;
-    const double variance = s2 / count - (s / count) * (s / count);
-    *sigma = variance > 0 ? sqrt(variance) : variance * 0;  // NaN stays NaN
+    mean_and_deviation(s, s2, (double)a.nx * a.ny, pivot, mean, sigma);
 }
 
-// The square that is transformed: the normalised micrograph in the middle, given values around it.
-struct Square {
+// Rows of the square that is transformed, with the micrograph normalised.
+struct Square : LogSquare {
     const LogPickArgs& a;
-    int n, y0, x0;
     float mean, factor, limit;
 
     Square(const LogPickArgs& args, double mu, double sigma)
-        : a(args),
-          n(args.nx > args.ny ? args.nx : args.ny),
-          y0(n / 2 - args.ny / 2),
-          x0(n / 2 - args.nx / 2),
+        : LogSquare(LogSquare::around(args.ny, args.nx)),
+          a(args),
           mean((float)mu),
           factor((float)(args.sign / sigma)),
           limit((float)args.outlier_sigma) {}
 
     // out[0 .. x_end - x_begin) = row y, columns from x_begin on; rows past the last are zero.
     void row(int y, int x_begin, int x_end, float* out) const {
-        const int left = min_int(x_end, x0), right = min_int(x_end, x0 + a.nx);
+        const int left = min_int(x_end, x0), right = min_int(x_end, x0 + nx);
         int x = x_begin;
         if (y >= n) {
             for (; x < x_end; ++x) *out++ = 0;
             return;
         }
-        if (y < y0 || y >= y0 + a.ny) {
-            const size_t above = y < y0 ? (size_t)y * n : (size_t)(y - a.ny) * n + (size_t)a.ny * (n - a.nx);
-            for (; x < x_end; ++x) *out++ = a.outside[above + x];
+        const float* beside = a.outside + given(y);
+        if (!crosses(y)) {
+            for (; x < x_end; ++x) *out++ = beside[x];
             return;
         }
-        const float* beside = a.outside + (size_t)y0 * n + (size_t)(y - y0) * (n - a.nx);
-        const float* inside = a.micrograph + (size_t)(y - y0) * a.nx - x0;
+        const float* inside = a.micrograph + (size_t)(y - y0) * nx - x0;
         for (; x < left; ++x) *out++ = beside[x];
-        for (; x < right; ++x) {
-            const float z = (inside[x] - mean) * factor;
-            *out++ = fabsf(z) > limit ? 0.0f : z;
-        }
-        for (; x < x_end; ++x) *out++ = beside[x - a.nx];
+        for (; x < right; ++x) *out++ = log_pixel(inside[x], mean, factor, limit);
+        for (; x < x_end; ++x) *out++ = beside[x - nx];
     }
 };
 
@@ -97,8 +89,8 @@ struct Square {
 static void low_frequencies(const Square& square, int w, int threads, vfloat* spectrum) {
     const int n = square.n, half = w / 2;
     const int column_groups = groups_of(lanes, half + 1), row_groups = groups_of(rows_at_once, n);
-    const int kx_end = min_int(half, n / 2) + 1;
-    const int ky_begin = -min_int(half - 1, (n - 1) / 2), ky_end = min_int(half, n / 2) + 1;
+    const LogBand band = LogBand::common(n, w);
+    const int kx_end = band.kx_end, ky_begin = band.ky_begin, ky_end = band.ky_end;
     const int threads_used = threads > 1 ? threads : 1;
     memset(spectrum, 0, sizeof(vfloat) * 2 * (size_t)column_groups * w);
 

@@ -5,6 +5,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
+#include "math/moments.h"
 
 namespace boxwood {
 
@@ -24,8 +25,8 @@ static std::vector<float> candidates_map(const LogPeaksArgs& a) {
             sum += map[i];
             sum2 += (double)map[i] * map[i];
         }
-    const double mean = sum / count;
-    const double sigma = count ? sqrt(fmax(0.0, sum2 / count - mean * mean)) : NAN;
+    double mean, sigma;
+    mean_and_deviation(sum, sum2, (double)count, 0, &mean, &sigma);
     *a.threshold = mean + a.adjust * sigma;
     *a.ceiling = mean + a.upper * sigma;
     return map;

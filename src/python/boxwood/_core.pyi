@@ -35,6 +35,7 @@ def log_pick_peaks(
     border: tuple[int, int, int, int],
     adjust: float,
     upper: float,
+    threads: int,
 ) -> tuple[AnyArray, float, float]: ...
 def polar_transform(
     images: FloatArray,

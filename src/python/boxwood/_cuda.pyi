@@ -38,3 +38,39 @@ def expectation(
     bf16: bool,
     device: int,
 ) -> dict[str, Any]: ...
+def log_pick_maps(
+    micrograph: FloatArray,
+    outside: FloatArray,
+    work_size: int,
+    variances: DoubleArray,
+    outlier_sigma: float,
+    sign: float,
+    device: int,
+) -> tuple[FloatArray, AnyArray, float, float]: ...
+def log_pick_peaks(
+    best: FloatArray,
+    index: AnyArray,
+    allowed: AnyArray,
+    radius2: AnyArray,
+    border: tuple[int, int, int, int],
+    adjust: float,
+    upper: float,
+    device: int,
+) -> tuple[AnyArray, float, float]: ...
+def extract(
+    micrograph: FloatArray,
+    centres: AnyArray,
+    shifts: FloatArray | None,
+    filters: FloatArray | None,
+    fill: float,
+    box: int,
+    scaled: int,
+    window: int,
+    background_radius: float,
+    ramp: bool,
+    white_dust: float,
+    black_dust: float,
+    invert: bool,
+    seed: int,
+    device: int,
+) -> tuple[FloatArray, AnyArray]: ...

@@ -80,6 +80,7 @@ class Backend(Protocol):
         border: tuple[int, int, int, int],
         adjust: float,
         upper: float,
+        threads: int,
     ) -> tuple[AnyArray, float, float]:
         """Peaks of a map by decreasing value; each clears the disc around it.
 
@@ -96,6 +97,7 @@ class Backend(Protocol):
         adjust, upper : float
             Threshold and ceiling are the mean plus this many standard deviations of the map. Peaks at or
             above the ceiling clear their disc but are not returned.
+        threads : int
 
         Returns
         -------

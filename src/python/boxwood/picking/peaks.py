@@ -116,6 +116,7 @@ def find_peaks(
         border,
         threshold_offset,
         np.inf if upper_threshold is None else upper_threshold,
+        threads=1,
     )
     y, x = where[:, 0], where[:, 1]
     return Picks(

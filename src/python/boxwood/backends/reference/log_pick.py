@@ -69,6 +69,7 @@ def log_pick_peaks(
     border: tuple[int, int, int, int],
     adjust: float,
     upper: float,
+    threads: int = 1,
 ) -> tuple[AnyArray, float, float]:
     """See `boxwood.backends.protocol.Backend.log_pick_peaks`; the map is searched again for each peak."""
     y0, y1, x0, x1 = border

@@ -2,13 +2,13 @@
 #include <tuple>
 #include <vector>
 
-#include "bindings/arrays.h"
-#include "cpu/kernels.h"
+#include "bindings/define.h"
 
 namespace boxwood {
+namespace {
 
-static py::tuple log_maps(Array<float> micrograph, Array<float> outside, int work_size,
-                          Array<double> variances, double outlier_sigma, double sign, int threads) {
+py::tuple log_maps(Array<float> micrograph, Array<float> outside, int work_size, Array<double> variances,
+                   double outlier_sigma, double sign, int where, const Run<LogPickArgs>& run) {
     check_shape("micrograph", micrograph, {-1, -1});
     LogPickArgs a{};
     a.ny = (int)micrograph.shape(0);
@@ -26,7 +26,6 @@ static py::tuple log_maps(Array<float> micrograph, Array<float> outside, int wor
         throw py::value_error("work_size is " + std::to_string(work_size) +
                               ", expected an even number from 2 to 46340");
     a.work_size = work_size;
-    a.threads = threads;
     a.micrograph = micrograph.data();
     a.outside = outside.data();
     a.variances = variances.data();
@@ -41,14 +40,14 @@ static py::tuple log_maps(Array<float> micrograph, Array<float> outside, int wor
     a.sigma = &sigma;
     {
         py::gil_scoped_release release;
-        kernels().log_pick_maps(a);
+        run(a, where);
     }
     return py::make_tuple(best, index, mean, sigma);
 }
 
-static py::tuple log_peaks(Array<float> best, Array<uint8_t> index, Array<uint8_t> allowed,
-                           Array<int64_t> radius2, std::tuple<int, int, int, int> border, double adjust,
-                           double upper) {
+py::tuple log_peaks(Array<float> best, Array<uint8_t> index, Array<uint8_t> allowed, Array<int64_t> radius2,
+                    std::tuple<int, int, int, int> border, double adjust, double upper, int where,
+                    const Run<LogPeaksArgs>& run) {
     check_shape("best", best, {-1, -1});
     LogPeaksArgs a{};
     a.work_size = (int)best.shape(0);
@@ -77,21 +76,35 @@ static py::tuple log_peaks(Array<float> best, Array<uint8_t> index, Array<uint8_
     a.count = &count;
     {
         py::gil_scoped_release release;
-        log_pick_peaks(a);
+        run(a, where);
     }
-    Array<int32_t> where({count, 2});
+    Array<int32_t> places({count, 2});
     for (int i = 0; i < count; ++i) {
-        where.mutable_at(i, 0) = peaks[i] / a.work_size;
-        where.mutable_at(i, 1) = peaks[i] % a.work_size;
+        places.mutable_at(i, 0) = peaks[i] / a.work_size;
+        places.mutable_at(i, 1) = peaks[i] % a.work_size;
     }
-    return py::make_tuple(where, threshold, ceiling);
+    return py::make_tuple(places, threshold, ceiling);
 }
 
-void bind_log_pick(py::module_& m) {
-    m.def("log_pick_maps", &log_maps, py::arg("micrograph"), py::arg("outside"), py::arg("work_size"),
-          py::arg("variances"), py::arg("outlier_sigma"), py::arg("sign"), py::arg("threads"));
-    m.def("log_pick_peaks", &log_peaks, py::arg("best"), py::arg("index"), py::arg("allowed"),
-          py::arg("radius2"), py::arg("border"), py::arg("adjust"), py::arg("upper"));
+}  // namespace
+
+void define_log_pick(py::module_& m, const char* last, Run<LogPickArgs> maps, Run<LogPeaksArgs> peaks) {
+    m.def(
+        "log_pick_maps",
+        [maps](Array<float> micrograph, Array<float> outside, int work_size, Array<double> variances,
+               double outlier_sigma, double sign, int where) {
+            return log_maps(micrograph, outside, work_size, variances, outlier_sigma, sign, where, maps);
+        },
+        py::arg("micrograph"), py::arg("outside"), py::arg("work_size"), py::arg("variances"),
+        py::arg("outlier_sigma"), py::arg("sign"), py::arg(last));
+    m.def(
+        "log_pick_peaks",
+        [peaks](Array<float> best, Array<uint8_t> index, Array<uint8_t> allowed, Array<int64_t> radius2,
+                std::tuple<int, int, int, int> border, double adjust, double upper, int where) {
+            return log_peaks(best, index, allowed, radius2, border, adjust, upper, where, peaks);
+        },
+        py::arg("best"), py::arg("index"), py::arg("allowed"), py::arg("radius2"), py::arg("border"),
+        py::arg("adjust"), py::arg("upper"), py::arg(last));
 }
 
 }  // namespace boxwood

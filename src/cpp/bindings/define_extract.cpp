@@ -1,5 +1,4 @@
-#include "bindings/arrays.h"
-#include "cpu/kernels.h"
+#include "bindings/define.h"
 
 namespace boxwood {
 namespace {
@@ -31,7 +30,8 @@ void check_inside(const ExtractArgs& a) {
 
 py::tuple extract(Array<float> micrograph, Array<int> centres, py::object shifts, py::object filters,
                   float fill, int box, int scaled, int window, float background_radius, bool ramp,
-                  float white_dust, float black_dust, bool invert, uint64_t seed, int threads) {
+                  float white_dust, float black_dust, bool invert, uint64_t seed, int where,
+                  const Run<ExtractArgs>& run) {
     const int largest = 1 << 14;
     check_shape("micrograph", micrograph, {-1, -1});
     check_shape("centres", centres, {-1, 2});
@@ -70,7 +70,6 @@ py::tuple extract(Array<float> micrograph, Array<int> centres, py::object shifts
     a.black_dust = black_dust;
     a.invert = invert;
     a.seed = seed;
-    a.threads = threads;
     check_inside(a);
     Array<float> out({a.n, window, window});
     Array<int> faults(a.n);
@@ -78,18 +77,25 @@ py::tuple extract(Array<float> micrograph, Array<int> centres, py::object shifts
     a.faults = faults.mutable_data();
     {
         py::gil_scoped_release release;
-        kernels().extract(a);
+        run(a, where);
     }
     return py::make_tuple(out, faults);
 }
 
 }  // namespace
 
-void bind_extract(py::module_& m) {
-    m.def("extract", &extract, py::arg("micrograph"), py::arg("centres"), py::arg("shifts"),
-          py::arg("filters"), py::arg("fill"), py::arg("box"), py::arg("scaled"), py::arg("window"),
-          py::arg("background_radius"), py::arg("ramp"), py::arg("white_dust"), py::arg("black_dust"),
-          py::arg("invert"), py::arg("seed"), py::arg("threads"));
+void define_extract(py::module_& m, const char* last, Run<ExtractArgs> run) {
+    m.def(
+        "extract",
+        [run](Array<float> micrograph, Array<int> centres, py::object shifts, py::object filters, float fill,
+              int box, int scaled, int window, float background_radius, bool ramp, float white_dust,
+              float black_dust, bool invert, uint64_t seed, int where) {
+            return extract(micrograph, centres, shifts, filters, fill, box, scaled, window, background_radius,
+                           ramp, white_dust, black_dust, invert, seed, where, run);
+        },
+        py::arg("micrograph"), py::arg("centres"), py::arg("shifts"), py::arg("filters"), py::arg("fill"),
+        py::arg("box"), py::arg("scaled"), py::arg("window"), py::arg("background_radius"), py::arg("ramp"),
+        py::arg("white_dust"), py::arg("black_dust"), py::arg("invert"), py::arg("seed"), py::arg(last));
 }
 
 }  // namespace boxwood
