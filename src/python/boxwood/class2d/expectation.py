@@ -95,11 +95,7 @@ class PreparedReferences:
 
         References that are zero below `lowest_ring` leave that part out of the likelihood, not of the sums.
         """
-        box = references.shape[1]
-        images = np.ascontiguousarray(references, dtype=np.float32)
-        samples, _ = backend.polar_transform(
-            images, None, np.ones((box, box), np.float32), grid.positions, threads
-        )
+        samples = samples_of(references, grid, backend, threads)
         harmonics = grid.harmonics(samples, rings)
         power = grid.power_harmonics(samples, rings)
         ring, m = grid.packed_order(rings)
@@ -108,6 +104,14 @@ class PreparedReferences:
         harmonics *= np.exp(1j * m * perturbation_rad)
         power *= np.exp(1j * np.array([0, 2, 4]) * perturbation_rad)
         return cls(harmonics.astype(np.complex64), power.astype(np.complex64))
+
+
+def samples_of(references: AnyArray, grid: PolarGrid, backend: Backend, threads: int) -> AnyArray:
+    """(k, samples) transforms of (k, box, box) averages."""
+    images = np.ascontiguousarray(references, dtype=np.float32)
+    return backend.polar_transform(
+        images, None, np.ones(images.shape[1:], np.float32), grid.positions, threads
+    )[0]
 
 
 def ring_weights(limit: int, rings: int) -> AnyArray:

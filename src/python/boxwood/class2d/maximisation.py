@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from boxwood.backends import Backend
-from boxwood.class2d.expectation import ring_weights
+from boxwood.class2d.expectation import ring_weights, samples_of
 from boxwood.class2d.model import Model
 from boxwood.class2d.statistics import Statistics
 from boxwood.imaging.centring import centre_of_mass, shortened
@@ -86,8 +86,8 @@ class Prior:
     def tau2(self, power: AnyArray, mean: AnyArray, mass: AnyArray, before: AnyArray) -> AnyArray:
         """(k, rings) prior power from the (k, rings) power of plain averages and mean denominators.
 
-        Per class: the power of the reference before, as RELION does (in a ring that was not in use, the
-        power of the plain average). In common: what the plain averages have beyond their noise, in
+        Per class: the power of the reference before, as RELION does (without one, that of the plain
+        average). In common: what the plain averages have beyond their noise, in
         proportion to the (k,) posterior masses. Less than half a particle is many crumbs, whose noise the
         denominator does not tell, or nothing that was summed: such classes have no say.
         """
@@ -183,7 +183,10 @@ def maximise(
         references = reconstruct(shifted, grid, mask, backend, threads)
     shares = statistics.shares
     tau2 = np.zeros((len(shares), grid.rings))
-    tau2[:, :rings] = prior.weight * signal_power(samples, grid, rings) if prior.per_class else tau2_used
+    if prior.per_class:  # of the masked average: what the mask spreads to the next rings keeps them open
+        tau2 = prior.weight * signal_power(samples_of(references, grid, backend, threads), grid, grid.rings)
+    else:
+        tau2[:, :rings] = tau2_used
     ssnr = np.zeros((len(shares), grid.rings))
     ssnr[:, :rings] = ssnr_used * (ring_weights(model.limit, rings) > 0)
     new = replace(

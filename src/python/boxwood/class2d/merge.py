@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.class2d.expectation import samples_of
 from boxwood.class2d.model import Model
 from boxwood.class2d.statistics import Statistics
 from boxwood.imaging.polar import PolarGrid
@@ -46,8 +47,7 @@ def find_duplicates(
     populated = np.flatnonzero(np.minimum(halves[0].class_mass, halves[1].class_mass) > 0.5)
     if len(populated) < 2:
         return []
-    flat = np.ones(model.references.shape[1:], np.float32)
-    samples = backend.polar_transform(model.references[populated], None, flat, grid.positions, threads)[0]
+    samples = samples_of(model.references[populated], grid, backend, threads)
     nearest, shifts = _most_alike(_Overlay(samples, grid, _COARSE_RINGS))
     fine, found = _Overlay(samples, grid, _FINE_RINGS), {}
     for i, j in enumerate(nearest):

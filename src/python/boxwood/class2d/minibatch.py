@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.class2d.expectation import samples_of
 from boxwood.class2d.maximisation import centring_shifts
 from boxwood.class2d.model import Model
 from boxwood.class2d.parameters import Class2DParameters
@@ -108,9 +109,7 @@ def follow(
     mass, denominator, numerator = sums.class_mass.copy(), sums.denominator.copy(), sums.numerator.copy()
     mass[new] = after.shares[new] * mass.sum()
     denominator[new] = after.shares[new, None, None] * denominator.sum(axis=0)
-    samples, _ = backend.polar_transform(
-        after.references[new], None, np.ones_like(after.references[0]), grid.positions, threads
-    )
+    samples = samples_of(after.references[new], grid, backend, threads)
     ring, _ = grid.packed_order(rings)
     numerator[new] = grid.harmonics(samples, rings) * denominator[new, :, 0].real[:, ring]
     return replace(sums, class_mass=mass, denominator=denominator, numerator=numerator)
