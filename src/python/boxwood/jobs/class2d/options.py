@@ -163,7 +163,7 @@ class Class2DOptions(Options):
         flag="--firstiter_cc",
     )
     center_classes: bool = option(
-        "centre the class averages in every iteration",
+        "centre the class averages in every iteration; recipe relion never does",
         True,
         group="Optimisation",
         joboption="do_center",
