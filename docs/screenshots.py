@@ -47,6 +47,25 @@ def laplacian(page: Page) -> None:
     page.wait_for_selector(".problem:has-text('less than')")
 
 
+def mark_particles(page: Page) -> None:
+    """Bad particles, at the end of the order of their figures of merit."""
+    for place in (3, 17, 18):
+        page.locator(f".tile[data-place='{place}']").click()
+
+
+def open_class(page: Page) -> None:
+    """One class with its particles."""
+    page.get_by_role("option", name="class 3", exact=True).click()
+    page.locator(".members .tile").first.wait_for()
+
+
+def select_classes(page: Page) -> None:
+    """The good ones, by score and one by hand."""
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Score at least").click()
+    page.locator(".tile[data-place='1']").click()
+
+
 @dataclass(frozen=True)
 class Shot:
     """A view: name of the picture, address, and what is done there before it is taken."""
@@ -62,6 +81,9 @@ SHOTS = [
     Shot("form", "/new/autopick", laplacian),
     Shot("running", "/new/class2d?like=Class2D/job003&iterations=200", start_class2d),
     Shot("job", "/job/Class2D/job003"),
+    Shot("particles", "/particles/Extract/job002?sort=rlnAutopickFigureOfMerit&low_pass=40&tile=152", mark_particles),
+    Shot("classes", "/classes/Class2D/job003?iteration=7", open_class),
+    Shot("select", "/select/Class2D/job003?sort=share", select_classes),
 ]
 SIZES = ((1280, 720), (1920, 1080))
 

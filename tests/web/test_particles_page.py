@@ -130,6 +130,13 @@ def test_a_link_opens_the_same_view(gallery, copy, shown):
     expect(other.locator(".tile[data-place='0']")).to_have_attribute("aria-label", f"particle {order[0]}")
     assert other.locator(".tile").first.bounding_box()["width"] == 160
     expect(other.get_by_label("Sort by")).to_have_value("rlnAutopickFigureOfMerit")
+    assert other.locator(".gallery").evaluate("(gallery) => gallery.scrollTop") == 0
+    tile(page, order[-1]).wait_for(state="detached")
+    page.get_by_label("Size").fill("200")
+    page.keyboard.press("g")
+    page.keyboard.press("End")
+    other.goto(page.url)  # what was looked at last is in sight
+    expect(tile(other, order[-1])).to_be_in_viewport()
 
 
 def test_particles_of_a_class_are_seen_aligned(page, visit):

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
 const HEIGHT = 84;
-const LEFT = 38;
+const LEFT = 48;
 const BOTTOM = 15;
 
 function s(tag, attributes, ...children) {

@@ -203,7 +203,7 @@ export async function show(page) {
       caption: () => "",
       opened: () => page.go(all),
     });
-    members.tile = 64;
+    members.tile = 71;
     members.captions = false;
     place.replaceChildren(
       rows.length ? h("p", {}, h("a", { href: all }, `All its ${rows.length.toLocaleString()} particles`), h("span.faint", {}, " aligned, at its resolution, most certain first")) : h("p.faint", {}, "No particle is in it."),

@@ -8,7 +8,7 @@ import { Gallery } from "../gallery.js";
 import { recalled, remember } from "../remember.js";
 import { saveJob } from "../save_job.js";
 
-const DEFAULTS = { file: "", sort: "", reverse: false, class: 0, align: false, low_pass: 0, tile: 96, sigma: 3, captions: true, at: 0 };
+const DEFAULTS = { file: "", sort: "", reverse: false, class: 0, align: false, low_pass: 0, tile: 96, sigma: 3, captions: true, at: -1 };
 
 export async function show(page) {
   const { job, files } = await get(`/api/particles/of/${page.parameters.job}`, page.signal);
