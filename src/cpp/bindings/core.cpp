@@ -6,6 +6,8 @@
 namespace boxwood {
 void bind_fft(py::module_&);
 void bind_product(py::module_&);
+void bind_fourier_crop(py::module_&);
+void bind_steerable(py::module_&);
 
 // The kernel of the table in use, on so many threads.
 template <class Args, void (*KernelTable::*kernel)(const Args&)>
@@ -46,4 +48,6 @@ PYBIND11_MODULE(_core, m) {
     define_expectation(m, "threads", on_threads<ExpectationArgs, &KernelTable::expectation>);
     bind_fft(m);
     bind_product(m);
+    bind_fourier_crop(m);
+    bind_steerable(m);
 }

@@ -118,6 +118,28 @@ struct LogPeaksArgs {
     int* count;
 };
 
+// A plane on a coarser grid: its low frequencies, transformed back; grey values keep their meaning.
+struct FourierCropArgs {
+    int ny, nx, my, mx;  // my <= ny, mx <= nx, both even
+    int threads;
+    const float* image;  // [ny, nx]
+    float offset;        // subtracted from every pixel
+    float* out;          // [my, mx]
+};
+
+// Correlations of an image with filters whose transform is h(|k|) exp(i m phi), see math/steerable.h.
+struct SteerableArgs {
+    int ny, nx, py, px;    // py, px: even sides, at least ny, nx, of the periodic plane; the rest is 0
+    int filters, samples;  // samples: entries of a table of h
+    int threads;
+    const float* image;    // [ny, nx]
+    const float* tables;   // [filters, samples]
+    const int* orders;     // [filters] m
+    const float* weights;  // [filters]
+    float* linear;         // [filters of order 0, ny, nx]: their responses
+    float* power;          // [ny, nx]: sum over the others of weight |response|^2
+};
+
 enum ExtractFault { extract_constant = 1, extract_not_finite = 2 };
 
 // Particles cut out of one micrograph, rescaled in Fourier space and normalised. All sizes are even.

@@ -17,7 +17,9 @@ if _wanted and not _core.use_simd(_wanted):
 ctf = _core.ctf
 expectation = _core.expectation
 extract = _core.extract
+fourier_crop = _core.fourier_crop
 log_pick_maps = _core.log_pick_maps
 log_pick_peaks = _core.log_pick_peaks
 polar_adjoint = _core.polar_adjoint
 polar_transform = _core.polar_transform
+steerable = _core.steerable

@@ -285,3 +285,55 @@ class Backend(Protocol):
             0; 1 if the background has no contrast, 2 if a pixel is not finite; then the image is zero.
         """
         ...
+
+    def fourier_crop(
+        self, image: FloatArray, shape: tuple[int, int], offset: float, threads: int
+    ) -> FloatArray:
+        """Take an image to a coarser grid through its low frequencies; grey values keep their meaning.
+
+        Parameters
+        ----------
+        image : (ny, nx) float32
+        shape : my, mx
+            Even, at least 2 and at most ny, nx; the coefficient at +my/2 stays, the one at -my/2 goes.
+        offset : float
+            Subtracted from every pixel first.
+        threads : int
+
+        Returns
+        -------
+        (my, mx) float32
+        """
+        ...
+
+    def steerable(
+        self,
+        image: FloatArray,
+        padded: tuple[int, int],
+        tables: FloatArray,
+        orders: AnyArray,
+        weights: FloatArray,
+        threads: int,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Correlate an image with filters whose Fourier transforms are h(|k|) exp(i m phi).
+
+        Parameters
+        ----------
+        image : (ny, nx) float32
+        padded : py, px
+            Even, at least ny, nx: sides of the periodic plane of zeros in which the image lies.
+        tables : (filters, samples) float32
+            h at frequencies from 0 to sqrt(1/2) cycles per pixel, at least 2; linear in between.
+        orders : (filters,) int32
+            m, at least 0.
+        weights : (filters,) float32
+        threads : int
+
+        Returns
+        -------
+        linear : (filters of order 0, ny, nx) float32
+            The responses of those.
+        power : (ny, nx) float32
+            Of the others: the sum of weight * |response|^2.
+        """
+        ...

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from boxwood.backends.reference.fourier_crop import low_frequencies
 from boxwood.typing import AnyArray, DoubleArray
 
 
@@ -24,7 +25,8 @@ def log_pick_maps(
         return best, index, mean, sigma
     image = (image - mean) / sigma
     image[np.abs(image) > outlier_sigma] = 0
-    spectrum = _window(np.fft.rfft2(_square(sign * image, outside), norm="forward"), work_size)
+    square = _square(sign * image, outside)
+    spectrum = low_frequencies(np.fft.rfft2(square, norm="forward"), square.shape, best.shape)
     ky = np.fft.fftfreq(work_size, 1 / work_size)[:, None]
     r2 = np.arange(work_size // 2 + 1) ** 2 + ky**2
     for i, variance in enumerate(variances):
@@ -48,17 +50,6 @@ def _square(image: AnyArray, outside: AnyArray) -> DoubleArray:
     square[inside] = image.ravel()
     square[~inside] = outside
     return square
-
-
-def _window(spectrum: AnyArray, size: int) -> AnyArray:
-    """Crop or zero-pad a half-plane transform to another size; the Nyquist row is the positive one."""
-    n = len(spectrum)
-    half = size // 2 + 1
-    ky = np.arange(-min(size // 2 - 1, (n - 1) // 2), min(size // 2, n // 2) + 1)[:, None]
-    kx = np.arange(min(half, n // 2 + 1))
-    window = np.zeros((size, half), complex)
-    window[ky, kx] = spectrum[ky, kx]
-    return window
 
 
 def log_pick_peaks(
