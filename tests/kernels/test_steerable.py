@@ -110,7 +110,9 @@ def test_threads_do_not_matter(cpu_backend):
 def test_refusals(cpu_backend):
     image = np.ones((6, 8), np.float32)
     none, orders, weights = np.zeros((1, 4), np.float32), np.zeros(1, np.int32), np.ones(1, np.float32)
-    with pytest.raises(ValueError, match=r"shape is \(8, 8\), expected even numbers from 2 to those of \(6, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"shape is \(8, 8\), expected even numbers from 2 to those of \(6, 8\)"
+    ):
         cpu_backend.fourier_crop(image, (8, 8), 0.0, 1)
     with pytest.raises(ValueError, match=r"padded is \(7, 8\), expected even numbers"):
         cpu_backend.steerable(image, (7, 8), none, orders, weights, 1)

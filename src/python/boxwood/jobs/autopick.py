@@ -1,4 +1,4 @@
-"""Pick particles on micrographs by their diameter (Laplacian of Gaussian)."""
+"""Pick particles on micrographs by their diameter."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from boxwood.jobs.job import Job, JobResult
 if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
     from boxwood.picking import FomMaps
+    from boxwood.picking.adaptive import AdaptiveModel
     from boxwood.typing import DoubleArray, FloatArray
 
     Preview = tuple[FloatArray, int] | None
@@ -44,6 +45,8 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     micrographs = MicrographSet.read(options.micrographs)
     names = [str(name) for name in micrographs.table["rlnMicrographName"]]
     picker = Picker(options, context, micrographs, names)
+    if options.method == "adaptive":
+        picker.learn()
     picked: dict[str, Picked] = {}
     context.reserve(names)
     for done in context.map(picker.pick, names, what="micrograph", reads=picker.reads):
@@ -83,6 +86,14 @@ class Picker:
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(names)))
         self.drawn = set(names[:PICTURES])
+        self.model: AdaptiveModel | None = None
+
+    def learn(self) -> None:
+        """Get the model of the adaptive method."""
+        from boxwood.jobs.adaptive_picking import model_for
+
+        files = {name: self.root / name for name in self.pixel_size}
+        self.model = model_for(self.options, self.context, files, self.pixel_size)
 
     def reads(self, name: str) -> Path | None:
         """The file with the micrograph, if its pixels are needed."""
@@ -92,15 +103,32 @@ class Picker:
         path = self.context.output_path(name, "_autopick.star")
         if self._finished(name):
             return Picked(_earlier(path), path)
+        from boxwood.io.coordinates import write_coordinates
+
+        picked = self._adaptive(name, path) if self.options.method == "adaptive" else self._log(name, path)
+        write_coordinates(path, picked.table, dialect=self.context.dialect)
+        return picked
+
+    def _log(self, name: str, path: Path) -> Picked:
         maps, preview = self._read_maps(name) if self.options.read_fom_maps else self._filter(name)
         picks = autopick_maps.pick(maps, self.options)
         table = pd.DataFrame(
             {_X: picks.x, _Y: picks.y, _FOM: picks.fom, "rlnClassNumber": 0, "rlnAnglePsi": 0.0}
         )
-        from boxwood.io.coordinates import write_coordinates
-
-        write_coordinates(path, table, dialect=self.context.dialect)
         return Picked(table, path, picks.reason, picks.diameter / self.pixel_size[name], preview)
+
+    def _adaptive(self, name: str, path: Path) -> Picked:
+        from boxwood.io.mrc import read_image
+        from boxwood.jobs.adaptive_picking import columns, pick
+        from boxwood.report.picks import preview
+
+        if self.model is None:
+            return Picked(columns(None), path, "nothing was learned")
+        image, pixel = read_image(self.root / name).data, self.pixel_size[name]
+        picks = pick(image, pixel, self.model, self.options, self.threads)
+        size = np.full(len(picks), self.model.particle_diameter_angstrom / pixel)
+        shown = preview(image, pixel) if name in self.drawn else None
+        return Picked(columns(picks), path, picks.reason, size, shown)
 
     def _filter(self, name: str) -> tuple[FomMaps, Preview]:
         from boxwood.io.mrc import read_image

@@ -24,11 +24,12 @@ def make_maps(
     """Filter the micrograph `name`, (ny, nx), of this pixel size in Angstrom."""
     from boxwood.picking import log_fom_maps
 
+    smallest, largest = options.log_range()
     return log_fom_maps(
         image,
         pixel_size,
-        min_diameter=options.min_diameter,
-        max_diameter=options.max_diameter,
+        min_diameter=smallest,
+        max_diameter=largest,
         max_resolution=options.max_resolution,
         white_particles=options.white_particles,
         shrink=options.shrink,
@@ -70,7 +71,7 @@ def read_maps(
             f"{paths[0]} has {best.shape[1]} x {best.shape[0]} pixels, and the finest detail asked for "
             f"needs {wanted} x {wanted}; run this job with write_fom_maps again"
         )
-    return FomMaps(best, size, shape, pixel_size, options.min_diameter, options.max_diameter)
+    return FomMaps(best, size, shape, pixel_size, *options.log_range())
 
 
 def pick(maps: FomMaps, options: AutopickOptions, **changed: Any) -> Picks:

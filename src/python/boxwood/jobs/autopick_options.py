@@ -1,4 +1,4 @@
-"""Options of Laplacian-of-Gaussian picking; RELION's fields for templates are known, to say why not."""
+"""Options of picking by diameter; RELION's fields for templates are known, to say why not."""
 
 from __future__ import annotations
 
@@ -37,16 +37,24 @@ class AutopickOptions(Options):
         joboption="angpix",
         flag="--angpix",
     )
-    min_diameter: float = option(
-        "smallest diameter of a particle",
+    method: str = option(
+        "how: `log` is RELION's Laplacian of Gaussian, `adaptive` learns what the particles look like",
+        "log",
+        choices=("log", "adaptive"),
+        group="Laplacian",
+    )
+    min_diameter: float | None = option(
+        "smallest diameter of a particle; `adaptive` may do without",
+        None,
         unit="Å",
         at_least=2.5,
         group="Laplacian",
         joboption="log_diam_min",
         flag="--LoG_diam_min",
     )
-    max_diameter: float = option(
+    max_diameter: float | None = option(
         "largest diameter of a particle",
+        None,
         unit="Å",
         at_least=2.5,
         group="Laplacian",
@@ -134,6 +142,27 @@ class AutopickOptions(Options):
         group="autopicking",
         flag="--random_seed",
     )
+    diameter: str | None = option(
+        "with `adaptive`, instead of a range: the diameter in Å, give or take a tenth, or `auto` to find it",
+        None,
+        group="Adaptive",
+    )
+    model: Path | None = option(
+        "use the picking_model.star of an earlier job instead of learning anew",
+        None,
+        group="Adaptive",
+    )
+    learn_from: int = option(
+        "micrographs to learn from, spread over the list", 6, at_least=1, group="Adaptive"
+    )
+    max_local_fdr: float = option(
+        "a peak is picked if at most this share of the peaks with its score are background",
+        0.5,
+        above=0,
+        at_most=1,
+        group="Adaptive",
+    )
+    doubtful: bool = option("pick even where nothing convincing was found", False, group="Adaptive")
     references: str | None = _template_option("2D references", "fn_refs_autopick", "", "--ref")
     reference_3d: str | None = _template_option("3D reference", "fn_ref3d_autopick", "", "--ref")
     lowpass: float | None = _template_option("low-pass filter of references", "lowpass", "20")
@@ -179,8 +208,39 @@ class AutopickOptions(Options):
     )
 
     def validate(self) -> None:
-        if self.max_diameter < self.min_diameter:
+        given = self.min_diameter is not None, self.max_diameter is not None
+        if self.min_diameter is not None and self.max_diameter is not None:
+            if self.max_diameter < self.min_diameter:
+                raise InputError(
+                    f"max_diameter is {self.max_diameter:g} Å, less than min_diameter, which is "
+                    f"{self.min_diameter:g} Å; exchange them"
+                )
+        elif any(given) or (self.method == "log" or (self.diameter is None and self.model is None)):
+            missing = "max_diameter" if given[0] else "min_diameter"
             raise InputError(
-                f"max_diameter is {self.max_diameter:g} Å, less than min_diameter, which is "
-                f"{self.min_diameter:g} Å; exchange them"
+                f"{missing} is not given; say between which diameters the particles are"
+                + ("" if self.method == "log" else ", or diameter auto")
             )
+        self.diameter_range()
+
+    def log_range(self) -> tuple[float, float]:
+        """Smallest and largest diameter of the method log, Å, which does not go without."""
+        if self.min_diameter is None or self.max_diameter is None:
+            raise InputError("min_diameter and max_diameter are not given; the method log needs both")
+        return self.min_diameter, self.max_diameter
+
+    def diameter_range(self) -> tuple[float | None, float | None]:
+        """Smallest and largest diameter to learn with, Å; None where it is to be found."""
+        if self.diameter is None:
+            return self.min_diameter, self.max_diameter
+        if self.method == "log" or self.min_diameter is not None:
+            raise InputError("diameter is for the method adaptive, instead of min_diameter and max_diameter")
+        if self.diameter == "auto":
+            return None, None
+        try:
+            middle = float(self.diameter)
+        except ValueError:
+            middle = 0.0
+        if not 2.5 <= middle < float("inf"):
+            raise InputError(f"diameter is {self.diameter!r}; it must be auto or a number of at least 2.5 Å")
+        return 0.9 * middle, 1.1 * middle

@@ -1,0 +1,245 @@
+"""One pass over a few micrographs of a data set, after which all of them can be picked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from boxwood.backends import Backend, available_threads, get_backend
+from boxwood.picking.adaptive.calibration import calibrate, has_mode
+from boxwood.picking.adaptive.harmonics import fit_components
+from boxwood.picking.adaptive.maxima import Maxima
+from boxwood.picking.adaptive.model import AdaptiveModel, within
+from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
+from boxwood.picking.adaptive.preparation import Prepared, prepare, prepare_clean
+from boxwood.picking.adaptive.radial import measure_profile, particle_diameter
+from boxwood.picking.adaptive.search import Start, learn_radial, search_start, trial_diameters
+from boxwood.typing import DoubleArray, FloatArray
+
+PIXELS_PER_DIAMETER = 20
+SEARCHED = 4  # micrographs of those that are learned from on which diameters are tried
+COMPONENTS = (6, 10, 10, 10, 10)  # at most, in each round
+LARGEST_RATE = 0.5  # local false-discovery rate up to which a peak is a pick
+_BACKGROUNDS = 4  # synthetic micrographs
+_WIDER = 1.03  # from here on the grid is made anew for particles larger than expected
+_TOO_HIGH = 6.0  # robust standard deviations of the roots of the scores
+
+
+def learn_model(
+    micrographs: Sequence[FloatArray],
+    pixel_sizes_angstrom: Sequence[float],
+    *,
+    min_diameter: float | None = None,
+    max_diameter: float | None = None,
+    white_particles: bool = False,
+    seed: int = 0,
+    threads: int | None = None,
+    backend: str = "cpu",
+    progress: Callable[[float], None] = lambda done: None,
+) -> AdaptiveModel | None:
+    """Learn what the particles of a data set look like.
+
+    Parameters
+    ----------
+    micrographs : sequence of (ny, nx) float32
+        Half a dozen, spread over the data set.
+    pixel_sizes_angstrom : sequence of float
+    min_diameter, max_diameter : float, optional
+        Of the particles, Angstrom, give or take; both or none.
+    white_particles : bool
+    seed : int
+    threads, backend : int, str
+    progress : callable
+        Called with the part that is done.
+
+    Returns
+    -------
+    AdaptiveModel or None
+        None where nothing like a particle was found.
+
+    Raises
+    ------
+    InputError
+        For micrographs that cannot be used.
+    """
+    kernels, threads = get_backend(backend), threads or available_threads()
+    rng = np.random.default_rng(seed)
+    shortest = min(
+        min(image.shape) * size for image, size in zip(micrographs, pixel_sizes_angstrom, strict=True)
+    )
+    start = search_start(
+        micrographs[:SEARCHED],
+        pixel_sizes_angstrom[:SEARCHED],
+        trial_diameters(min_diameter, max_diameter, max(pixel_sizes_angstrom), shortest),
+        white_particles=white_particles,
+        backend=kernels,
+        threads=threads,
+        progress=lambda done: progress(0.6 * done),
+    )
+    if start is None:
+        return None
+    diameter = within_range(start.diameter, start.particle_angstrom, min_diameter, max_diameter)
+
+    def fields_for(size: float) -> list[Prepared]:
+        return [
+            prepare(
+                image,
+                pixel_size,
+                size,
+                PIXELS_PER_DIAMETER,
+                white_particles=white_particles,
+                backend=kernels,
+                threads=threads,
+            )
+            for image, pixel_size in zip(micrographs, pixel_sizes_angstrom, strict=True)
+        ]
+
+    fields = fields_for(diameter)
+    fit = learn_radial(fields, _rescaled(start, diameter, fields[0].diameter_px), 4, kernels, threads)
+    if fit is None:
+        return None
+    measured = particle_diameter(fit.profile) / fields[0].diameter_px * diameter
+    wider = within_range(max(diameter, measured), measured, min_diameter, max_diameter)
+    if wider > _WIDER * diameter:  # the coarse grid of the search has underestimated them
+        profile = _stretched(fit.profile, diameter / wider)
+        diameter, fields = wider, fields_for(wider)
+        fit = learn_radial(fields, profile, 2, kernels, threads)
+        if fit is None:
+            return None
+    return refine(
+        fields, diameter, fit.picks, white_particles, rng, kernels, threads, lambda d: progress(0.6 + 0.4 * d)
+    )
+
+
+def _rescaled(start: Start, diameter: float, size_px: float) -> DoubleArray:
+    """The profile of the search on the grid of another diameter."""
+    return _stretched(start.profile, size_px / diameter * start.diameter_angstrom / start.pixels_per_diameter)
+
+
+def _stretched(profile: DoubleArray, factor: float) -> DoubleArray:
+    """A profile whose radii are `factor` times as many pixels."""
+    at = np.arange(int(np.ceil(len(profile) * factor))) / factor
+    return np.interp(at, np.arange(len(profile)), profile)
+
+
+def within_range(diameter: float, particle: float, smallest: float | None, largest: float | None) -> float:
+    """The diameter found, kept to the range that was given, give or take what the particles say."""
+    if smallest is None or largest is None:
+        return diameter
+    low = 0.85 * smallest if particle < smallest else smallest
+    high = 1.25 * largest if particle > largest else largest
+    return float(np.clip(diameter, low, high))
+
+
+def refine(
+    fields: Sequence[Prepared],
+    diameter: float,
+    picks: Sequence[Maxima],
+    white_particles: bool,
+    rng: np.random.Generator,
+    kernels: Backend,
+    threads: int,
+    progress: Callable[[float], None],
+) -> AdaptiveModel | None:
+    """From the picks of the radial mean to a calibrated model, on the grid of the diameter."""
+    size, model = fields[0].diameter_px, None
+    for i, most in enumerate(COMPONENTS):
+        spectrum = background_spectrum(fields, picks)
+        backgrounds = [
+            prepare_clean(synthetic_background(spectrum, fields[0].shape, rng), size, kernels, threads)
+            for _ in range(_BACKGROUNDS)
+        ]
+        if not sum(map(len, picks)):
+            return None
+        model = _fit(fields, picks, backgrounds, most, diameter, white_particles, rng, kernels, threads)
+        peaks = [model.peaks(m, model.score(m, kernels, threads)) for m in fields]
+        null = [model.peaks(m, model.score(m, kernels, threads)) for m in backgrounds]
+        scores, others = (np.concatenate([p.score for p in found]) for found in (peaks, null))
+        area = sum(int(within(m).sum()) for m in fields) / sum(int(within(m).sum()) for m in backgrounds)
+        calibration = calibrate(scores, others, area)
+        threshold = calibration.threshold(LARGEST_RATE)
+        picks = [p.only(p.score >= threshold) for p in peaks]
+        model = replace(
+            model,
+            calibration=calibration,
+            highest=_highest(scores[scores >= threshold]),
+            convincing=has_mode(scores, calibration),
+        )
+        progress((i + 1) / len(COMPONENTS))
+    return model
+
+
+def _fit(
+    fields: Sequence[Prepared],
+    picks: Sequence[Maxima],
+    backgrounds: Sequence[Prepared],
+    most: int,
+    diameter: float,
+    white_particles: bool,
+    rng: np.random.Generator,
+    kernels: Backend,
+    threads: int,
+) -> AdaptiveModel:
+    """Filters from picks, and the distributions of their responses; not calibrated yet."""
+    profile = measure_profile(fields, picks)
+    components = tuple(fit_components(fields, picks, backgrounds, most, rng))
+    size = fields[0].diameter_px
+    model = AdaptiveModel(
+        diameter_angstrom=diameter,
+        pixels_per_diameter=size,
+        particle_diameter_angstrom=particle_diameter(profile) / size * diameter,
+        white_particles=white_particles,
+        profile=profile,
+        mean=1.0,
+        variance=1.0,
+        noise=1.0,
+        components=components,
+        energies=np.ones(len(components)),
+    )
+    at_picks, in_noise = [], []
+    for field, found in zip(fields, picks, strict=True):
+        at_picks.append(model.radial.response(field, kernels, threads)[found.y, found.x])
+    edge = int(size)
+    inner = (slice(edge, -edge), slice(edge, -edge))
+    for background in backgrounds:
+        response = model.radial.response(background, kernels, threads)[inner]
+        in_noise.append(float(np.mean(response.astype(np.float64) ** 2)))
+    noise = float(np.mean(in_noise))
+    values = np.concatenate(at_picks).astype(np.float64)
+    middle = float(np.median(values))
+    spread = float((1.4826 * np.median(np.abs(values - middle))) ** 2)
+    return replace(
+        model,
+        mean=middle,
+        variance=max(spread, noise),
+        noise=noise,
+        energies=_energies(model, backgrounds, inner, kernels, threads),
+    )
+
+
+def _energies(
+    model: AdaptiveModel,
+    backgrounds: Sequence[Prepared],
+    inner: tuple[slice, slice],
+    kernels: Backend,
+    threads: int,
+) -> DoubleArray:
+    """Mean power of the background's response to each component."""
+    energies = np.zeros(len(model.components))
+    for i in range(len(energies)):
+        one = replace(model, components=model.components[i : i + 1], energies=np.ones(1)).harmonic
+        for background in backgrounds:
+            power = one.apply(background.image, kernels, threads)[1] / background.deviation**2
+            energies[i] += float(power[inner].mean(dtype=np.float64)) / float(one.weights[0])
+    return energies / max(1, len(backgrounds))
+
+
+def _highest(scores: DoubleArray) -> float:
+    """A score that no particle like the picked ones has."""
+    roots = np.sqrt(np.maximum(scores, 0))
+    middle = np.median(roots) if len(roots) else 0.0
+    return (
+        float((middle + _TOO_HIGH * max(1.4826 * np.median(np.abs(roots - middle)), 0.7)) ** 2)
+        if len(roots)
+        else np.inf
+    )

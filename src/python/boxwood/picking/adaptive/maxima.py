@@ -1,0 +1,68 @@
+"""Peaks of a score map, at least a distance apart, between the pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from boxwood.typing import AnyArray, DoubleArray, IntArray
+
+
+@dataclass(frozen=True)
+class Maxima:
+    """Peaks of a map, best first.
+
+    Attributes
+    ----------
+    y, x : (n,) int64
+        Pixels.
+    score : (n,) float64
+        There.
+    """
+
+    y: IntArray
+    x: IntArray
+    score: DoubleArray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def only(self, chosen: AnyArray) -> "Maxima":
+        """Those for which `chosen` (n,) bool is true."""
+        return Maxima(self.y[chosen], self.x[chosen], self.score[chosen])
+
+
+def find_maxima(score: AnyArray, allowed: AnyArray, distance_px: float, floor: float) -> Maxima:
+    """Local maxima above `floor` where `allowed`; of two nearer than `distance_px` the better one."""
+    values = np.where(allowed, score, -np.inf)
+    top = (values == ndimage.maximum_filter(values, size=3, mode="nearest")) & (values > floor)
+    y, x = np.nonzero(top)
+    order = np.argsort(-values[y, x], kind="stable")
+    y, x = y[order], x[order]
+    reach = max(1, int(np.ceil(distance_px)))
+    steps = np.arange(-reach, reach + 1)
+    near = np.hypot(steps[:, None], steps) < distance_px
+    taken = np.zeros((score.shape[0] + 2 * reach, score.shape[1] + 2 * reach), bool)
+    kept = []
+    for i, (row, column) in enumerate(zip(y.tolist(), x.tolist(), strict=True)):
+        if not taken[row + reach, column + reach]:
+            kept.append(i)
+            taken[row : row + 2 * reach + 1, column : column + 2 * reach + 1] |= near
+    y, x = y[kept], x[kept]
+    return Maxima(y, x, values[y, x].astype(np.float64))
+
+
+def between_pixels(score: AnyArray, y: IntArray, x: IntArray) -> tuple[DoubleArray, DoubleArray]:
+    """Vertices of the parabolas through a peak and its neighbours along y and x: y and x, float64."""
+    places = []
+    for axis, centre in enumerate((y, x)):
+        inside = np.clip(centre, 1, score.shape[axis] - 2)
+        row, column = (inside, x) if axis == 0 else (y, inside)
+        step = (1, 0) if axis == 0 else (0, 1)
+        before = score[row - step[0], column - step[1]].astype(np.float64)
+        middle = score[row, column].astype(np.float64)
+        after = score[row + step[0], column + step[1]].astype(np.float64)
+        bend = before - 2 * middle + after
+        moved = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1), 0.0)
+        places.append(np.where(inside == centre, centre + np.clip(moved, -0.5, 0.5), centre))
+    return places[0], places[1]
