@@ -143,10 +143,10 @@ def test_names_are_spread_and_none_is_lost():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "min_diameter is not given; say between which diameters the particles are, or diameter auto"),
+        ({}, "max_diameter are not given; say between which diameters the particles are, or diameter auto"),
         ({"min_diameter": 50}, "max_diameter is not given"),
-        ({"method": "log"}, "min_diameter is not given"),
-        ({"method": "log", "diameter": "auto"}, "min_diameter is not given"),
+        ({"method": "log"}, "min_diameter and max_diameter are not given"),
+        ({"method": "log", "diameter": "auto"}, "min_diameter and max_diameter are not given"),
         ({"diameter": "large"}, "diameter is 'large'; it must be auto or a number"),
         ({"diameter": "90", "min_diameter": 50, "max_diameter": 60}, "instead of min_diameter and max_diam"),
     ],

@@ -216,10 +216,11 @@ class AutopickOptions(Options):
                     f"{self.min_diameter:g} Å; exchange them"
                 )
         elif any(given) or (self.method == "log" or (self.diameter is None and self.model is None)):
-            missing = "max_diameter" if given[0] else "min_diameter"
+            names = ("min_diameter", "max_diameter")
+            missing = [name for name, known in zip(names, given, strict=True) if not known]
             raise InputError(
-                f"{missing} is not given; say between which diameters the particles are"
-                + ("" if self.method == "log" else ", or diameter auto")
+                f"{' and '.join(missing)} {'is' if any(given) else 'are'} not given; say between which "
+                "diameters the particles are" + ("" if self.method == "log" else ", or diameter auto")
             )
         self.diameter_range()
 
