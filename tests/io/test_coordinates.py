@@ -7,6 +7,7 @@ from boxwood.errors import FileFormatError, InputError
 from boxwood.io.coordinates import (
     coordinate_files,
     coordinate_path,
+    count_coordinates,
     read_coordinates,
     write_coordinate_list,
     write_coordinates,
@@ -31,6 +32,33 @@ def test_written_coordinates_are_read_back(tmp_path):
     write_coordinates(tmp_path / "a.star", PICKS)
     pd.testing.assert_frame_equal(read_coordinates(tmp_path / "a.star"), PICKS)
     assert "\ndata_\n\nloop_ \n_rlnCoordinateX #1 \n" in (tmp_path / "a.star").read_text()
+
+
+TABLE = "data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "count"),
+    [
+        ("a.star", TABLE + "1 2\n3 4\n \n", 2),
+        ("a.star", TABLE + "1 2\n# 3 4\n5 6", 2),
+        ("a.star", TABLE, 0),
+        ("a.star", "", 0),
+        ("a.star", "data_a\n\nloop_\n_x #1\n1\n2\n3\n\n" + TABLE + "1 2\n", 1),
+        ("a.star", TABLE.replace("_rlnCoordinateY #2", "_rlnCoordinateY #2\n_word #3") + '1 2 "a b"\n', 1),
+        ("a.star", "data_\n\n_rlnCoordinateX 3\n_rlnCoordinateY 4\n", None),
+        ("a.box", "1 2 3 3\n4 5 3 3\n", 2),
+        ("a.txt", "1 2\n3 4\n5 6\n", 3),
+    ],
+)
+def test_counting_is_as_long_as_reading(tmp_path, name, text, count):
+    path = tmp_path / name
+    path.write_text(text)
+    if count is None:
+        with pytest.raises(FileFormatError):
+            count_coordinates(path)
+    else:
+        assert count_coordinates(path) == len(read_coordinates(path)) == count
 
 
 def test_no_particles_is_an_empty_file(tmp_path):

@@ -228,6 +228,52 @@ def test_zoom_reaches_every_pixel(site, new_page, copy):
     assert np.corrcoef(seen[inside], image[inside])[0, 1] > 0.95  # JPEG rounds
 
 
+def seen_around(page, x, y, radius=22.6, zoom=1.0, shift=0.0):
+    """How much of a circle around a point of the micrograph is drawn, 0 to 1."""
+    return page.locator(".marks").evaluate(
+        """(canvas, [x, y, radius, zoom, shift]) => {
+          const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+          const scale = Math.min(width, height) / 400 * zoom;
+          const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const on = Array.from({ length: 60 }, (_, i) => {
+            const [a, b] = [x + radius * Math.cos(i * Math.PI / 30), y + radius * Math.sin(i * Math.PI / 30)];
+            const column = Math.round(width / 2 + (a - 199.5) * scale - shift);
+            const row = Math.round(height / 2 + (b - 199.5) * scale);
+            return pixels.data[4 * (row * canvas.width + column) + 3] > 60;
+          });
+          return on.filter(Boolean).length / on.length;
+        }""",
+        [x, y, radius, zoom, shift],
+    )
+
+
+def test_circles_stay_on_their_particles(site, new_page):
+    page = new_page(site)
+    open_picking(page)
+    page.mouse.click(*at(page, 150, 150))
+    page.mouse.click(*at(page, 250, 260))
+    page.mouse.move(*at(page, 350, 50))
+    settle(page)
+    for x, y in ((150, 150), (250, 260)):
+        assert seen_around(page, x, y) > 0.95
+    assert seen_around(page, 200, 200) < 0.3
+    page.keyboard.press("]")  # so that the arrows move no pick
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+y")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    assert seen_around(page, 150, 150, shift=120) > 0.95
+    assert seen_around(page, 150, 150) < 0.5
+    page.keyboard.press("f")
+    page.keyboard.press("+")
+    settle(page)
+    assert seen_around(page, 250, 260, zoom=1.25) > 0.95
+    page.keyboard.press("o")
+    settle(page)
+    assert seen_around(page, 250, 260, zoom=1.25) == 0
+
+
 def test_the_list_selects_micrographs(site, new_page, manual, copy):
     page = new_page(site)
     go(page, "/micrographs/ManualPick/job004")

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from boxwood.errors import InputError
-from boxwood.imaging.fourier import forward, frequency_grid, inverse
+from boxwood.imaging.fourier import forward, inverse, signed_frequencies
 from boxwood.imaging.montage import montage, thumbnail
 from boxwood.typing import AnyArray, FloatArray
 
@@ -152,14 +152,24 @@ def band_pass(
     if low_pass_angstrom <= 0 and high_pass_angstrom <= 0:
         return image
     image = without_holes(image)
-    square = (frequency_grid(image.shape, pixel_size_angstrom).astype(np.float32) ** 2).sum(axis=-1)
-    weight = np.ones_like(square)
+    # A Gaussian of the frequency's square is a product of one along y and one along x.
+    y, x = (signed_frequencies(n) / (n * pixel_size_angstrom) for n in image.shape)
+
+    def gaussian(resolution: float) -> tuple[AnyArray, AnyArray]:
+        falls = (np.exp(-np.log(2) * (resolution * f) ** 2) for f in (y[:, None], x[: len(x) // 2 + 1]))
+        down, along = (fall.astype(np.float32) for fall in falls)
+        return down, along
+
+    spectrum = forward(image)
+    mean = spectrum[0, 0]
     if low_pass_angstrom > 0:
-        weight *= np.exp(np.float32(-0.5 * np.log(2) * low_pass_angstrom**2) * square)
+        for factor in gaussian(low_pass_angstrom / np.sqrt(2)):
+            spectrum *= factor
     if high_pass_angstrom > 0:
-        weight *= 1 - np.exp(np.float32(-np.log(2) * high_pass_angstrom**2) * square)
-        weight[0, 0] = 1
-    return inverse(forward(image) * weight, image.shape).astype(np.float32)
+        down, along = gaussian(high_pass_angstrom)
+        spectrum *= 1 - down * along
+    spectrum[0, 0] = mean
+    return inverse(spectrum, image.shape).astype(np.float32, copy=False)
 
 
 def stretched(level: Level, sigma: float) -> AnyArray:

@@ -24,6 +24,8 @@ class Kept:
         self.most_bytes = most_bytes
         self._lock = threading.Lock()
         self._found: OrderedDict[Hashable, Future[tuple[Any, int]]] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}  # of those that are there
+        self._total = 0
 
     def get(self, key: Hashable, make: Callable[[], tuple[Any, int]]) -> Any:
         """Return what `make` returned for this key: the result, and how many bytes it takes.
@@ -44,16 +46,17 @@ class Kept:
                     self._found.pop(key, None)
                 future.set_exception(error)
             else:
-                self._shrink(key)
+                self._shrink(key, future.result()[1])
         return future.result()[0]
 
-    def _shrink(self, newest: Hashable) -> None:
+    def _shrink(self, newest: Hashable, size: int) -> None:
         with self._lock:
-            sizes = {k: f.result()[1] for k, f in self._found.items() if f.done() and not f.exception()}
-            total = sum(sizes.values())
-            for key, size in sizes.items():
-                if total <= self.most_bytes:
+            self._sizes[newest] = size
+            self._total += size
+            if self._total <= self.most_bytes:
+                return
+            for key in [key for key in self._found if key in self._sizes and key != newest]:
+                if self._total <= self.most_bytes:
                     break
-                if key != newest:
-                    del self._found[key]
-                    total -= size
+                del self._found[key]
+                self._total -= self._sizes.pop(key)

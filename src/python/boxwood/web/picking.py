@@ -15,7 +15,12 @@ import numpy as np
 import pandas as pd
 
 from boxwood.errors import BoxwoodError, InputError
-from boxwood.io.coordinates import coordinate_path, read_coordinates, write_coordinates
+from boxwood.io.coordinates import (
+    coordinate_path,
+    count_coordinates,
+    read_coordinates,
+    write_coordinates,
+)
 from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star_table
 from boxwood.jobs import manual_pick_files
@@ -138,7 +143,7 @@ def _count(workspace: Workspace, path: Path) -> int | None:
         real = workspace.read(path)
         stat = real.stat()
         key = ("count", real, stat.st_mtime_ns, stat.st_size)
-        return workspace.pictures.get(key, lambda: (len(read_coordinates(real)), 64))
+        return workspace.pictures.get(key, lambda: (count_coordinates(real), 64))
     except (FileNotFoundError, BoxwoodError):
         return None
 

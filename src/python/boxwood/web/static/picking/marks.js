@@ -10,7 +10,7 @@ export function shade(part) {
   return `rgb(${from.map((value, i) => Math.round(value + (to[i] - value) * k)).join(" ")})`;
 }
 
-export class Stamps {
+class Stamps {
   constructor() {
     this.stamps = new Map();
     this.radius = 0;
@@ -54,4 +54,56 @@ function stamp(reach, radius, line, colour, ratio) {
   context.scale(canvas.width / (2 * reach), canvas.height / (2 * reach));
   ring(context, reach, reach, radius, line, colour);
   return canvas;
+}
+
+const MARGIN = 0.4;
+
+/** Circles that stay while only the view moves: drawn once, a bit beyond the window, and moved with the micrograph. */
+export class Layer {
+  constructor() {
+    this.stamps = new Stamps();
+    this.canvas = document.createElement("canvas");
+    this.key = null;
+  }
+
+  /** places: () => [[x, y, part]] in pixels of the micrograph, as is the radius; key: what they depend on. */
+  draw(context, viewer, places, radius, key) {
+    const [width, height] = viewer.size;
+    const now = [...key, radius, width, height, devicePixelRatio];
+    const same = this.key?.length === now.length && now.every((value, i) => value === this.key[i]);
+    const ratio = viewer.scale / this.scale;
+    if (!same || (ratio !== 1 && !viewer.zooming) || !this.covers(viewer, ratio)) {
+      this.render(viewer, places(), radius);
+      this.key = now;
+      return this.put(context, viewer, 1);
+    }
+    return this.put(context, viewer, ratio);
+  }
+
+  get size() {
+    return [this.canvas.width / devicePixelRatio, this.canvas.height / devicePixelRatio];
+  }
+
+  covers(viewer, ratio) {
+    return [viewer.x - this.x, viewer.y - this.y].every((away, i) =>
+      Math.abs(away) * viewer.scale + viewer.size[i] / 2 <= (this.size[i] * ratio) / 2 + 1);
+  }
+
+  render(viewer, places, radius) {
+    const size = viewer.size.map((side) => Math.ceil(side * (1 + 2 * MARGIN)));
+    Object.assign(this, { x: viewer.x, y: viewer.y, scale: viewer.scale });
+    [this.canvas.width, this.canvas.height] = size.map((side) => Math.ceil(side * devicePixelRatio));
+    const context = this.canvas.getContext("2d");
+    context.scale(devicePixelRatio, devicePixelRatio);
+    const [width, height] = this.size;
+    const onScreen = places.map(([x, y, part]) => [(x - this.x) * this.scale + width / 2, (y - this.y) * this.scale + height / 2, part]);
+    this.stamps.draw(context, onScreen, Math.max(2, radius * this.scale), width, height);
+  }
+
+  put(context, viewer, ratio) {
+    const whole = (length) => (ratio === 1 ? Math.round(length * devicePixelRatio) / devicePixelRatio : length);
+    const [width, height] = this.size.map((side) => side * ratio);
+    const [x, y] = viewer.toScreen(this.x, this.y);
+    context.drawImage(this.canvas, whole(x - width / 2), whole(y - height / 2), width, height);
+  }
 }

@@ -173,9 +173,13 @@ export class Tuning {
     return peaks.fom.flatMap((fom, i) => (fom >= low && fom < high ? [{ x: peaks.x[i], y: peaks.y[i], fom, diameter: peaks.diameter[i] }] : []));
   }
 
-  /** What is to be drawn, or null if the picks are. */
+  /** What is to be drawn, or null if the picks are; the same array as long as it says the same. */
   proposals() {
-    return this.active ? this.kept(this.view.micrograph()) ?? [] : null;
+    if (!this.active) return null;
+    const name = this.view.micrograph();
+    const now = [this.found.get(name), this.values.threshold_offset, this.values.upper_threshold];
+    if (now.some((value, i) => value !== this.shownFor?.[i])) [this.shownFor, this.shown] = [now, this.kept(name) ?? []];
+    return this.shown;
   }
 
   count() {

@@ -140,6 +140,7 @@ export class Viewer {
 
   /** Draw the marks alone. */
   remark() {
+    if (!this.marks.width || !this.marks.height) return; // not on the page yet
     const context = this.marks.getContext("2d");
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, ...this.size);
@@ -148,7 +149,7 @@ export class Viewer {
 
   draw() {
     this.dirty = false;
-    if (!this.tiles) return;
+    if (!this.tiles || !this.image.width || !this.image.height) return;
     const [width, height] = this.size;
     const context = this.image.getContext("2d");
     const s = this.scale * devicePixelRatio;
@@ -174,6 +175,12 @@ export class Viewer {
     element.addEventListener("wheel", (event) => {
       if (!this.tiles) return;
       event.preventDefault();
+      this.zooming = true; // what is costly to draw is only scaled meanwhile
+      clearTimeout(this.zoomEnds);
+      this.zoomEnds = setTimeout(() => {
+        this.zooming = false;
+        this.remark();
+      }, 120);
       const lines = event.deltaMode === 1 ? 20 : 1;
       this.zoom(this.scale * Math.exp(-event.deltaY * lines * 0.0015), this.point(event));
     }, { passive: false });

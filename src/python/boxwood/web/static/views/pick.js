@@ -6,7 +6,7 @@ import { h, note } from "../dom.js";
 import { line } from "../picking/contrast.js";
 import { ctfFacts, showCtf } from "../picking/ctf.js";
 import { fieldSet } from "../picking/fields.js";
-import { Stamps, ring } from "../picking/marks.js";
+import { GREEN, Layer, ring } from "../picking/marks.js";
 import { Picks } from "../picking/picks.js";
 import { Tuning } from "../picking/tuning.js";
 import { Settings, DISPLAY, COLOURS } from "../picking/settings.js";
@@ -46,7 +46,7 @@ function spread(values) {
 class Picking {
   constructor(page, facts) {
     Object.assign(this, { page, facts, settings: new Settings(facts, page.query) });
-    this.stamps = new Stamps();
+    this.circles = new Layer();
     this.picks = null;
     this.active = null; // the pick that keys act on
     this.moving = null; // { pick, x, y } while one is dragged
@@ -424,35 +424,35 @@ class Picking {
 
   // --- drawing ---------------------------------------------------------------------------------------------------
 
-  /** Peaks, coloured by their figure of merit as picks are. */
-  drawProposed(context, peaks, radius, width, height) {
+  /** Peaks of automatic picking, coloured by their figure of merit as picks are. */
+  proposedPlaces(peaks) {
     const { blue, red } = this.settings.values;
     const [low, high] = spread(this.tuning.found.get(this.micrograph)?.fom ?? []); // of all peaks: a threshold changes no colour
     const [cold, warm] = [blue ?? low, red ?? high];
-    const places = peaks.map(({ x, y, fom }) => [...this.viewer.toScreen(x, y), (fom - cold) / (warm - cold || 1)]);
-    this.stamps.draw(context, places, radius, width, height);
+    return peaks.map(({ x, y, fom }) => [x, y, (fom - cold) / (warm - cold || 1)]);
+  }
+
+  places() {
+    const shown = this.picks.list.filter((pick) => pick !== this.moving?.pick && !this.brush?.gone.has(pick));
+    return shown.map(({ x, y, row }) => [x, y, this.colours?.get(row) ?? null]);
   }
 
   draw(context) {
     if (!this.picks || this.hidden) return;
-    const radius = Math.max(2, this.radius * this.viewer.scale);
-    const [width, height] = this.viewer.size;
+    const { viewer, radius, moving, brush } = this;
     const proposed = this.tuning?.proposals();
     if (proposed) {
-      this.drawProposed(context, proposed, radius, width, height);
+      const { blue, red } = this.settings.values;
+      this.circles.draw(context, viewer, () => this.proposedPlaces(proposed), radius, [proposed, blue, red]);
       return;
     }
-    const places = [];
-    for (const pick of this.picks.list) {
-      if (this.brush?.gone.has(pick)) continue;
-      const at = this.moving?.pick === pick ? this.moving : pick;
-      places.push([...this.viewer.toScreen(at.x, at.y), this.colours?.get(pick.row) ?? null]);
-    }
-    this.stamps.draw(context, places, radius, width, height);
+    this.circles.draw(context, viewer, () => this.places(), radius, [this.picks.list, this.colours, moving?.pick, brush?.gone.size]);
+    const around = Math.max(2, radius * viewer.scale);
+    if (moving) ring(context, ...viewer.toScreen(moving.x, moving.y), around, 1.6, GREEN);
     for (const [pick, colour] of [[this.hovered, "#fff"], [this.active, "#ffe14d"]]) {
-      const at = pick && (this.moving?.pick === pick ? this.moving : pick);
-      if (at && !this.brush?.gone.has(pick)) ring(context, ...this.viewer.toScreen(at.x, at.y), radius + 3, 1.6, colour);
+      const at = pick && (moving?.pick === pick ? moving : pick);
+      if (at && !brush?.gone.has(pick)) ring(context, ...viewer.toScreen(at.x, at.y), around + 3, 1.6, colour);
     }
-    if (this.brush) ring(context, ...this.viewer.toScreen(this.brush.x, this.brush.y), radius, 1.5, "#ff5a4d");
+    if (brush) ring(context, ...viewer.toScreen(brush.x, brush.y), around, 1.5, "#ff5a4d");
   }
 }
