@@ -66,6 +66,18 @@ def select_classes(page: Page) -> None:
     page.locator(".tile[data-place='1']").click()
 
 
+def fitted(page: Page) -> None:
+    """A micrograph with all its tiles."""
+    page.wait_for_selector(".viewer[data-state=ready]")
+
+
+def tried(page: Page) -> None:
+    """Automatic picking that was tried on a few micrographs."""
+    fitted(page)
+    page.get_by_role("button", name="Try on the first").click()
+    page.wait_for_selector(".tried[data-state=ready]")
+
+
 @dataclass(frozen=True)
 class Shot:
     """A view: name of the picture, address, and what is done there before it is taken."""
@@ -84,6 +96,13 @@ SHOTS = [
     Shot("particles", "/particles/Extract/job002?sort=rlnAutopickFigureOfMerit&low_pass=40&tile=152", mark_particles),
     Shot("classes", "/classes/Class2D/job003?iteration=7", open_class),
     Shot("select", "/select/Class2D/job003?sort=share", select_classes),
+    Shot("micrographs", "/micrographs/AutoPick/job001"),
+    Shot("picking", "/pick/AutoPick/job001?name=Micrographs/micrograph_002.mrc", fitted),
+    Shot(
+        "tuning",
+        "/pick/AutoPick/job001?name=Micrographs/micrograph_002.mrc&tune=1&threshold_offset=1",
+        tried,
+    ),
 ]
 SIZES = ((1280, 720), (1920, 1080))
 

@@ -9,7 +9,7 @@ export function showCtf(source, name, facts) {
   const dialog = h("dialog.ctf", { onclose: () => dialog.remove(), onclick: (event) => event.target === dialog && dialog.close() },
     h("h2", {}, name.split("/").at(-1)),
     picture,
-    h("p.sides.faint", {}, h("span", {}, "power spectrum"), h("span", {}, facts.length ? "fitted CTF, squared" : "power spectrum")),
+    h("p.sides.faint", {}, h("span", {}, "power spectrum"), facts.length > 0 && h("span", {}, "fitted CTF, squared")),
     facts.length > 0 && h("dl", {}, facts.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value)))),
     h("p.buttons", {}, h("button.main", { onclick: () => dialog.close(), autofocus: true }, "Close")));
   document.body.append(dialog);

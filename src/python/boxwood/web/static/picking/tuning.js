@@ -186,7 +186,7 @@ export class Tuning {
     const here = this.kept(this.view.micrograph());
     if (here) {
       const { reason, fom } = this.found.get(this.view.micrograph());
-      this.says.textContent = reason && !fom.length ? reason : `${here.length} of ${fom.length} peaks are picked`;
+      this.says.textContent = reason && !fom.length ? reason : `${here.length} of ${fom.length} peaks`;
     }
     const rows = [...this.tried].map((row) => [row, this.kept(this.facts.names[row])?.length]);
     const known = rows.map(([, count]) => count).filter((count) => count !== undefined);

@@ -93,7 +93,7 @@ class Micrographs {
 
   row(i) {
     const { names, counts, metadata, has_ctf, source, picks } = this.facts;
-    const number = (label, digits) => (Number.isFinite(metadata[label]?.[i]) ? `${+metadata[label][i].toPrecision(digits)}` : "");
+    const number = (label, decimals) => (Number.isFinite(metadata[label]?.[i]) ? metadata[label][i].toFixed(decimals) : "");
     const short = names[i].split("/").at(-1);
     const box = h("input", { type: "checkbox", "data-what": "box", "aria-label": `Select ${short}`, checked: this.selected[i], onclick: (event) => this.toggle(i, event.shiftKey) });
     return h(`div.row${this.selected[i] ? "" : ".off"}`, { role: "listitem", "data-micrograph": names[i] },
@@ -102,8 +102,8 @@ class Micrographs {
       picks ? h("a.button", { href: this.pickAddress(i), "data-what": "pick" }, "pick") : h("a.button", { href: this.pickAddress(i), "data-what": "pick" }, "look"),
       h("span.count", {}, counts ? (counts[i] ?? "–") : ""),
       h("button", { "data-what": "ctf", onclick: () => showCtf(source, names[i], has_ctf ? ctfFacts(metadata, i) : []) }, "CTF"),
-      h("span.count", {}, number("rlnDefocusU", 5)),
-      h("span.count", {}, number("rlnCtfMaxResolution", 3)));
+      h("span.count", {}, number("rlnDefocusU", 0)),
+      h("span.count", {}, number("rlnCtfMaxResolution", 2)));
   }
 
   side() {

@@ -112,7 +112,6 @@ class Picking {
 
   keys() {
     const { key } = this.page;
-    const step = (name, dx, dy) => key(name, name === "ArrowLeft" ? "arrows: move the chosen pick by a pixel, or the picture" : "", () => this.arrow(dx, dy));
     key("n", "next micrograph", () => this.step(1));
     key("p", "previous micrograph", () => this.step(-1));
     key("ctrl+z", "undo", () => this.undo());
@@ -122,10 +121,8 @@ class Picking {
     key("[", "choose the previous pick", () => this.choose(-1));
     key("Enter", "pick in the middle of the picture", () => this.click(this.viewer));
     key("Delete", "remove the chosen pick, or the one under the pointer", () => this.delete());
-    step("ArrowLeft", -1, 0);
-    step("ArrowRight", 1, 0);
-    step("ArrowUp", 0, -1);
-    step("ArrowDown", 0, 1);
+    for (const [name, dx, dy] of [["Left", -1, 0], ["Right", 1, 0], ["Up", 0, -1], ["Down", 0, 1]])
+      key(`Arrow${name}`, `the chosen pick a pixel ${name.toLowerCase()}; without one, the view`, () => this.arrow(dx, dy));
     key("+", "zoom in", () => this.viewer.zoom(this.viewer.scale * 1.25));
     key("-", "zoom out", () => this.viewer.zoom(this.viewer.scale / 1.25));
     key("f", "fit to the window", () => this.viewer.fit());
