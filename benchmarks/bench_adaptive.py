@@ -25,7 +25,7 @@ from scipy.spatial import cKDTree
 from boxwood.backends import get_backend, reference
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.mrc import read_image, write_stack
-from boxwood.io.star import read_star_table
+from boxwood.io.star import read_star
 from boxwood.picking import pick_log
 from boxwood.picking.adaptive import AdaptivePicks, learn_model, pick_adaptive
 from boxwood.picking.agreement import Agreement, agreement
@@ -77,7 +77,7 @@ def simulated(count: int) -> list[DataSet]:
 def apoferritin(data: Path) -> DataSet:
     """The half of the micrographs that no constant was chosen on."""
     folder = data / "apoferritin10146"
-    truth = read_star_table(folder / "truth.star")
+    truth = read_star(folder / "truth.star")[""]
     files = sorted(folder.glob("*.png"))[1::2]
     xy = truth[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(np.float64)
     places = [xy[(truth["rlnMicrographName"] == file.name).to_numpy()] for file in files]

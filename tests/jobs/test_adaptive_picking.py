@@ -8,7 +8,9 @@ import pytest
 from boxwood.errors import FileFormatError, InputError
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.star import write_star
+from boxwood.jobs.adaptive_align import align
 from boxwood.jobs.adaptive_picking import spread
+from boxwood.jobs.context import JobContext
 from boxwood.jobs.picking_model import read_model, write_model
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
@@ -155,3 +157,28 @@ def test_options_are_refused(project, options, words):
     write_list(["m0.mrc"])
     with pytest.raises(InputError, match=words):
         autopick(**options)
+
+
+def test_aligned_picks_lie_nearer_to_the_centres(project):
+    """Off-centre boxes are moved back by the averages of their class."""
+    names = ["m0.mrc", "m1.mrc"]
+    for i, name in enumerate(names):
+        write_micrograph(project / name, i)
+    files = {name: project / name for name in names}
+    rng = np.random.default_rng(0)
+    truth, tables = {}, {}
+    for i, name in enumerate(names):
+        noise = np.random.default_rng(i)
+        noise.standard_normal((400, 420))
+        truth[name] = np.array(PLACES) + [noise.uniform(-12, 12, 2) for _ in PLACES]
+        off = truth[name] + rng.normal(0, 2.0, truth[name].shape)
+        tables[name] = pd.DataFrame({"rlnCoordinateX": off[:, 0], "rlnCoordinateY": off[:, 1], "kept": 1})
+    model = AdaptiveModel(84.0, 20.0, 80.0, False, np.ones(16), 5.0, 2.0, 1.0)
+    moved = align(tables, files, dict.fromkeys(names, PIXEL), model, JobContext(project))
+    for name in names:
+        before, after = (
+            np.hypot(*(t[name][["rlnCoordinateX", "rlnCoordinateY"]].to_numpy() - truth[name]).T)
+            for t in (tables, moved)
+        )
+        assert np.median(after) < 0.6 * np.median(before)
+        assert list(moved[name]["kept"]) == [1] * len(PLACES)

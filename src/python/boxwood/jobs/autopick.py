@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,10 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
         picked[done.item] = done.result
         if done.result.reason:
             context.log(f"{done.item}: no picks, because {done.result.reason}")
-        _draw(context, done.item, done.result)
+    if picker.aligns:
+        picked = picker.align(picked)
+    for name, result in picked.items():
+        _draw(context, name, result)
     summary = _summary(picked)
     files = {"coordinates": _write_list(options, context, picked), "summary": context.output / "summary.star"}
     _write_table(files["summary"], summary, context)
@@ -106,8 +109,27 @@ class Picker:
         from boxwood.io.coordinates import write_coordinates
 
         picked = self._adaptive(name, path) if self.options.method == "adaptive" else self._log(name, path)
-        write_coordinates(path, picked.table, dialect=self.context.dialect)
+        if not self.aligns:  # or they are written once they are aligned
+            write_coordinates(path, picked.table, dialect=self.context.dialect)
         return picked
+
+    def align(self, picked: dict[str, Picked]) -> dict[str, Picked]:
+        """Centre the picks of this run on their class averages, and write them."""
+        from boxwood.io.coordinates import write_coordinates
+        from boxwood.jobs.adaptive_align import align
+
+        assert self.model is not None
+        files = {name: self.root / name for name in picked}
+        fresh = {name: result.table for name, result in picked.items() if not self._finished(name)}
+        moved = align(fresh, files, self.pixel_size, self.model, self.context)
+        for name, table in moved.items():
+            write_coordinates(picked[name].path, table, dialect=self.context.dialect)
+        return picked | {name: replace(picked[name], table=table) for name, table in moved.items()}
+
+    @property
+    def aligns(self) -> bool:
+        """Whether picks are to be aligned."""
+        return self.options.align and self.model is not None
 
     def _log(self, name: str, path: Path) -> Picked:
         maps, preview = self._read_maps(name) if self.options.read_fom_maps else self._filter(name)

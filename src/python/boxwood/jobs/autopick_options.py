@@ -163,6 +163,11 @@ class AutopickOptions(Options):
         group="Adaptive",
     )
     doubtful: bool = option("pick even where nothing convincing was found", False, group="Adaptive")
+    align: bool = option(
+        "centre the picks on their class averages by a short 2D classification of all of them",
+        False,
+        group="Adaptive",
+    )
     references: str | None = _template_option("2D references", "fn_refs_autopick", "", "--ref")
     reference_3d: str | None = _template_option("3D reference", "fn_ref3d_autopick", "", "--ref")
     lowpass: float | None = _template_option("low-pass filter of references", "lowpass", "20")
