@@ -59,6 +59,22 @@ def test_what_the_list_shows(client, copy, manual):
     assert (plain["picks"], plain["counts"], len(plain["names"])) == ("", None, 3)
 
 
+def test_jobs_that_picked_in_other_ways_are_shown(client, copy):
+    Project(copy).autopick(micrographs=STAR, method="adaptive", diameter="auto")
+    facts = client.get("/api/picks", params={"source": "AutoPick/job004"}).json()
+    model = pd.DataFrame(read_star(copy / "AutoPick/job004/picking_model.star")["model_general"])
+    assert facts["diameter"] == pytest.approx(model["boxwoodParticleDiameter"].iloc[0], rel=1e-5)
+    assert facts["options"]["method"] == "adaptive" and len(facts["counts"]) == 3
+    content = {"min_diameter": 150, "max_diameter": 180}
+    where = {"source": "AutoPick/job004", "name": NAME}
+    assert client.post("/api/picks/peaks", params=where, json={"content": content}).json()["x"]
+    # files of particles name their micrographs, too, but a row is no micrograph
+    assert (
+        "lists particles"
+        in client.get("/api/picks", params={"source": "Extract/job002/particles.star"}).json()["error"]
+    )
+
+
 def test_picks_are_saved_as_relion_saves_them(client, copy, manual):
     before = read(client, manual).json()
     assert before["labels"] == LABELS and before["rows"] == []

@@ -23,7 +23,7 @@ from boxwood.io.coordinates import (
 )
 from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star_table
-from boxwood.jobs import manual_pick_files
+from boxwood.jobs import manual_pick_files, picking_model
 from boxwood.jobs.from_form import job_of
 from boxwood.jobs.manual_pick_options import FOM
 from boxwood.jobs.registry import load_job
@@ -118,7 +118,10 @@ def _read(workspace: Workspace, star: str) -> MicrographSet:
     stat = path.stat()
 
     def read() -> tuple[MicrographSet, int]:
-        return MicrographSet.read(path), 2 * stat.st_size
+        found = MicrographSet.read(path)
+        if ParticleSet.key in found.table:
+            raise InputError(f"{star} lists particles; name a STAR file of micrographs")
+        return found, 2 * stat.st_size
 
     return workspace.pictures.get(("micrographs", path, stat.st_mtime_ns, stat.st_size), read)
 
@@ -158,9 +161,22 @@ def options_of(workspace: Workspace, source: Source) -> Options:
             values = {name: value for name, value in found.values.items() if found.job.name == kind.name}
         except (BoxwoodError, OSError):
             values = {}
-    least = {"micrographs": source.star, "min_diameter": 100.0, "max_diameter": 100.0}
-    known = {option.name for option in kind.options.declared()}
-    return kind.options.make({**{n: v for n, v in least.items() if n in known}, **values})
+    needed: dict[str, Any] = {"micrographs": source.star}
+    if kind.name == "autopick" and not values:
+        needed |= {"min_diameter": 100.0, "max_diameter": 100.0}
+    return kind.options.make({**needed, **values})
+
+
+def shown_diameter(workspace: Workspace, source: Source, options: Options) -> float:
+    """Diameter of the circles in Angstrom: as told, or of the particles that were looked for or learned."""
+    values = options.as_dict()
+    if source.pick_name != "autopick":
+        return float(values["diameter"])
+    model = workspace.read(Path(source.name) / picking_model.FILE)
+    if model.is_file():
+        return picking_model.read_model(model).particle_diameter_angstrom
+    told = [values[name] for name in ("min_diameter", "max_diameter") if values[name] is not None]
+    return sum(told) / len(told) if told else 100.0
 
 
 def metadata(source: Source) -> dict[str, list[float | None]]:

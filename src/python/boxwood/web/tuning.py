@@ -24,7 +24,7 @@ _FAR = 1000.0
 
 
 def tried_options(workspace: Workspace, source: Source, given: Mapping[str, Any]) -> AutopickOptions:
-    """The options of the job itself, or autopick's defaults, with those that the page gives.
+    """The options of a job that picked by its filters, or autopick's defaults, with those of the page.
 
     Raises
     ------
@@ -33,7 +33,8 @@ def tried_options(workspace: Workspace, source: Source, given: Mapping[str, Any]
     """
     known: dict[str, Any] = {"micrographs": source.star}
     if source.pick_name == "autopick":
-        known = options_of(workspace, source).as_dict()
+        told = options_of(workspace, source).as_dict()
+        known = told if told["method"] == "log" else known
     return AutopickOptions.make({**known, **given})
 
 

@@ -30,6 +30,7 @@ def show_source(call: Call) -> dict[str, Any]:
         "picks": source.pick_name,
         "status": source.status,
         "options": {name: _shown(value) for name, value in options.as_dict().items()},
+        "diameter": picking.shown_diameter(workspace, source, options),
         "names": source.names,
         "counts": picking.counts(workspace, source) if source.pick_name else None,
         "pixel_sizes": picking.pixel_sizes(source, getattr(options, "pixel_size", None)),

@@ -16,13 +16,17 @@ export const COLOURS = [
   { name: "blue", label: "Blue value", optional: "low ones", title: "Value that is blue" },
   { name: "red", label: "Red value", optional: "high ones", title: "Value that is red" },
 ];
+// Automatic picking is told nothing of this; picks are coloured by their figure of merit, as far as it goes.
+const AUTOPICKED = {
+  sigma_contrast: 3, white: 0, black: 0, low_pass: 20, high_pass: -1, color: "rlnAutopickFigureOfMerit", blue: null, red: null,
+};
 const TEXTS = ["color", "color_star"];
 
 export class Settings {
   /** facts: of /api/picks; query: of the address. */
   constructor(facts, query) {
     const { options } = facts;
-    const known = facts.picks === "autopick" ? asAutopicked(options) : options;
+    const known = { ...(facts.picks === "autopick" ? AUTOPICKED : options), diameter: facts.diameter, pixel_size: options.pixel_size };
     this.first = Object.fromEntries([...DISPLAY, ...COLOURS].map(({ name }) => [name, known[name] ?? (TEXTS.includes(name) ? "" : null)]));
     this.values = { ...this.first };
     for (const name of Object.keys(this.values)) {
@@ -44,12 +48,4 @@ export class Settings {
   changed() {
     return Object.fromEntries(Object.entries(this.values).filter(([name, value]) => value !== this.first[name]).map(([name, value]) => [name, value ?? ""]));
   }
-}
-
-/** Automatic picking was told other things: the diameter lies between its two, and picks are coloured by their figure of merit. */
-function asAutopicked({ min_diameter, max_diameter, pixel_size }) {
-  return {
-    diameter: (min_diameter + max_diameter) / 2, sigma_contrast: 3, white: 0, black: 0, low_pass: 20, high_pass: -1, pixel_size,
-    color: "rlnAutopickFigureOfMerit", blue: null, red: null,
-  };
 }

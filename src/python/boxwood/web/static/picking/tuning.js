@@ -26,8 +26,9 @@ export class Tuning {
   constructor(page, facts, view) {
     Object.assign(this, { page, facts, view });
     const { options } = facts;
-    const diameters = facts.picks === "autopick" ? options : { min_diameter: options.diameter * 0.9, max_diameter: options.diameter * 1.1 };
-    this.first = { ...FIRST, ...Object.fromEntries(NAMES.filter((name) => diameters[name] !== undefined).map((name) => [name, diameters[name]])) };
+    const told = facts.picks === "autopick" && options.method === "log" ? options : {};
+    const around = { min_diameter: Math.round(0.9 * facts.diameter), max_diameter: Math.round(1.1 * facts.diameter) };
+    this.first = { ...FIRST, ...around, ...Object.fromEntries(NAMES.filter((name) => told[name] !== undefined).map((name) => [name, told[name]])) };
     if (this.first.white_particles !== "") this.first.white_particles = this.first.white_particles ? "1" : "";
     this.values = { ...this.first };
     for (const name of NAMES) if (page.query.has(name)) this.values[name] = asked(name, page.query.get(name));
