@@ -16,10 +16,11 @@ import { Viewer } from "../picking/viewer.js";
 const STATES = { saved: "saved", saving: "saving …", changed: "…", failed: "not saved", conflict: "not saved" };
 
 export async function show(page) {
+  const asked = page.query.get("name");
+  if (asked) get(address("/api/filtered", { name: asked }), page.signal).catch(() => {}); // it is read while the list is
   const facts = await get(address("/api/picks", { source: page.parameters.job }), page.signal);
   page.main.classList.add("whole", "picking");
   const view = new Picking(page, facts);
-  const asked = page.query.get("name");
   const first = asked ? facts.names.indexOf(asked) : 0;
   if (first < 0) throw new Error(`${facts.source} has no micrograph ${asked}`);
   await view.open(first);
