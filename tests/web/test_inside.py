@@ -40,7 +40,13 @@ def test_further_folders_may_be_read_if_they_were_named(root):
         inside(root, "../other/a.mrc", [data])
 
 
-@pytest.mark.parametrize("address", ["/image/micrograph", "/api/micrograph", "/image/tile", "/image/stack"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/image/micrograph", "/api/micrograph", "/image/tile", "/image/stack"),
+        *("/image/filtered", "/api/filtered"),
+    ],
+)
 @pytest.mark.parametrize("name", ["/etc/passwd", "../secret.mrc", "out/secret.mrc", "1@../secret.mrc"])
 def test_no_picture_of_a_file_outside(client, copy, address, name):
     (copy / "out").symlink_to(copy.parent)
