@@ -3,14 +3,14 @@
 What is read where: TIFF (``.tif .tiff``) and PNG by their names, everything else as MRC, with ``.gz`` or
 ``.bz2`` decompressed. Row 0 is the first row of an MRC file, as in RELION (see `boxwood.io.pictures` for the
 others). ``NUMBER@FILE`` names one image of a stack, numbers from 1.
-Uncompressed MRC stacks are memory-mapped and only the images asked for are read; every other file is read
-whole each time.
+Of uncompressed MRC stacks only the images asked for are read; every other file is read whole each time.
 """
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import math
 import os
 import zlib
@@ -26,6 +26,8 @@ from boxwood.io.mrc_header import COMPRESSED, MrcHeader, read_header
 from boxwood.io.pictures import PICTURES, read_picture
 from boxwood.io.stacks import StackWriter, to_float16, write_stack
 from boxwood.typing import AnyArray, FloatArray
+
+_PIECE = 1 << 24
 
 __all__ = [
     "Image",
@@ -73,7 +75,7 @@ class ImageStack:
         path: Path,
         shape: tuple[int, int, int],
         pixel_size_angstrom: float | None,
-        open_pixels: Callable[[], AnyArray],
+        open_pixels: Callable[[], AnyArray | _Pixels],
     ) -> None:
         self.path = path
         self.shape = shape
@@ -84,7 +86,7 @@ class ImageStack:
         return self.shape[0]
 
     def __getitem__(self, index: int | slice | AnyArray) -> FloatArray:
-        return np.array(self._open_pixels()[index], dtype=np.float32, order="C")
+        return np.require(self._open_pixels()[index], np.float32, ["C", "W"])
 
 
 def split_image_name(name: str) -> tuple[int | None, str]:
@@ -115,7 +117,7 @@ def read_stack(path: str | os.PathLike[str]) -> ImageStack:
     if path.suffix.lower() in PICTURES:
         return ImageStack(path, read_picture(path).shape, None, partial(read_picture, path))
     header = read_header(path)
-    opened = _decompressed if path.name.lower().endswith(COMPRESSED) else _mapped
+    opened = _decompressed if path.name.lower().endswith(COMPRESSED) else _Pixels
     return ImageStack(path, header.shape, header.pixel_size_angstrom, partial(opened, path, header))
 
 
@@ -138,11 +140,37 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     return Image(stack[index or 0], stack.pixel_size_angstrom)
 
 
-def _mapped(path: Path, header: MrcHeader) -> AnyArray:
-    try:
-        return np.memmap(path, dtype=header.dtype, mode="r", offset=header.offset, shape=header.shape)
-    except ValueError as error:  # the file has become shorter since its header was read
-        raise FileFormatError(f"{path} is truncated: {error}; copy it again.") from None
+class _Pixels:
+    """The pixels of an uncompressed file, by image.
+
+    They are read, not mapped: where a disk fails or a file is cut off, a mapped page ends the process.
+    """
+
+    def __init__(self, path: Path, header: MrcHeader) -> None:
+        self._path, self._header = path, header
+
+    def __getitem__(self, index: int | slice | AnyArray) -> AnyArray:
+        numbers = np.arange(self._header.shape[0])[index]
+        images = np.empty((numbers.size, *self._header.shape[1:]), self._header.dtype)
+        size = math.prod(images.shape[1:]) * images.itemsize
+        # What lies together is read at once.
+        breaks = np.flatnonzero(np.diff(numbers.reshape(-1)) != 1) + 1
+        with open(self._path, "rb", buffering=0) as file:
+            for part, target in zip(
+                np.split(numbers.reshape(-1), breaks), np.split(images, breaks), strict=True
+            ):
+                if part.size:
+                    file.seek(self._header.offset + int(part[0]) * size)
+                    self._fill(file, target)
+        return images if numbers.ndim else images[0]
+
+    def _fill(self, file: io.FileIO, target: AnyArray) -> None:
+        rest = memoryview(target.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        while rest:
+            count = file.readinto(rest)  # may be less than asked for
+            if not count:
+                raise FileFormatError(f"{self._path} is truncated since its header was read; copy it again.")
+            rest = rest[count:]
 
 
 def _decompressed(path: Path, header: MrcHeader) -> AnyArray:
@@ -152,7 +180,10 @@ def _decompressed(path: Path, header: MrcHeader) -> AnyArray:
     try:
         with opened(path, "rb") as file:
             file.seek(header.offset)
-            data = file.read(size)
+            data = bytearray()
+            # In pieces: what the header claims is not believed before it has come.
+            while piece := file.read(min(_PIECE, size - len(data))):
+                data += piece
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FileFormatError(f"{path} is truncated or damaged: {error}; copy it again.") from None
     except OSError as error:

@@ -6,7 +6,9 @@ coordinates mean the same in both, and so do we. RELION does not read PNG; its r
 
 from __future__ import annotations
 
+import math
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -21,6 +23,8 @@ _TIFF = (".tif", ".tiff")
 PICTURES = (*_TIFF, ".png")
 # Modes of Pillow whose pixels are grey values, not colours or their numbers.
 _GREY = ("1", "L", "I", "I;16", "F")
+# Neither deflate nor LZW makes more of a byte.
+_MOST_COMPRESSED = 1400
 # What the two libraries raise on damaged files.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError, struct.error, zlib.error)
 
@@ -53,21 +57,43 @@ def read_picture(path: Path) -> AnyArray:
 
 def _read_tiff(path: Path) -> AnyArray:
     try:
-        return np.asarray(tifffile.imread(path))
-    except FileNotFoundError:
-        raise
+        with tifffile.TiffFile(path) as file:
+            _check_size(path, sum(series.nbytes for series in file.series[:1]))
+            return np.asarray(file.asarray())
     except (*_DAMAGED, tifffile.TiffFileError) as error:
-        raise FileFormatError(f"{path} cannot be read as TIFF: {error}.") from None
+        raise _refusal(path, "TIFF", error) from None
+
+
+def _check_size(path: Path, claimed_bytes: int) -> None:
+    """Refuse a header that claims more pixels than can be in the file, before memory is taken for them.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    size = path.stat().st_size
+    if claimed_bytes > _MOST_COMPRESSED * size:
+        raise FileFormatError(
+            f"{path} cannot be read: its header claims {claimed_bytes} bytes of pixels, in a file of {size}."
+        )
+
+
+def _refusal(path: Path, kind: str, error: Exception) -> Exception:
+    """What to raise for it: the operating system's errors and our own as they are."""
+    if isinstance(error, FileFormatError) or (isinstance(error, OSError) and error.errno is not None):
+        return error
+    return FileFormatError(f"{path} cannot be read as {kind}: {error}.")
 
 
 def _read_png(path: Path) -> AnyArray:
     try:
-        with PillowImage.open(path, formats=["PNG"]) as picture:
-            mode, pixels = picture.mode, np.asarray(picture)
-    except FileNotFoundError:
-        raise
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # see `_check_size`
+            with PillowImage.open(path, formats=["PNG"]) as picture:
+                _check_size(path, math.prod(picture.size))
+                mode, pixels = picture.mode, np.asarray(picture)
     except (*_DAMAGED, SyntaxError, PillowImage.DecompressionBombError) as error:
-        raise FileFormatError(f"{path} cannot be read as PNG: {error}.") from None
+        raise _refusal(path, "PNG", error) from None
     if mode not in _GREY:
         raise FileFormatError(f"{path} is a PNG of mode {mode}, expected a grey image; convert it to grey.")
     return pixels

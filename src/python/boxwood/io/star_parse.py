@@ -34,6 +34,7 @@ _OPTIONAL_LAST = {"rlnPipeLineNodeTypeLabelDepth": "1"}
 
 _MARKS = (b'"', b"'", b"#")
 _SHORT = 100_000  # bytes
+_MOST_COLUMNS = 10_000  # RELION knows some 500; pandas takes minutes to make a table of a million
 
 
 def parse_star(data: bytes, source: str) -> dict[str, Table]:
@@ -155,13 +156,17 @@ class _Parser:
 
     def loop(self) -> pd.DataFrame:
         labels: list[str] = []
+        found: set[str] = set()
         while (line := self.line()) is not None and line.startswith("_"):
             label, *rest = line[1:].split(None, 1) or [""]
             if rest and not rest[0].startswith("#"):
                 self.fail(f"label _{label} of a loop has a value; put values below the labels.")
-            if not label or label in labels:
+            if not label or label in found:
                 self.fail(f"column '_{label}' is {'there twice' if label else 'without a name'}; keep one.")
+            if len(labels) == _MOST_COLUMNS:
+                self.fail(f"the loop has more than {_MOST_COLUMNS} columns; give a table of particles.")
             labels.append(label)
+            found.add(label)
         if not labels:
             self.fail("loop_ is not followed by labels; add lines '_label' or remove loop_.")
         begin = self.start

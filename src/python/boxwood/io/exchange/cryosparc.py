@@ -1,6 +1,6 @@
 """cryoSPARC's datasets (.cs): a NumPy structured array, whose rows are joined to those of others by ``uid``.
 
-Nothing is unpickled. A file is mapped and not read, so a header that claims too much is refused by its size.
+Nothing is unpickled. A header that claims more than the file has is refused.
 What a job did not change is in a second file, ``*_passthrough_*.cs``. File names inside start from the
 cryoSPARC project's folder; exported ones begin with ``>`` and start from the folder of the file itself.
 """
@@ -154,7 +154,10 @@ def _rows(path: Path) -> np.ndarray:
     if magic != _MAGIC:
         raise FileFormatError(f"{path} is no .cs file: it does not begin as a NumPy array does.")
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=_LONGEST_HEADER)
+        # Mapped first, which refuses a header that claims more than there is; then read, because a mapped
+        # page that a failing disk does not give ends the process.
+        np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=_LONGEST_HEADER)
+        rows = np.load(path, allow_pickle=False, max_header_size=_LONGEST_HEADER)
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

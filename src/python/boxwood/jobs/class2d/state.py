@@ -130,6 +130,8 @@ def read_state(path: str | os.PathLike[str], averages: AnyArray) -> State:
         root, history = Path(str(arrays["root"])), arrays["history"]
         optics = tuple(OpticsGroup(**_as_given(group)) for group in json.loads(str(arrays["optics"])))
         return State(result, Settings(**settings), root, _ctf_rows(arrays), history, optics)
+    except OSError:  # the disk's fault
+        raise
     except Exception as error:  # what NumPy and zipfile raise for damaged bytes has no end
         raise FileFormatError(
             f"{path} cannot be read ({error}); remove it to go on from the STAR files, which have six digits."

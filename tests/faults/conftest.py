@@ -1,0 +1,6 @@
+"""Uses the small project of tests/jobs."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "jobs"))
