@@ -31,6 +31,7 @@ class ParticleImages:
     Attributes
     ----------
     files : list of Path
+    file_of_row : (n,) int
     boxes : (n,) int
         Edge of each image in pixels: that of most particles of its group.
     usable : (n,) bool
@@ -45,7 +46,7 @@ class ParticleImages:
         parts = names.astype("str").str.rpartition("@")
         numbers = pd.to_numeric(parts[0].replace("", "1"), errors="coerce").fillna(0).to_numpy()
         self._index = numbers.astype(np.int64) - 1
-        self._file, files = pd.factorize(parts[2])
+        self.file_of_row, files = pd.factorize(parts[2])
         self._names = names
         self.bad: dict[str, str] = {}
         self.files = [Path(root) / file for file in files]
@@ -81,21 +82,21 @@ class ParticleImages:
             ],
             dtype=np.int64,
         )
-        row_box, opened = boxes[self._file], counts[self._file] > 0
+        row_box, opened = boxes[self.file_of_row], counts[self.file_of_row] > 0
         self.boxes = np.zeros(len(row_box), dtype=np.int64)
         for group in np.unique(groups):
             square = row_box[(groups == group) & (row_box > 0)]
             self.boxes[groups == group] = np.bincount(square).argmax() if len(square) else 0
-        exists = (self._index >= 0) & (self._index < counts[self._file])
+        exists = (self._index >= 0) & (self._index < counts[self.file_of_row])
         self.usable = opened & exists & (row_box == self.boxes) & (self.boxes > 0)
         for row in np.flatnonzero(opened & ~exists):
-            count = counts[self._file[row]]
+            count = counts[self.file_of_row[row]]
             self.bad[str(self._names.iloc[row])] = f"the stack has {count} images, numbered from 1"
         for row in np.flatnonzero(opened & ((row_box != self.boxes) | (row_box == 0))):
-            stack, box = self._stacks[self._file[row]], self.boxes[row]
+            stack, box = self._stacks[self.file_of_row[row]], self.boxes[row]
             assert stack is not None  # it was opened
             shape = " x ".join(map(str, stack.shape[:0:-1]))
-            self.bad[files[self._file[row]]] = f"images are {shape} pixels, expected {box} x {box}"
+            self.bad[files[self.file_of_row[row]]] = f"images are {shape} pixels, expected {box} x {box}"
 
     def read(self, rows: AnyArray | slice | list[int]) -> FloatArray:
         """Read the images of some rows, which have one size.
@@ -123,10 +124,10 @@ class ParticleImages:
             raise FileFormatError(f"the image {name} cannot be read; leave its particle out.")
         box = int(self.boxes[chosen[0]]) if len(chosen) else self.box
         images = np.empty((len(chosen), box, box), dtype=np.float32)
-        order = np.lexsort((self._index[chosen], self._file[chosen]))
-        files = self._file[chosen][order]
+        order = np.lexsort((self._index[chosen], self.file_of_row[chosen]))
+        files = self.file_of_row[chosen][order]
         for places in np.split(order, np.flatnonzero(np.diff(files)) + 1) if len(order) else []:
-            stack = self._stacks[self._file[chosen[places[0]]]]
+            stack = self._stacks[self.file_of_row[chosen[places[0]]]]
             assert stack is not None  # its rows are usable
             images[places] = _read_together(stack, self._index[chosen[places]])
         return images

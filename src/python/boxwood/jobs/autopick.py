@@ -13,6 +13,7 @@ from boxwood.jobs import autopick_maps
 from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.pixel_sizes import compare_with_headers
 
 if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
@@ -45,6 +46,7 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     micrographs = MicrographSet.read(options.micrographs)
     names = [str(name) for name in micrographs.table["rlnMicrographName"]]
     picker = Picker(options, context, micrographs, names)
+    compare_with_headers({picker.root / name: size for name, size in picker.pixel_size.items()}, context)
     if options.method == "adaptive":
         picker.learn()
     picked: dict[str, Picked] = {}

@@ -14,6 +14,7 @@ from boxwood.jobs import extract_tables as tables
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.extract_options import ExtractOptions
 from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.pixel_sizes import compare_with_headers
 
 if TYPE_CHECKING:
     from boxwood.extraction import CtfCorrection
@@ -46,6 +47,7 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     extractor = Extractor(options, context, micrographs)
     names = extractor.names_with_particles()
     context.use(extractor.files.values())
+    compare_with_headers({extractor.reads(name): extractor.pixel_size[name] for name in names}, context)
     gallery = Gallery()
     parts: dict[str, pd.DataFrame] = {}
     context.reserve(names)

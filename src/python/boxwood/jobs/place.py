@@ -39,6 +39,9 @@ class Place(Protocol):
     def start(self, options: Options, threads: int) -> None:
         """Make the folder, or refuse it; in a project, enter the job as running."""
 
+    def finished(self, kept: job_files.Kept) -> bool:
+        """Whether the run before this one, of which `kept` was kept, came to its end."""
+
     def abandon(self) -> None:
         """Leave word that the job was stopped before it had begun."""
 
@@ -85,6 +88,9 @@ class PlainFolder:
         own = self.books(options)
         if own is not None:
             remove_unfinished(own.rglob(".*.tmp"))
+
+    def finished(self, kept: job_files.Kept) -> bool:
+        return kept.succeeded
 
     def books(self, options: Options) -> Path | None:
         """The folder of the job's own, if it has one."""
@@ -153,6 +159,7 @@ class ProjectJob:
         self.out: TextIO | None = None
         self.log: Reporter = Silent()
         self.given = False
+        self.status_before = ""
         self.before: tuple[str, dict[Path, bytes]] = ("Failed", {})
 
     @property
@@ -175,10 +182,13 @@ class ProjectJob:
                 books = [self.folder / name for name in ("job.star", job_files.SETTINGS)]
                 status = job_files.exit_status(self.folder) or "Failed"
                 self.before = (status, {path: path.read_bytes() for path in books if path.exists()})
-            self.project.restart_job(
+            self.status_before = self.project.restart_job(
                 self.name, kind, joboptions=fields, inputs=inputs, continuing=self.continuing
             )
             self.files = files.pop_all()
+
+    def finished(self, kept: job_files.Kept) -> bool:
+        return self.status_before == "Succeeded"  # what was kept is older than that, if the run was killed
 
     def abandon(self) -> None:
         if self.name:

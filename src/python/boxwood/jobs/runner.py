@@ -23,6 +23,9 @@ from boxwood.options import Options
 from boxwood.project.job_files import Kept, read_settings
 from boxwood.project.names import job_folder
 
+# Bad inputs that the summary at the end names once more.
+_NAMED_AGAIN = 20
+
 
 def run_job(
     job: Job,
@@ -153,7 +156,7 @@ def _run_in(
         threads=threads,
         dialect=place.dialect,
         continuing=continuing,
-        interrupted=earlier is not None and not earlier.succeeded,
+        interrupted=earlier is not None and not place.finished(earlier),
         continue_from=resumed,
         put_away=place.put_away,
         given=frozenset(values),
@@ -225,8 +228,10 @@ def _opening(job: Job, context: JobContext) -> str:
 def _conclude(result: JobResult, context: JobContext) -> None:
     """Say what was made, and name what was left out."""
     if result.bad:
-        names = "; ".join(f"{name} ({reason})" for name, reason in result.bad)
-        context.warn(f"{len(result.bad)} input{'s' * (len(result.bad) > 1)} left out: {names}")
+        names = [f"{name} ({reason})" for name, reason in result.bad]
+        if len(names) > _NAMED_AGAIN:
+            names[_NAMED_AGAIN:] = [f"and {len(names) - _NAMED_AGAIN} more, named above"]
+        context.warn(f"{len(result.bad)} input{'s' * (len(result.bad) > 1)} left out: {'; '.join(names)}")
     context.reporter.event(
         "result", text=result.summary, output=context.name, files=result.files, values=result.values
     )

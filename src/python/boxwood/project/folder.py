@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from boxwood.errors import InputError
@@ -127,8 +127,8 @@ class ProjectFolder:
         joboptions: Mapping[str, str],
         inputs: Iterable[tuple[str, str]],
         continuing: bool = True,
-    ) -> None:
-        """Enter an existing job as running: again, or, if it was scheduled, for the first time."""
+    ) -> str:
+        """Enter an existing job as running, again or for the first time, and return what it was before."""
         with self.edit() as pipeline:
             job = next((job for job in pipeline.jobs() if job.name == name), None)
             if job is None:
@@ -137,6 +137,7 @@ class ProjectFolder:
             job_files.clear_markers(self.root / name)
             pipeline.set_status(name, "Running")
             self._enter(pipeline, name, kind, joboptions, inputs, continuing)
+        return job.status
 
     def end_job(
         self,
@@ -148,9 +149,9 @@ class ProjectFolder:
         """Enter how a job ended and which files it made, and leave RELION's marker in its folder."""
         folder = self.root / name
         (folder / job_files.ABORT_NOW).unlink(missing_ok=True)
-        with writing(folder / job_files.MARKERS[status]):
-            (folder / job_files.MARKERS[status]).touch()
-        with self.edit() as pipeline:
+        with ExitStack() as last, self.edit() as pipeline:
+            # After the books, which would else believe the marker of a killed job whose outputs they lack.
+            last.callback(self._mark, folder / job_files.MARKERS[status])
             pipeline.set_status(name, status)
             alias = str((pipeline.process(name) or {}).get("rlnPipeLineProcessAlias", "None"))
             self._add_inputs(pipeline, name, inputs)
@@ -160,6 +161,10 @@ class ProjectFolder:
                     self.show_node(pipeline, node, "" if alias == "None" else alias)
             pipeline.only(name).write(folder / "job_pipeline.star")
             pipeline.write(folder / PIPELINE)
+
+    def _mark(self, marker: Path) -> None:
+        with writing(marker):
+            marker.touch()
 
     def _enter(
         self,

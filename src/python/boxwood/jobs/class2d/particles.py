@@ -125,6 +125,12 @@ class ParticleData:
         images.boxes[unknown] = said[unknown]
         return ParticleSource(images)
 
+    def pixel_size_of_files(self, source: ParticleSource) -> dict[Path, float]:
+        """Pixel size of each stack in Angstrom, by the STAR file."""
+        files, rows = np.unique(source.images.file_of_row, return_index=True)
+        sizes = self.particles.pixel_sizes()[rows]
+        return {source.images.files[file]: float(size) for file, size in zip(files, sizes, strict=True)}
+
     def optics(self, source: ParticleSource, warn: Callable[[str], None]) -> list[OpticsGroup]:
         """What the images of each optics group share; `warn` is told what cannot be corrected for."""
         first = np.unique(self.optics_group, return_index=True)[1]

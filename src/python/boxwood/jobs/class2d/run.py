@@ -23,6 +23,7 @@ from boxwood.jobs.class2d.options import Class2DOptions
 from boxwood.jobs.class2d.state import Settings, State
 from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.pixel_sizes import compare_with_headers
 from boxwood.options.arguments import as_command
 from boxwood.typing import AnyArray
 
@@ -50,6 +51,7 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     state, data, settings = _begin(options, context)
     source = data.source()
     context.use(source.images.files)
+    compare_with_headers(data.pixel_size_of_files(source), context)
     optics = (state.optics if state else ()) or tuple(data.optics(source, context.warn))
     _make_way(state, context)
     if state is not None and state.result.finished(settings.parameters):  # but for its end the job was done
