@@ -92,8 +92,8 @@ def read_header(path: Path) -> MrcHeader:
 
 def _raw_header(path: Path) -> np.ndarray:
     """The header as it is, in the byte order that its machine stamp claims."""
-    opened: Callable[[Path, str], Any]
-    opened = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix.lower(), open)
+    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
+    opened = openers.get(path.suffix.lower(), open)
     try:
         with opened(path, "rb") as file:
             data = file.read(HEADER_BYTES)
