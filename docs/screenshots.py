@@ -93,7 +93,11 @@ SHOTS = [
     Shot("form", "/new/autopick", laplacian),
     Shot("running", "/new/class2d?like=Class2D/job003&iterations=200", start_class2d),
     Shot("job", "/job/Class2D/job003"),
-    Shot("particles", "/particles/Extract/job002?sort=rlnAutopickFigureOfMerit&low_pass=40&tile=152", mark_particles),
+    Shot(
+        "particles",
+        "/particles/Extract/job002?sort=rlnAutopickFigureOfMerit&low_pass=40&tile=152",
+        mark_particles,
+    ),
     Shot("classes", "/classes/Class2D/job003?iteration=7", open_class),
     Shot("select", "/select/Class2D/job003?sort=share", select_classes),
     Shot("micrographs", "/micrographs/AutoPick/job001"),

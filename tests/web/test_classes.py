@@ -95,7 +95,11 @@ def test_a_selection_of_classes_is_kept_for_its_iteration(client, copy):
     assert "no row 2" in client.put(address, json=body).json()["error"]
 
 
-def test_a_selection_of_another_number_of_classes_is_refused(client, copy):
+def test_a_selection_of_another_number_of_classes_counts_for_nothing(client, copy):
     write_selection(copy / JOB / "run_it003_model_selection.star", [1, 0, 1])
-    answer = client.get(f"/api/classes/selection/{JOB}")
-    assert answer.status_code == 400 and "a selection of 3 rows, but there are 2" in answer.json()["error"]
+    address = f"/api/classes/selection/{JOB}"
+    found = client.get(address).json()
+    assert found["selected"] == [] and "a selection of 3 rows, but there are 2" in found["problem"]
+    assert client.put(address, json={"revision": found["revision"], "content": [1]}).status_code == 200
+    again = client.get(address).json()
+    assert (again["selected"], again["problem"]) == ([1], "")

@@ -82,6 +82,10 @@ def test_a_page_that_is_closed_at_once_loses_no_mark(gallery):
     tile(page, 2).click()
     page.reload()
     expect(tile(page, 2)).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".saved")).to_have_text("marks are saved")
+    tile(page, 2).click()
+    page.reload()
+    expect(tile(page, 2)).to_have_attribute("aria-selected", "false")
 
 
 def test_the_keyboard_is_enough(gallery, copy):
@@ -114,6 +118,11 @@ def test_the_right_button_has_a_menu(gallery):
     tile(page, 1).click(button="right")
     page.get_by_role("menuitem", name="None").click()
     expect(page.locator(".count")).to_contain_text("click bad ones")
+    page.keyboard.press("g")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+F10")
+    page.get_by_role("menuitem", name="This and all above").press("Enter")
+    expect(page.locator(".count")).to_contain_text("2 marked")
 
 
 def test_a_link_opens_the_same_view(gallery, copy, shown):

@@ -14,7 +14,7 @@ from boxwood.errors import InputError
 from boxwood.imaging.alignment import aligned
 from boxwood.io.particle_images import ParticleImages
 from boxwood.io.particles import ParticleSet
-from boxwood.io.selection import write_selection
+from boxwood.io.selection import read_selection, write_selection
 from boxwood.typing import AnyArray, FloatArray, IntArray
 from boxwood.web import images
 
@@ -147,6 +147,19 @@ def selection_file(workspace: Workspace, name: str) -> Path:
     """Where the selection of a file's rows is kept: beside it, "particles_selection.star"."""
     path = workspace.write(name)
     return path.with_name(f"{path.stem}_selection.star")
+
+
+def kept_selection(path: Path, count: int) -> tuple[AnyArray | None, str]:
+    """The selection of `count` rows that is kept in a file, (count,) bool; None where there is none.
+
+    One that is of other rows, because the job was run again, counts for nothing; the text says so.
+    """
+    if not path.exists():
+        return None, ""
+    try:
+        return read_selection(path, count), ""
+    except InputError as error:
+        return None, f"{error} What is selected now takes its place."
 
 
 def save_selection(path: Path, count: int, numbers: Iterable[Any], *, selected: bool) -> None:

@@ -12,7 +12,7 @@ from boxwood.io.star import read_star
 from boxwood.web import classes
 from boxwood.web.endpoint import Call, MissingError, route
 from boxwood.web.jobs import status_of
-from boxwood.web.particles import save_selection, selection_file
+from boxwood.web.particles import kept_selection, save_selection, selection_file
 from boxwood.web.revisions import revision, save
 
 
@@ -76,10 +76,11 @@ def show_selection(call: Call) -> dict[str, Any]:
     iteration = _iteration(call, job)
     count = len(classes.class_table(call.workspace, iteration)["number"])
     path = selection_file(call.workspace, iteration.name("model.star"))
-    selected = read_selection(path, count) if path.exists() else np.zeros(count, bool)
+    selected, problem = kept_selection(path, count)
     return {
         "selection": path.relative_to(call.workspace.root).as_posix(),
-        "selected": np.flatnonzero(selected).tolist(),
+        "selected": [] if selected is None else np.flatnonzero(selected).tolist(),
+        "problem": problem,
         "revision": revision(path),
         "saved": _saved(call, job, count),
     }

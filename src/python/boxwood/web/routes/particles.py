@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from starlette.responses import Response
 
-from boxwood.io.selection import read_selection
 from boxwood.web import images
 from boxwood.web.endpoint import Call, MissingError, route
 from boxwood.web.particles import (
     Gallery,
     bad_rows,
     gallery_of,
+    kept_selection,
     ordered,
     particle_files,
     save_selection,
@@ -40,6 +40,7 @@ def show_particles(call: Call) -> dict[str, Any]:
     gallery = _gallery(call)
     table = gallery.particles.table
     marks = selection_file(call.workspace, call.text("name"))
+    selected, problem = kept_selection(marks, len(table))
     known = "rlnImagePixelSize" in gallery.particles.optics
     sizes = gallery.particles.pixel_size_of_groups() if known else {}
     return {
@@ -54,7 +55,8 @@ def show_particles(call: Call) -> dict[str, Any]:
         "unreadable": bad_rows(gallery).tolist(),
         "reasons": dict(list(gallery.images.bad.items())[:20]),
         "selection": marks.relative_to(call.workspace.root).as_posix(),
-        "marked": np.flatnonzero(~read_selection(marks, len(table))).tolist() if marks.exists() else [],
+        "marked": [] if selected is None else np.flatnonzero(~selected).tolist(),
+        "problem": problem,
         "revision": revision(marks),
     }
 

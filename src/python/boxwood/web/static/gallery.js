@@ -282,12 +282,14 @@ export class Gallery {
   }
 
   asked(event) {
-    const place = this.placeOf(event);
+    const byKey = event.button !== 2;
+    const place = byKey && this.ids.length ? this.at : this.placeOf(event);
     if (place === null) return;
     event.preventDefault();
     this.goTo(place);
     const id = this.ids[place];
-    openMenu(event.clientX, event.clientY, [
+    const box = document.getElementById(`${this.name}-${place}`).getBoundingClientRect();
+    openMenu(byKey ? box.left : event.clientX, byKey ? box.bottom : event.clientY, [
       ...(this.menu?.(id) ?? []),
       ...(this.changed ? [
         ["This and all above", () => this.chooseAbove(place)],

@@ -103,7 +103,9 @@ export async function show(page) {
     try {
       [found, last] = await Promise.all([facts(wanted), facts(run.iterations.at(-1))]);
     } catch (error) {
-      if (error.name !== "AbortError") note(error.message, "error");
+      if (error.name === "AbortError") return;
+      if (run.status === "Running") setTimeout(() => page.signal.aborted || draw(), CHECK_MS); // it is being written
+      else note(error.message, "error");
       return;
     }
     if (wanted !== current()) return; // the slider has moved on

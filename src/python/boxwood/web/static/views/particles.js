@@ -109,7 +109,7 @@ export async function show(page) {
     shown: (word) => (state.textContent = { saved: "marks are saved", saving: "saving …", failed: "not saved", conflict: "not saved" }[word] ?? ""),
   });
   if (keeper.draft) {
-    for (const row of keeper.draft) gallery.chosen.add(row);
+    gallery.chosen = new Set(keeper.draft);
     keeper.changed();
   }
 
@@ -164,6 +164,7 @@ export async function show(page) {
 
   await load();
   const at = order.rows.indexOf(settings.at);
+  if (facts.problem) note(facts.problem, "error");
   if (facts.unreadable.length) {
     const [name, reason] = Object.entries(facts.reasons)[0] ?? ["", ""];
     note(`${facts.unreadable.length} particles cannot be shown. ${name}: ${reason}`, "error");

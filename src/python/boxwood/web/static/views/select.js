@@ -170,6 +170,7 @@ export async function show(page) {
   page.key("s", "save the selection", save);
   page.key("g", "go to the classes: arrows, space selects, shift selects ranges", () => gallery.element.focus());
 
+  if (chosen.problem) note(chosen.problem, "error");
   arrange();
   counted();
   const order = gallery.ids;
