@@ -162,6 +162,8 @@ def by_browser(program: str, link: str) -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.goto(link)
         page.wait_for_selector(".card")
         base = page.url.split("?")[0].rstrip("/")
@@ -179,7 +181,9 @@ def by_browser(program: str, link: str) -> None:
 
             shown = seconds(opened)
             tiles = page.locator(".view > .body > .gallery .tile:not([hidden])").count()
+            before = main_thread(session)
             times = np.array(page.evaluate(SCROLL, 300))
+            busy = 1e3 * (main_thread(session) - before) / len(times)
             jumps = []
             for place in np.linspace(0.9, 0.1, 9):
                 page.locator(".gallery").evaluate(
@@ -190,8 +194,14 @@ def by_browser(program: str, link: str) -> None:
             print(f"browser, {what}: {tiles} pictures in sight after {shown:.2f} s, after a jump", end=" ")
             print(f"{statistics.median(jumps):.3f} s, contrast {contrast:.0f} ms, frames", end=" ")
             print(f"{np.median(times):.1f} ms, 95 % within {np.percentile(times, 95):.1f} ms", end=", ")
-            print(f"longest {times.max():.0f} ms")
+            print(f"longest {times.max():.0f} ms, CPU time of the page's thread {busy:.1f} ms a frame")
         browser.close()
+
+
+def main_thread(session: Any) -> float:
+    """CPU time of the page's main thread, in seconds: it is the same however busy the computer is."""
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
 
 def main() -> None:
