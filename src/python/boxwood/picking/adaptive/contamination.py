@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import ndtr
 
 from boxwood.backends import Backend
 from boxwood.picking.adaptive.filters import gaussian_bank
@@ -30,10 +31,11 @@ def clean_area(image: FloatArray, diameter_px: float, backend: Backend, threads:
     (ny, nx) float32
     """
     blur = gaussian_bank(_BLUR * diameter_px)
-    ones = blur.apply(np.ones_like(image), backend, threads)[0][0]
-    smooth = blur.apply(image, backend, threads)[0][0] / np.maximum(ones, np.float32(0.1))
-    rest = smooth - _surface(smooth, max(1, int(diameter_px / 4)))
-    deviation = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    weight = np.multiply.outer(*(_share_inside(n, _BLUR * diameter_px) for n in image.shape))
+    smooth = blur.apply(image, backend, threads)[0][0] / weight.astype(np.float32)
+    rest = smooth - _surface(smooth, max(1, int(diameter_px / 2)))
+    some = rest[::2, ::2]
+    deviation = 1.4826 * float(np.median(np.abs(some - np.median(some))))
     far = np.abs(rest) / max(deviation, 1e-12)
     core, count = ndimage.label(far > _CORE)
     mask = np.ones(image.shape, np.float32)
@@ -51,21 +53,25 @@ def clean_area(image: FloatArray, diameter_px: float, backend: Backend, threads:
     return mask
 
 
-def _surface(image: FloatArray, step: int) -> DoubleArray:
+def _share_inside(n: int, sigma_px: float) -> DoubleArray:
+    """How much of a Gaussian about each of n pixels lies on the n pixels."""
+    before = ndtr((np.arange(n) + 0.5) / sigma_px)
+    return before + before[::-1] - 1
+
+
+def _surface(image: FloatArray, step: int) -> FloatArray:
     """Quadratic surface fitted to every `step`-th pixel, again and again without what lies far off it."""
     y, x = (np.linspace(-1, 1, n) for n in image.shape)
     values = image[::step, ::step].astype(np.float64).ravel()
-    basis = _quadratic(y[::step], x[::step]).reshape(6, -1)
+    v, u = (axis[::step].ravel() for axis in (y, x))
+    v, u = np.repeat(v, len(u)), np.tile(u, len(v))
+    basis = np.stack([np.ones_like(v), v, u, v * v, u * u, v * u])
     weights = np.ones(len(values))
     for _ in range(5):
         terms = np.linalg.lstsq((basis * weights).T, values * weights, rcond=None)[0]
         off = np.abs(values - terms @ basis)
         weights = (off <= 3 * 1.4826 * np.median(off)).astype(np.float64)
-    return np.tensordot(terms, _quadratic(y, x), 1)
-
-
-def _quadratic(y: DoubleArray, x: DoubleArray) -> DoubleArray:
-    """(6, ny, nx) terms of a quadratic surface."""
-    y, x = y[:, None], x[None, :]
-    one = np.ones((len(y), x.shape[1]))
-    return np.stack([one, one * y, one * x, one * y * y, y * x, one * x * x])
+    one, along_y, along_x, square_y, square_x, both = terms
+    column = (one + along_y * y + square_y * y * y).astype(np.float32)[:, None]
+    row = (along_x * x + square_x * x * x).astype(np.float32)
+    return column + row + np.multiply.outer((both * y).astype(np.float32), x.astype(np.float32))

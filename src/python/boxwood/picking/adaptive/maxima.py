@@ -1,9 +1,9 @@
 """Peaks of a score map, at least a distance apart, between the pixels."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from boxwood.typing import AnyArray, DoubleArray, IntArray
 
@@ -35,7 +35,11 @@ class Maxima:
 def find_maxima(score: AnyArray, allowed: AnyArray, distance_px: float, floor: float) -> Maxima:
     """Local maxima above `floor` where `allowed`; of two nearer than `distance_px` the better one."""
     values = np.where(allowed, score, -np.inf)
-    top = (values == ndimage.maximum_filter(values, size=3, mode="nearest")) & (values > floor)
+    top = values > floor
+    framed = np.pad(values, 1, constant_values=-np.inf)
+    ny, nx = values.shape
+    for dy, dx in itertools.product((0, 1, 2), repeat=2):
+        top &= values >= framed[dy : dy + ny, dx : dx + nx]
     y, x = np.nonzero(top)
     order = np.argsort(-values[y, x], kind="stable")
     y, x = y[order], x[order]

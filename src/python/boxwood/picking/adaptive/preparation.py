@@ -141,7 +141,8 @@ def _deviation(
 
 def _standardised(image: AnyArray, mask: FloatArray | None) -> FloatArray:
     """Over its robust standard deviation about its median, or about 0 within a mask."""
-    values = image if mask is None else image[mask > 0]
+    every = (slice(None, None, 2),) * 2  # a quarter of the pixels tells as much
+    values = image[every] if mask is None else image[every][mask[every] > 0]
     middle = float(np.median(values)) if mask is None else 0.0
     deviation = 1.4826 * float(np.median(np.abs(values - middle)))
     if not deviation > 0:
