@@ -151,7 +151,7 @@ export async function show(page) {
     const order = inOrder(now.classes, "share", false);
     charts.replaceChildren(...[
       chart(rows.at(-1)?.per_particle ? "Log-likelihood per particle" : "Log-likelihood", [["", of("log_likelihood")]],
-        { zero: false, shown: (value) => (value === null ? "–" : value.toFixed(value < 1e5 ? 1 : 0)) }),
+        { zero: false, shown: (value) => (value === null ? "–" : Math.abs(value) < 1e5 ? value.toFixed(1) : value.toExponential(3)) }),
       chart("Resolution of the best class, Å", [["", of("resolution")]], { of: (y) => 1 / y }),
       bars({ title: `Class sizes in iteration ${now.iteration}, % of the particles`, ids: order, values: order.map((i) => 100 * now.classes.share[i]),
         label: (i) => `class ${i + 1}: ${(100 * now.classes.share[i]).toFixed(1)} %`, marked: settings.class - 1, chosen: (i) => open(i + 1) }),
