@@ -276,8 +276,11 @@ private:
         if (a.coarse_t) norms(shared_, first_, n, batch_.ctf_power.data(), batch_.coarse_norm.data(), computing_);
         shift_and_transform(shared_, first_, first_order_.longest, {columns, nullptr, nullptr}, batch_.weighted.data(),
                             shared_.bf16, batch_.shifted.data(), computing_);
-        multiply(blas_, shared_, first_, std::vector<int>(a.ring_harmonics, a.ring_harmonics + a.rings),
-                 first_order_.start, order_.start, columns, batch_.shifted.data(), batch_.products.data());
+        {
+            const Stage stage("multiply", computing_);
+            multiply(blas_, shared_, first_, std::vector<int>(a.ring_harmonics, a.ring_harmonics + a.rings),
+                     first_order_.start, order_.start, columns, batch_.shifted.data(), batch_.products.data());
+        }
         search(shared_, first_, columns, batch_.products.data(), norm.data(), a.hard && a.coarse_t,
                batch_.peak.data(), batch_.share.data(), computing_);
         choose(shared_, n, first_.offsets, a.coarse_t > 0, batch_.peak.data(), choice, computing_);

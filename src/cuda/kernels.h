@@ -1,6 +1,8 @@
 // The whole CUDA interface: host arrays in, host arrays out, on one device. Failures throw CudaError (cuda/error.h).
 #pragma once
 
+#include <stddef.h>
+
 #include "math/arguments.h"
 
 namespace boxwood {
@@ -13,6 +15,13 @@ void expectation(const ExpectationArgs&, int device);
 void log_pick_maps(const LogPickArgs&, int device);
 void log_pick_peaks(const LogPeaksArgs&, int device);
 void extract(const ExtractArgs&, int device);
+
+// What a device can do at most, in bytes and floating-point operations a second: copies of so many bytes, products of
+// n x n matrices.
+struct Ceilings {
+    double memory, to_device, from_device, float32, tf32;
+};
+Ceilings ceilings(int device, size_t bytes, int n);
 
 }  // namespace cuda
 }  // namespace boxwood

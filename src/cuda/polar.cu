@@ -166,6 +166,12 @@ struct Batch {
     }
 };
 
+template <class Execute>
+void transform(const char* what, const Stream& stream, const Execute& execute) {
+    const Stage stage(what, stream);
+    check(execute(), what);
+}
+
 // Batches of n images, of which begin(batch) sets off the work and finish(batch) takes the results; two are under way at a
 // time. Batches shrink until they fit the memory.
 template <class Begin, class Finish>
@@ -242,7 +248,7 @@ void polar_transform(const PolarArgs& a, int device) {
         launch("shift and mask", pad_kernel, dim3(b.count), dim3(polar_block), 0, b.stream, g.box, b.images.data(),
                a.shifts ? shifts.data() + 2 * b.first : nullptr, mask.data(), g.deapodisation.data(), b.padded.data(),
                power.data() + b.first);
-        check(cufftExecR2C(b.plan, b.padded.data(), b.planes.data()), "transforming images");
+        transform("transform", b.stream, [&] { return cufftExecR2C(b.plan, b.padded.data(), b.planes.data()); });
         if (g.samples)
             launch("interpolation", interpolate_kernel,
                    dim3((g.samples + polar_block - 1) / polar_block, (b.count + 7) / 8), dim3(polar_block), 0, b.stream,
@@ -274,7 +280,7 @@ void polar_adjoint(const PolarAdjointArgs& a, int device) {
         launch("spreading", spread_kernel, dim3((g.cells() + polar_block - 1) / polar_block, b.count),
                dim3(polar_block), 0, b.stream, (int)g.cells(), g.samples, cell_begin.data(), shares.data(),
                b.samples.data(), b.planes.data());
-        check(cufftExecC2R(b.plan, b.planes.data(), b.padded.data()), "transforming samples");
+        transform("transform back", b.stream, [&] { return cufftExecC2R(b.plan, b.planes.data(), b.padded.data()); });
         launch("cropping", crop_kernel, dim3((g.pixels() + polar_block - 1) / polar_block, b.count), dim3(polar_block),
                0, b.stream, g.box, b.padded.data(), g.deapodisation.data(), b.images.data());
         b.images.copy_to(b.host_images.data(), b.count * g.pixels(), b.stream);

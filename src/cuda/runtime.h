@@ -10,6 +10,7 @@
 
 #include "cuda/error.h"
 #include "cuda/memory.h"
+#include "cuda/stages.h"
 #include "math/hostdevice.h"
 
 namespace boxwood {
@@ -78,11 +79,13 @@ public:
     T* data() const { return data_; }
     size_t size() const { return size_; }
     void copy_from(const T* host, size_t n, const Stream& stream) {
+        const Stage stage("to the device", stream);
         if (n)
             check(cudaMemcpyAsync(data_, host, n * sizeof(T), cudaMemcpyHostToDevice, stream),
                   "copying to the device");
     }
     void copy_to(T* host, size_t n, const Stream& stream) const {
+        const Stage stage("from the device", stream);
         if (n)
             check(cudaMemcpyAsync(host, data_, n * sizeof(T), cudaMemcpyDeviceToHost, stream),
                   "copying from the device");
@@ -148,6 +151,7 @@ void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 blo
     config.blockDim = block;
     config.dynamicSmemBytes = shared_bytes;
     config.stream = stream;
+    const Stage stage(what, stream);
     check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), what);
 }
 

@@ -53,6 +53,7 @@ class Builder:
         includes = [ROOT / "src", ROOT / "src/cpp", EMULATION, *cuda_headers()]
         python = [Path(pybind11.get_include()), Path(sysconfig.get_paths()["include"])]
         self.options = ["-std=c++17", "-O1", "-fPIC", "-pthread", "-Wno-attributes"]
+        self.sanitizers = os.environ.get("BOXWOOD_SANITIZERS", "").split()  # see test_cuda_sanitizers.py
         self.options += [f'-DBOXWOOD_VERSION="{boxwood.__version__}"', "-DBOXWOOD_CUDA_MODULE=_cuda_emulated"]
         self.options += [word for folder in [*includes, *python] for word in ("-isystem", str(folder))]
         self._included: dict[Path, set[Path]] = {}
@@ -81,7 +82,8 @@ class Builder:
         emulated = ["-include", str(EMULATION / "cuda_emulation.h")] if "bindings" not in source.parts else []
         hidden = ["-fvisibility=hidden"] if "bindings" in source.parts else []
         # Bindings run once a call, and compile for long.
-        command = ["-c", *self.options, *(hidden and [*hidden, "-O0"]), *emulated, "-x", "c++", str(source)]
+        special = [*hidden, "-O0"] if hidden else self.sanitizers
+        command = ["-c", *self.options, *special, *emulated, "-x", "c++", str(source)]
         files = self._files_of(source) | self._files_of(EMULATION / "cuda_emulation.h")
         return self._made(f"{source.stem}.o", [p.read_bytes() for p in sorted(files)], command)
 
@@ -90,6 +92,7 @@ class Builder:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(self._object, sources))
         words = [*map(str, objects), *map(str, with_libraries), "-shared", "-pthread", "-Wl,-Bsymbolic"]
+        words += self.sanitizers
         return self._made(f"{name}.so", [], words)
 
 

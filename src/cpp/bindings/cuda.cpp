@@ -5,6 +5,7 @@
 #include "cuda/error.h"
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
+#include "cuda/stages.h"
 
 #ifndef BOXWOOD_CUDA_MODULE
 #define BOXWOOD_CUDA_MODULE _cuda
@@ -25,6 +26,28 @@ static py::list device_names() {
     return names;
 }
 
+static py::dict ceilings(int device, size_t bytes, int n) {
+    cuda::Ceilings c;
+    {
+        py::gil_scoped_release release;
+        c = cuda::ceilings(device, bytes, n);
+    }
+    py::dict out;
+    out["memory"] = c.memory;
+    out["to_device"] = c.to_device;
+    out["from_device"] = c.from_device;
+    out["float32"] = c.float32;
+    out["tf32"] = c.tf32;
+    return out;
+}
+
+static py::dict stage_times() {
+    py::dict out;
+    for (const auto& entry : cuda::stage_times())
+        out[py::str(entry.first)] = py::make_tuple(entry.second.seconds, entry.second.count);
+    return out;
+}
+
 }  // namespace boxwood
 
 PYBIND11_MODULE(BOXWOOD_CUDA_MODULE, m) {
@@ -34,6 +57,10 @@ PYBIND11_MODULE(BOXWOOD_CUDA_MODULE, m) {
     m.attr("cuda_version") = CUDART_VERSION;
     py::register_exception<cuda::CudaError>(m, "CudaError", PyExc_RuntimeError);
     m.def("device_names", &device_names);
+    m.def("time_stages", &cuda::time_stages, py::arg("on"), "Whether every stage is timed by events.");
+    m.def("stage_times", &stage_times, "Seconds and number of each stage since time_stages or the last call.");
+    m.def("ceilings", &ceilings, py::arg("device"), py::arg("bytes"), py::arg("n"),
+          "Bytes and operations a second of copies of so many bytes and products of n x n matrices.");
     m.def("keep_memory", &cuda::keep_memory, py::arg("keep"), "Whether memory is kept from call to call.");
     define_ctf(m, "device", cuda::ctf);
     define_polar(m, "device", cuda::polar_transform, cuda::polar_adjoint);

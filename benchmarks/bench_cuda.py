@@ -1,0 +1,180 @@
+"""Class2D on a GPU, stage by stage, beside what the GPU can do at most and beside the CPU in the same run.
+
+    python benchmarks/bench_cuda.py [--images 4096] [--classes 100] [--rings 31] [--device 0]
+
+Answers are compared with the CPU's before anything is timed. Images are random: times depend on them only in
+how many pairs the second pass has.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from boxwood.backends import Backend, available_threads, get_backend
+from boxwood.backends.cuda import load_module
+from boxwood.class2d.sampling import make_sampling
+from boxwood.imaging.polar import PolarGrid, cutoff
+
+BOX, OFFSET_RANGE, OFFSET_STEP = 64, 5.0, 1.0
+
+
+def problem(images: int, classes: int, rings: int, two_pass: bool, bf16: bool = False) -> dict[str, Any]:
+    """Arguments of `Backend.expectation`: 60 angles, a disc of offsets, smooth references in noise."""
+    rng = np.random.default_rng(1)
+    grid = PolarGrid(BOX, 0.44 * BOX, OFFSET_RANGE, rings)
+    sampling = make_sampling(6.0, OFFSET_RANGE, OFFSET_STEP, two_pass=two_pass)
+    radius = np.repeat(np.arange(1, rings + 1), grid.ring_samples // 2)
+    x = rng.standard_normal((classes, len(radius), 2)).astype(np.float32).view(np.complex64)[..., 0]
+    x *= np.exp(-((radius / 8) ** 2)).astype(np.float32)
+    truth = rng.integers(0, classes, images)
+    noise = rng.standard_normal((images, len(radius), 2)).astype(np.float32).view(np.complex64)[..., 0]
+    area = 2 * np.pi * np.arange(1, rings + 1) * cutoff(rings, rings - 1)
+    coarse = len(sampling.coarse_offsets) if two_pass else 0
+    coarse_rings = min(rings, sampling.coarse_rings(grid))
+    return {
+        "images": x[truth] + 2 * noise,
+        "ctf": np.ones((images, len(radius)), np.float32),
+        "group": np.zeros(images, np.int32),
+        "weights": (area / (grid.ring_samples * 8.0))[None].astype(np.float32),
+        "scale": np.ones((images, 2), np.float32),
+        "ring_samples": grid.ring_samples,
+        "ring_harmonics": grid.ring_harmonics,
+        "references": grid.harmonics(x, rings).astype(np.complex64),
+        "power": grid.power_harmonics(x, rings).astype(np.complex64),
+        "phases": sampling.phases(grid, rings),
+        "log_prior_offset": np.zeros((images, len(sampling.offsets)), np.float32),
+        "log_prior_class": np.zeros(classes, np.float32),
+        "log_prior_psi": None,
+        "coarse_phases": sampling.coarse_phases(grid, coarse_rings)
+        if two_pass
+        else np.zeros((0, 0), np.complex64),
+        "parent": sampling.parent if two_pass else np.zeros(0, np.int32),
+        "coarse_log_prior_offset": np.zeros((images, coarse), np.float32),
+        "psi": sampling.psi,
+        "hard": False,
+        "cut": 15.0,
+        "fraction": 0.999,
+        "top": 0,
+        "bf16": bf16,
+    }
+
+
+def head(case: dict[str, Any], n: int) -> dict[str, Any]:
+    """The same for the first n images."""
+    rows = ("images", "ctf", "group", "scale", "log_prior_offset", "coarse_log_prior_offset")
+    return case | {name: np.ascontiguousarray(case[name][:n]) for name in rows}
+
+
+def check(cuda: Backend, cpu: Backend, case: dict[str, Any], threads: int) -> None:
+    """Stop if the posterior differs from the CPU's by more than single precision explains."""
+    got, want = (b.expectation(**head(case, 32), threads=threads) for b in (cuda, cpu))
+    worst = float(np.abs(got["class_posterior"] - want["class_posterior"]).max())
+    allowed = 0.05 if case["bf16"] else 5e-3
+    if worst > allowed:
+        raise SystemExit(f"the GPU's class posterior differs from the CPU's by {worst:.2g}")
+    print(f"  class posterior agrees with the CPU's within {worst:.1e}")
+
+
+def best_of(turns: int, work: Callable[[], Any]) -> float:
+    seconds = []
+    for _ in range(turns):
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
+def least_work(case: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Per image, bytes of device memory and operations that stages of the first pass cannot do without."""
+    coarse = case["coarse_phases"]
+    phases = coarse if len(coarse) else case["phases"]
+    rings = 1 + int(np.searchsorted(np.cumsum(case["ring_samples"] // 2), phases.shape[1]))
+    harmonics = case["ring_harmonics"][:rings]
+    columns, k, top = len(phases), len(case["references"]), int(harmonics[-1]) + 1
+    coefficients = float((harmonics + 1).sum())
+    y, z = 8 * coefficients * columns, 8.0 * top * k * columns
+    return {
+        "shift_and_transform": (y, 0.0),
+        "multiply": (y + z, 8 * coefficients * k * columns),
+        "search": (z, 0.0),
+    }
+
+
+def stages(module: Any, work: Callable[[], Any]) -> dict[str, tuple[float, int]]:
+    module.time_stages(True)
+    try:
+        work()
+        return dict(module.stage_times())
+    finally:
+        module.time_stages(False)
+
+
+def report(
+    times: dict[str, tuple[float, int]], least: dict[str, Any], images: int, top: dict[str, float]
+) -> None:
+    print("  | stage | us an image | launches | GB/s | % of copies | TFLOP/s | % of products |")
+    print("  |---|---|---|---|---|---|---|")
+    for name, (seconds, count) in sorted(times.items(), key=lambda item: -item[1][0]):
+        moved, operations = least.get(name, (0.0, 0.0))
+        bandwidth, speed = moved * images / seconds, operations * images / seconds
+        print(
+            f"  | {name} | {1e6 * seconds / images:.3f} | {count} "
+            + (f"| {bandwidth / 1e9:.0f} | {100 * bandwidth / top['memory']:.0f} " if moved else "| | ")
+            + (f"| {speed / 1e12:.2f} | {100 * speed / top['float32']:.0f} |" if operations else "| | |")
+        )
+
+
+def measure(
+    module: Any, cuda: Backend, cpu: Backend, case: dict[str, Any], cpu_images: int, top: dict[str, float]
+) -> None:
+    """Check and time one problem."""
+    threads, images = available_threads(), len(case["images"])
+    check(cuda, cpu, case, threads)
+
+    def on_device() -> Any:
+        return cuda.expectation(**case, threads=1)
+
+    on_device()
+    seconds = best_of(3, on_device)
+    on_cpu = best_of(2, lambda: cpu.expectation(**head(case, cpu_images), threads=threads)) / cpu_images
+    print(
+        f"  {1e6 * seconds / images:.2f} us an image as called, {1e6 * on_cpu:.1f} us on {threads} "
+        f"processors: {on_cpu * images / seconds:.1f} times as fast"
+    )
+    report(stages(module, on_device), least_work(case), images, top)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--classes", type=int, default=100)
+    parser.add_argument("--rings", type=int, default=31)
+    parser.add_argument("--device", type=int, default=0)
+    parser.add_argument("--cpu-images", type=int, default=256, help="as many are timed on the CPU")
+    parser.add_argument("--ceiling-mib", type=int, default=1024)
+    parser.add_argument("--ceiling-n", type=int, default=8192)
+    options = parser.parse_args()
+    module = load_module()
+    cuda, cpu = get_backend(f"cuda:{options.device}"), get_backend("cpu")
+    print(module.device_names()[options.device])
+    top = module.ceilings(options.device, options.ceiling_mib << 20, options.ceiling_n)
+    print(
+        f"at most: memory {top['memory'] / 1e9:.0f} GB/s, to the device {top['to_device'] / 1e9:.1f}, "
+        f"from it {top['from_device'] / 1e9:.1f} GB/s, products {top['float32'] / 1e12:.1f} TFLOP/s, TF32 "
+        f"{top['tf32'] / 1e12:.1f} TFLOP/s"
+    )
+    for two_pass in (False, True):
+        for bf16 in (False, True):
+            case = problem(options.images, options.classes, options.rings, two_pass, bf16)
+            print(
+                f"{'two passes' if two_pass else 'everything searched'}, K = {options.classes}, "
+                f"R = {options.rings}, {len(case['phases'])} offsets, {case['psi']} angles, {'bf16' if bf16 else 'float32'}"
+            )
+            measure(module, cuda, cpu, case, min(options.cpu_images, options.images), top)
+
+
+if __name__ == "__main__":
+    main()
