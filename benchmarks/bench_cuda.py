@@ -171,7 +171,8 @@ def main() -> None:
             case = problem(options.images, options.classes, options.rings, two_pass, bf16)
             print(
                 f"{'two passes' if two_pass else 'everything searched'}, K = {options.classes}, "
-                f"R = {options.rings}, {len(case['phases'])} offsets, {case['psi']} angles, {'bf16' if bf16 else 'float32'}"
+                f"R = {options.rings}, {len(case['phases'])} offsets, {case['psi']} angles, "
+                f"{'bf16' if bf16 else 'float32'}"
             )
             measure(module, cuda, cpu, case, min(options.cpu_images, options.images), top)
 

@@ -155,7 +155,11 @@ def cuda_emulated(builder: Builder, cuda_library: Path) -> ModuleType:
 def wrong_kernel_library(builder: Builder) -> Path:
     return builder.library(
         "wrong",
-        [EMULATION / "wrong_kernels.cu", ROOT / "src/cuda/memory.cu", *sorted(EMULATION.glob("*.cpp"))],
+        [
+            EMULATION / "wrong_kernels.cu",
+            *(ROOT / "src/cuda" / name for name in ("memory.cu", "stages.cu")),
+            *sorted(EMULATION.glob("*.cpp")),
+        ],
         [],
     )
 
