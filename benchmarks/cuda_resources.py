@@ -79,8 +79,7 @@ def kernels_of(source: Path, architecture: str, nvcc: str) -> list[Kernel]:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
     found = []
     for part in done.stderr.split("Compiling entry function '")[1:]:
-        # The name is mangled: the longest word that ends in _kernel, after its length.
-        name = max(re.findall(r"(?<=\d)[a-z_]+_kernel", part.split("'")[0]), key=len)
+        name = plain_name(part.split("'")[0])
         spills = sum(map(int, re.findall(r"(\d+) bytes spill", part)))
         shared = re.search(r"(\d+) bytes smem", part)
         registers = int(re.search(r"Used (\d+) registers", part)[1])
@@ -88,6 +87,13 @@ def kernels_of(source: Path, architecture: str, nvcc: str) -> list[Kernel]:
             Kernel(source.stem, name, architecture, registers, int(shared[1]) if shared else 0, spills)
         )
     return found
+
+
+def plain_name(mangled: str) -> str:
+    """The function's own name, without namespaces, template arguments and parameters."""
+    full = subprocess.run(["c++filt", mangled], capture_output=True, text=True, check=True).stdout
+    full = full.replace("(anonymous namespace)", "")
+    return re.search(r"(\w+)(<[^(]*>)?\(", full)[1]
 
 
 def all_kernels(nvcc: str) -> list[Kernel]:

@@ -11,10 +11,10 @@ import pytest
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 # What exercises every kernel of 2D classification, and losses of devices.
 TESTS = (
-    "test_cuda_class2d.py::test_order_of_threads_blocks_and_streams_does_not_matter",
-    "test_cuda_class2d.py::test_memory_is_given_back",
+    "test_cuda_class2d.py::test_order_of_threads_blocks_and_streams_does_not_matter[False-True]",
+    "test_cuda_class2d.py::test_order_of_threads_blocks_and_streams_does_not_matter[True-False]",
     "test_cuda_class2d.py::test_polar_transforms_do_not_depend_on_order_or_memory",
-    "test_cuda_class2d.py::test_a_lost_device_is_an_error",
+    "test_cuda_class2d.py::test_a_lost_device_is_an_error[40]",
 )
 
 
