@@ -26,13 +26,13 @@ REGISTERS, THREADS, BLOCKS = 65536, 2048, 32
 SHARED = {"sm_80": 164 << 10, "sm_90": 228 << 10}
 # Threads of a block and dynamic shared memory in bytes, where they are not 256 and 0: with 60 angles, rings
 # of up to 216 samples, 81 offsets.
-BLOCK = {"weigh_kernel": 64}
+BLOCK = {"expectation_shift.weigh_kernel": 64, "extract_box.find_levels_kernel": 32}
 DYNAMIC = {
-    "shift_kernel": 32 * 54 * 3 * 8,
-    "search_kernel": (2 * 60 * 32 + 256) * 8,
-    "evaluate_kernel": (2 * 60 * 32 + 256) * 8,
-    "harmonics_kernel": (2 * 60 * 32 + 256) * 8,
-    "normalise_kernel": 81 * 4,
+    "expectation_shift.shift_kernel": 32 * 54 * 3 * 8,
+    "expectation_likelihood.search_kernel": (2 * 60 * 32 + 256) * 8,
+    "expectation_likelihood.evaluate_kernel": (2 * 60 * 32 + 256) * 8,
+    "expectation_likelihood.harmonics_kernel": (2 * 60 * 32 + 256) * 8,
+    "expectation_posterior.normalise_kernel": 81 * 4,
 }
 
 
@@ -49,7 +49,11 @@ class Kernel:
 
     @property
     def threads(self) -> int:
-        return BLOCK.get(self.name, 256)
+        return BLOCK.get(f"{self.file}.{self.name}", 256)
+
+    @property
+    def dynamic_bytes(self) -> int:
+        return DYNAMIC.get(f"{self.file}.{self.name}", 0)
 
     @property
     def occupancy(self) -> float:
@@ -57,7 +61,7 @@ class Kernel:
         # Registers are given out by warps, in units of 256.
         of_warp = -(-self.registers * 32 // 256) * 256
         by_registers = REGISTERS // of_warp // (self.threads // 32)
-        by_shared = SHARED[self.architecture] // (self.shared_bytes + DYNAMIC.get(self.name, 0) + 1024)
+        by_shared = SHARED[self.architecture] // (self.shared_bytes + self.dynamic_bytes + 1024)
         return min(by_registers, by_shared, BLOCKS, THREADS // self.threads) * self.threads / THREADS
 
 
@@ -129,7 +133,7 @@ def main() -> int:
         pair = [k for k in kernels if (k.file, k.name) == (first.file, first.name)]
         print(
             f"| {first.file}: {first.name.removesuffix('_kernel')} | {first.threads} | "
-            f"{DYNAMIC.get(first.name, 0) / 1024:.1f} | {' / '.join(str(k.registers) for k in pair)} | "
+            f"{first.dynamic_bytes / 1024:.1f} | {' / '.join(str(k.registers) for k in pair)} | "
             f"{first.shared_bytes} | {' / '.join(f'{100 * k.occupancy:.0f} %' for k in pair)} |"
         )
     return len(spilling)
