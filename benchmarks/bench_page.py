@@ -11,12 +11,8 @@ into a form to the command line.
 
 import argparse
 import io
-import os
-import re
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,10 +23,10 @@ import httpx2
 import numpy as np
 from PIL import Image
 
-import boxwood
 from boxwood.io.mrc import StackWriter, read_image, write_stack
 from boxwood.project.folder import ProjectFolder
 from boxwood.web import images
+from boxwood.web.serve import start
 
 REPEATS = 20
 BOX_PX = 64
@@ -54,22 +50,6 @@ def make_project(folder: Path, shapes: list[tuple[int, int]], particles: int, jo
             pipeline.add_process(name, 5, "relion.extract", "Succeeded")
             pipeline.add_output(name, f"{name}particles.star", "particles")
         pipeline.counter = jobs + 1
-
-
-def start(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """Serve the project; return the process and its link."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "boxwood", "ui", str(folder)],
-        env={**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None
-    for line in server.stdout:
-        if found := re.search(r"http://\S+", line):
-            return server, found[0]
-    raise RuntimeError("the server did not start")
 
 
 def seconds(work: Callable[[], Any]) -> float:

@@ -8,7 +8,6 @@ every view at two sizes, light and dark, into a folder, to be looked at.
 """
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -22,7 +21,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-import boxwood
+from boxwood.web.serve import start
 
 HERE = Path(__file__).parent
 MOST_BYTES = 300_000
@@ -111,23 +110,6 @@ SHOTS = [
 SIZES = ((1280, 720), (1920, 1080))
 
 
-def serve(project: Path) -> tuple[subprocess.Popen[str], str]:
-    """Start the page; return the process and its link."""
-    source = str(Path(boxwood.__file__).parents[1])
-    server = subprocess.Popen(
-        [sys.executable, "-m", "boxwood", "ui", str(project)],
-        env={**os.environ, "PYTHONPATH": source},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None
-    for line in server.stdout:
-        if found := re.search(r"http://\S+", line):
-            return server, found[0]
-    raise RuntimeError("the server did not start")
-
-
 def show(page: Page, base: str, shot: Shot) -> None:
     page.goto(base + shot.address)
     page.wait_for_selector("main > :not(.waiting)")
@@ -165,7 +147,7 @@ def main() -> None:
             shutil.copytree(given.project, project, symlinks=True)
         else:
             subprocess.run([sys.executable, "-m", "boxwood", "demo", str(project)], check=True)
-        server, link = serve(project)
+        server, link = start(project)
         try:
             with sync_playwright() as driver:
                 browser = driver.chromium.launch(executable_path=given.browser, args=["--no-sandbox"])

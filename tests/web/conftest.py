@@ -3,20 +3,15 @@
 A test of a view asks for `page`, which is logged in to a server that shows the project in `copy`.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-import boxwood as package
 
 pytest.importorskip("starlette", reason="needs pip install 'boxwood[ui]'")
 from starlette.testclient import TestClient
 
+from boxwood.web import serve
 from boxwood.web.app import make_app
 from boxwood.web.workspace import Workspace
 
@@ -33,20 +28,26 @@ def workspace(copy, monkeypatch):
     workspace.pool.shutdown()
 
 
-def new_client(workspace):
-    address = f"http://127.0.0.1:{PORT}"
-    return TestClient(make_app(workspace, PORT), base_url=address, headers={"origin": address})
+@pytest.fixture
+def new_client():
+    """A function that makes a client of a workspace's application, which has not logged in."""
+
+    def make(workspace):
+        address = f"http://127.0.0.1:{PORT}"
+        return TestClient(make_app(workspace, PORT), base_url=address, headers={"origin": address})
+
+    return make
 
 
 @pytest.fixture
-def stranger(workspace):
+def stranger(workspace, new_client):
     """A client of the application that has not logged in."""
     with new_client(workspace) as client:
         yield client
 
 
 @pytest.fixture
-def other(workspace):
+def other(workspace, new_client):
     """Another one."""
     with new_client(workspace) as client:
         yield client
@@ -65,19 +66,9 @@ def start_server():
     processes = []
 
     def start(project, *words):
-        source = str(Path(package.__file__).parents[1])
-        process = subprocess.Popen(
-            [sys.executable, "-m", "boxwood", "ui", str(project), *words],
-            env={**os.environ, "PYTHONPATH": source},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process, link = serve.start(project, *words)
         processes.append(process)
-        for line in process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line):
-                return found[0]
-        pytest.fail("boxwood ui printed no link")
+        return link
 
     def end():
         while processes:

@@ -188,8 +188,8 @@ def test_what_a_run_says_is_understood_piece_by_piece(tmp_path):
             file.write("\n".join(json.dumps(event) for event in events) + end)
         run.update()
 
-    say({"event": "command", "text": "boxwood run"}, {"event": "start", "output": "./", "text": ""})
-    assert (run.command, run.job) == ("boxwood run", "")
+    say({"event": "command", "text": "boxwood autopick"})
+    assert (run.command, run.begun) == ("boxwood autopick", False)
     say({"event": "start", "output": "AutoPick/job001/", "text": "autopick …"})
     say({"event": "progress", "done": 1, "total": 4, "text": "micrographs"}, end="")
     assert run.job == "AutoPick/job001/" and run.progress == {}  # the line is not whole yet
@@ -197,6 +197,20 @@ def test_what_a_run_says_is_understood_piece_by_piece(tmp_path):
     assert run.progress == {"AutoPick/job001/": {"done": 1, "total": 4, "text": "micrographs"}}
     say({"event": "error", "text": "no"}, {"event": "end", "status": "Failed"})
     assert (run.error, run.ended) == ("no", True)
+
+
+def test_a_run_of_several_jobs_is_none_of_them(tmp_path):
+    path = tmp_path / "r.jsonl"
+    events = [
+        {"event": "start", "output": "./", "text": ""},
+        {"event": "start", "output": "AutoPick/job001/", "text": "autopick"},
+        {"event": "progress", "done": 1, "total": 4, "text": "micrographs"},
+    ]
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    run = Run(path, "")
+    run.update()
+    assert (run.job, run.begun, run.text) == ("", True, "autopick")
+    assert run.progress["AutoPick/job001/"]["done"] == 1
 
 
 def test_a_later_server_knows_what_an_earlier_one_started(tmp_path):

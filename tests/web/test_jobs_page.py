@@ -140,6 +140,17 @@ def test_a_command_that_is_no_job_of_the_project(page, copy):
     expect(run).to_have_count(0)
 
 
+def test_all_of_it_is_run_from_one_form_and_stopped(page, copy):
+    go(page, "/new/run?min_diameter=150&max_diameter=180&iterations=3000&classes=2")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".run")).to_contain_text("boxwood run")
+    expect(page.locator("[data-job='Class2D/job006'] progress")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".run")).to_contain_text("failed")
+    expect(page.locator("[data-job='Class2D/job006']")).to_contain_text("aborted")
+    assert list(statuses(copy).values())[3:] == ["Succeeded", "Succeeded", "Aborted"]
+
+
 def test_jobs_are_found_by_words(page):
     page.keyboard.press("/")
     page.keyboard.type("extract succ")

@@ -1,10 +1,13 @@
 """Real micrographs, picked as a user would do it; they lie on another disk."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
 from boxwood.io.particles import MicrographSet
+from boxwood.web.workspace import Workspace
 
 pytestmark = pytest.mark.data
 
@@ -27,6 +30,26 @@ def apoferritin(shared_data, tmp_path):
     table = pd.DataFrame({"rlnMicrographName": names, "rlnOpticsGroup": 1})
     MicrographSet(pd.DataFrame(optics), table).write(folder / "micrographs.star")
     return folder
+
+
+@pytest.mark.parametrize("name", ["relion31_project", "relion5_project"])
+def test_projects_of_relion_are_shown(shared_data, new_client, monkeypatch, name):
+    monkeypatch.chdir(shared_data / "formats" / name)
+    with new_client(workspace := Workspace(Path())) as client:
+        client.get("/", params={"token": workspace.keys.new_token()})
+        jobs = client.get("/api/project").json()["jobs"]
+        assert len(jobs) >= 8
+        kinds = set()
+        for job in jobs:
+            shown = client.get(f"/api/job/{job['name']}").json()
+            assert shown["kind"] or shown["why"]
+            kinds.add(shown["kind"])
+            if shown["kind"]:
+                form = client.get(f"/api/form/{shown['kind']}", params={"like": job["name"]})
+                assert form.status_code == 200 and form.json()["values"]
+            assert client.get(f"/image/thumbnail/{job['name']}").status_code in (200, 204)
+        assert kinds > {"select-micrographs", "extract", "class2d"}
+    workspace.pool.shutdown()
 
 
 def test_apoferritin_is_picked_and_seen(apoferritin, shared_data, start_server, new_page):

@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
 import pytest
+from playwright.sync_api import expect
 
 import boxwood
 from boxwood.errors import InputError
@@ -37,6 +40,52 @@ def test_what_cannot_be_served_is_said(copy, tmp_path):
         taken.listen()
         with pytest.raises(InputError, match="cannot be used"):
             serve(copy, port=taken.getsockname()[1])
+
+
+def test_it_works_through_a_forwarded_port(copy, start_server, new_page):
+    """ssh -L: the browser talks to another port than the server listens on."""
+    link = start_server(copy)
+    with Forward(int(re.search(r":(\d+)/", link)[1])) as port:
+        page = new_page(re.sub(r":\d+/", f":{port}/", link))
+        expect(page.locator(".card")).to_have_count(3)
+        page.locator("[data-job='Extract/job002'] .name a").click()
+        page.get_by_label("Note").fill("from afar")
+        expect(page.locator("h2", has_text="Note")).to_contain_text("saved")
+    assert (copy / "Extract/job002/note.txt").read_text() == "from afar"
+
+
+class Forward:
+    """A port that leads to another one."""
+
+    def __init__(self, port):
+        self.port = port
+        self.listening = socket.create_server((HOST, 0))
+        self.ends = []
+
+    def __enter__(self):
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self.listening.getsockname()[1]
+
+    def __exit__(self, *_):
+        for end in (self.listening, *self.ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self.listening.accept()
+                far = socket.create_connection((HOST, self.port))
+                self.ends += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self.pass_on, args=ends, daemon=True).start()
+
+    def pass_on(self, source, target):
+        with suppress(OSError):
+            while content := source.recv(1 << 16):
+                target.sendall(content)
+            target.shutdown(socket.SHUT_WR)
 
 
 def test_enter_gives_another_link_and_interrupting_ends_it(copy):

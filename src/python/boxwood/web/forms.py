@@ -19,6 +19,7 @@ from boxwood.web.workspace import Workspace
 
 # These make projects; the page is about one that is there.
 _NO_FORM = ("demo", "simulate")
+_CAPITALS = {"ctf": "CTF", "fom": "FOM", "cc": "CC", "gib": "GiB"}
 # Kinds of files that an option takes beside its own.
 _ALSO = {"coordinates": ("coordinates_suffix", "coordinates_list", "manual_coordinates_list")}
 
@@ -52,7 +53,7 @@ def _field(workspace: Workspace, job: Job, declared: Option, continuing: bool) -
     kind = declared.kind
     return {
         "name": declared.name,
-        "label": declared.name.replace("_", " ").capitalize(),
+        "label": _label(declared.name),
         "help": declared.help,
         "expected": declared.expected,
         "unit": declared.unit,
@@ -69,6 +70,12 @@ def _field(workspace: Workspace, job: Job, declared: Option, continuing: bool) -
         "relion": _relion_label(job, declared),
         "files": files_for(workspace, declared.input) if declared.input else [],
     }
+
+
+def _label(name: str) -> str:
+    """ "ctf_box_size" as "CTF box size"."""
+    words = [_CAPITALS.get(word, word) for word in name.split("_")]
+    return words[0][:1].upper() + " ".join(words)[1:]
 
 
 def shown(value: Any) -> Any:

@@ -41,7 +41,9 @@ class Run:
     process : Popen or None
         None if an earlier server started it.
     job : str
-        The first job's folder, "AutoPick/job006/", once it is known.
+        Its folder, "AutoPick/job006/", once it is known; "" for what is no job of the project, or several.
+    begun : bool
+        Whether the work has begun: its options were good.
     progress : dict
         By the job's folder: {"done", "total", "text"}.
     error : str
@@ -53,6 +55,7 @@ class Run:
     command: str
     process: subprocess.Popen[bytes] | None = None
     job: str = ""
+    begun: bool = False
     text: str = ""
     error: str = ""
     ended: bool = False
@@ -90,8 +93,9 @@ class Run:
             self.command = event["text"]
         elif kind == "start":
             self._current = event["output"]
-            if _JOB.fullmatch(self._current) and not self.job:
+            if _JOB.fullmatch(self._current) and not self.begun:
                 self.job = self._current
+            self.begun = True
         elif kind == "progress":
             self.progress[self._current] = {name: event[name] for name in ("done", "total", "text")}
         elif kind == "end":
@@ -148,11 +152,11 @@ class Runs:
         return run
 
     def wait_for_job(self, run: Run, seconds: float = 30.0) -> None:
-        """Wait until a job has a folder of the project, or has ended."""
+        """Wait until a job has begun, and has its folder, or has ended."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             run.update()
-            if run.job or run.ended or run.progress:
+            if run.begun or run.ended:
                 return
             time.sleep(0.05)
 
@@ -172,7 +176,7 @@ class Runs:
 
     def summary(self) -> list[dict[str, Any]]:
         """Runs that are no job of the project: of several jobs, or ended before there was one."""
-        return [run.shown() for run in self.all() if not run.job or len(run.progress) > 1]
+        return [run.shown() for run in self.all() if not run.job]
 
     def forget(self, name: str) -> None:
         """Take an ended run off the list."""

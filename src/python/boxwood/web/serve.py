@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -68,6 +70,32 @@ def serve(project: Path, port: int = 0, data: Sequence[Path] = ()) -> None:
     finally:
         listening.close()
         workspace.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def start(project: Path, *words: str) -> tuple[subprocess.Popen[str], str]:
+    """Serve a project in a process of its own, for programs that drive a browser.
+
+    Parameters
+    ----------
+    project : Path
+    words : str
+        Further words of `boxwood ui`.
+
+    Returns
+    -------
+    process, link
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "boxwood", "ui", str(project), *words],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout or ():
+        if found := re.search(r"http://\S+", line):
+            return process, found[0]
+    raise InputError(f"boxwood ui ended with code {process.wait()} before it had printed a link")
 
 
 def _link(workspace: Workspace, address: str) -> str:

@@ -139,7 +139,7 @@ function makeField(field, form, going_on) {
   else
     input = h("input", {
       type: "text", autocomplete: "off", spellcheck: "false", placeholder: field.default || (field.required ? "needed" : ""),
-      inputmode: { int: "numeric", float: "decimal" }[field.type], list: field.files.length && `${id}-files`,
+      inputmode: { int: "numeric", float: "decimal" }[field.type], list: field.files.length ? `${id}-files` : null,
       class: { int: "number", float: "number" }[field.type], ...common,
     });
   const files = field.files.length > 0 && h("datalist", { id: `${id}-files` }, field.files.map((file) => h("option", { value: file })));

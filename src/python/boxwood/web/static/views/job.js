@@ -14,7 +14,7 @@ export async function show(page) {
   const head = h("div.state");
   const out = log(job.out);
   const err = log(job.err);
-  const errors = h("details.errors", { open: true }, h("summary", {}, "Warnings and errors"), err.element);
+  const errors = h("details.errors", { open: true, hidden: true }, h("summary", {}, "Warnings and errors"), err.element);
   const drawn = h("div");
   const about = h("div");
   const cancel = h("button.danger", { onclick: () => act(post(`${address}/cancel`).then(() => { cancel.disabled = true; note("It stops within a second or two; every file stays whole."); })) }, "Cancel");
@@ -44,7 +44,10 @@ export async function show(page) {
     head.replaceChildren(now.lost ? lost() : "", status(now.status), h("span.faint", {}, when(now.ended ?? job.ended)), progressBar(now.progress) ?? "");
     cancel.hidden = now.status !== "Running";
     page.main.querySelector(".continue")?.toggleAttribute("hidden", now.status === "Running");
-    errors.hidden = !err.text();
+    if (errors.hidden === Boolean(err.text())) {
+      errors.hidden = !err.text();
+      requestAnimationFrame(err.end);
+    }
   }
 
   /** It says that it runs, but its program is no more. */
@@ -88,15 +91,17 @@ const parts = (list) => [list].flat(Infinity).filter(Boolean);
 /** A log that stays at its end while it is read there. */
 function log(text) {
   const element = h("pre.log", { tabindex: 0 }, text);
-  requestAnimationFrame(() => (element.scrollTop = element.scrollHeight));
+  const end = () => (element.scrollTop = element.scrollHeight);
+  requestAnimationFrame(end);
   return {
     element,
+    end,
     text: () => element.textContent,
     add(more) {
       if (!more) return;
       const atEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - 20;
       element.append(more);
-      if (atEnd) element.scrollTop = element.scrollHeight;
+      if (atEnd) end();
     },
   };
 }
