@@ -12,6 +12,7 @@ from PIL import Image
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import claim_log
 from boxwood.web.live import Watch, piece_of
+from boxwood.web.revisions import revision
 from boxwood.web.runs import FOLDER, Run, Runs
 
 
@@ -120,20 +121,10 @@ def test_a_page_is_told_what_is_new(workspace, copy):
     log = copy / "Class2D/job003/run.out"
     log.write_text("one\nparticles: 3 of 12\n")
     watch = Watch(workspace, "Class2D/job003", ["micrographs_ctf.star"], "4-0")
-    told = list(watch.events())
     progress = {"text": "particles", "done": 3.0, "total": 12.0}
-    assert told == [
-        (
-            "job",
-            {
-                "status": "Running",
-                "progress": progress,
-                "lost": False,
-                "out": "particles: 3 of 12\n",
-                "err": "",
-            },
-        )
-    ]
+    now = {"status": "Running", "progress": progress, "lost": False, "out": "particles: 3 of 12\n", "err": ""}
+    file = {"path": "micrographs_ctf.star", "revision": revision(copy / "micrographs_ctf.star")}
+    assert list(watch.events()) == [("project", {}), ("job", now), ("file", file)]
     assert watch.position == "23-0"
     assert list(watch.events()) == []
     with log.open("a") as file:
@@ -153,7 +144,7 @@ def test_a_page_is_told_how_far_all_jobs_are_that_run(workspace, copy):
     (copy / "Class2D/job003/run.out").write_text("particles: 3 of 12\n")
     watch = Watch(workspace, "", [], progress=True)
     now = {"Class2D/job003": {"text": "particles", "done": 3.0, "total": 12.0}}
-    assert list(watch.events()) == [("progress", now)]
+    assert list(watch.events()) == [("project", {}), ("progress", now)]
     assert list(watch.events()) == []
     with (copy / "Class2D/job003/run.out").open("a") as file:
         file.write("particles: 1e1 of 12\n")

@@ -153,6 +153,7 @@ def test_two_pages_do_not_overwrite_each_other(site, new_page, manual, copy, sta
     expect(dialog).to_contain_text("Somebody else has saved")
     near(places(manual), [(100, 100)])
     dialog.get_by_role("button", name="Show theirs, drop mine").click()
+    expect(second.locator(".picking .saved")).to_have_text("")  # read anew
     expect(second.locator(".picking .count")).to_have_text("1 pick")
     second.mouse.click(*at(second, 300, 300))
     saved(second)

@@ -49,10 +49,11 @@ class Watch:
         self.stamps: dict[str, tuple[int, int] | None] = {}
 
     def events(self) -> Iterator[tuple[str, Any]]:
-        """What is new since the last time: pairs of a kind and its data."""
-        project = self._project()
-        first = "project" not in self.told
-        if self._is_new("project", project) and not first:
+        """What is new since the last time: pairs of a kind and its data.
+
+        The first time that is all: it may have changed since the page was filled, or while it was away.
+        """
+        if self._is_new("project", self._project()):
             yield "project", {}
         if self.progress and self.told["jobs"]:
             running = {
@@ -65,8 +66,7 @@ class Watch:
         for name, path in self.files.items():
             if self._stamp_is_new(name, path):
                 now = revision(path)
-                first = name not in self.told
-                if self._is_new(name, now) and not first:
+                if self._is_new(name, now):
                     yield "file", {"path": name, "revision": now}
 
     @property

@@ -18,6 +18,7 @@ function away(is) {
 }
 
 /** Listen while a view is shown: live(page, { job: "AutoPick/job001" }, { project: (event) => …, job: …, file: … }).
+ *  At first, and when the server was away, every kind is told once.
  *  project: the list of jobs or a status has changed; job: { status, progress, out, err } with what was added to the logs;
  *  progress (ask for it by query.progress): { "AutoPick/job001": { done, total, text } or null } of all jobs that run;
  *  file: { path, revision } of one of query.file (an address, or several). */
