@@ -4,10 +4,9 @@ python benchmarks/bench_adaptive.py [--data ../shared/data] [--micrographs 2]
                                     [--only simulated|apoferritin|controls|speed]
 
 Constants of the method were chosen on every other apoferritin micrograph and on simulations of other seeds;
-what
-is printed is from the rest, and from controls that were in view when the bound of the warning was set. A hit lies within a quarter of the particle's diameter (17 px for
-apoferritin), one per particle. RELION's LoG, if it is installed, runs with the same range, without what is
-five standard deviations too high.
+what is printed is from the rest, and from controls that were in view when the bound of the warning was set.
+A hit lies within a quarter of the particle's diameter (17 px for apoferritin), one per particle. RELION's
+LoG, if it is installed, runs with the same range, without what is five standard deviations too high.
 """
 
 import argparse
