@@ -220,3 +220,13 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
             yield get_backend("cuda")
         except boxwood.errors.InputError as error:
             pytest.skip(str(error))
+
+
+@pytest.fixture
+def devices(
+    monkeypatch: pytest.MonkeyPatch, cuda_emulation: Emulation, cuda_emulated: ModuleType
+) -> Emulation:
+    """Three emulated devices stand in for real ones."""
+    cuda_emulation.set(devices=3)
+    monkeypatch.setattr("boxwood.backends.cuda.load_module", lambda: cuda_emulated)
+    return cuda_emulation

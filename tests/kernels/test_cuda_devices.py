@@ -13,14 +13,6 @@ from boxwood.stopping import ask_to_stop
 BOX, PIXEL = 24, 4.0
 
 
-@pytest.fixture
-def devices(monkeypatch, cuda_emulation, cuda_emulated):
-    """Three emulated devices stand in for real ones."""
-    cuda_emulation.set(devices=3)
-    monkeypatch.setattr(cuda, "load_module", lambda: cuda_emulated)
-    return cuda_emulation
-
-
 @pytest.fixture(scope="module")
 def particles():
     """Three shapes, turned and noisy."""
@@ -132,7 +124,9 @@ def test_auto_takes_what_is_faster_and_says_so(devices, monkeypatch):
     said = []
     for cpu_seconds, chosen in ((1.0, "cpu"), (9.0, "cuda:0,1,2")):
         seconds = {"cpu": cpu_seconds, "cuda:0,1,2": 3.0}
-        monkeypatch.setattr(trial, "seconds_of_trial", lambda backend, threads, s=seconds: s[backend.name])
+        monkeypatch.setattr(
+            trial, "seconds_of_trial", lambda backend, threads, work, s=seconds: s[backend.name]
+        )
         assert select.get_backend("auto", said.append).name == chosen
     assert said == ["using cuda:0,1,2, 3.0 times as fast as the CPU"]
 
@@ -145,7 +139,14 @@ def test_auto_is_the_cpu_without_a_device(monkeypatch):
     assert get_backend("auto").name == "cpu"
 
 
-def test_the_trial_is_a_proper_problem(devices):
+@pytest.mark.parametrize("kernel", ["log_pick_maps", "extract"])
+def test_the_trials_of_picking_and_extraction_are_proper_problems(kernel):
+    got = getattr(cpu, kernel)(**trial.trial_arguments(kernel), threads=2)
+    assert np.isfinite(got[0]).all()
+    assert got[0].std() > 0
+
+
+def test_the_trial_of_classification_is_a_proper_problem(devices):
     arguments = trial.trial_arguments()
     part = {name: arguments[name][:4] for name in ("images", "ctf", "group", "scale")}
     part |= {name: arguments[name][:4] for name in ("log_prior_offset", "coarse_log_prior_offset")}

@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ from boxwood.backends.protocol import Backend
 from boxwood.errors import InputError
 from boxwood.stopping import check_stop
 
-# Arguments with one row per image, by kernel; kernels that are not named here run on one device.
+# Arguments with one row per image, by kernel; kernels that are not named here run on one device, in turn.
 _PER_IMAGE = {
     "ctf": ("rows",),
     "polar_transform": ("images", "shifts"),
@@ -52,6 +53,7 @@ class CudaBackend:
     ) -> None:
         self._module, self._devices = module, list(devices)
         self._fallback, self._warn = fallback, warn
+        self._turns, self._lock = count(), Lock()
 
     @property
     def name(self) -> str:
@@ -83,7 +85,7 @@ class CudaBackend:
             return call.on_cpu(self._fallback)
         parts = call.split(len(devices))
         if len(parts) == 1:
-            return self._run_part(parts[0], devices[0])
+            return self._run_part(parts[0], devices[next(self._turns) % len(devices)])
         with ThreadPoolExecutor(len(parts)) as pool:
             return _joined(list(pool.map(self._run_part, parts, devices)))
 
@@ -93,8 +95,11 @@ class CudaBackend:
         except self._module.CudaError as error:
             if self._fallback is None:
                 raise
-            if device in self._devices:
-                self._devices.remove(device)
+            with self._lock:
+                lost = device in self._devices
+                if lost:
+                    self._devices.remove(device)
+            if lost:
                 others = self.name if self._devices else f"the backend {self._fallback.name}"
                 self._warn(f"{error}; going on without device {device}, on {others}")
         return self._run(part)

@@ -1,14 +1,18 @@
 """Choose a backend by name."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Literal, cast
 
 from boxwood.backends.protocol import Backend
 from boxwood.errors import InputError
 
 
-def get_backend(name: str = "cpu", warn: Callable[[str], None] | None = None) -> Backend:
-    """Return the backend called `name`.
+def get_backend(
+    name: str | Backend = "cpu",
+    warn: Callable[[str], None] | None = None,
+    work: Literal["expectation", "log_pick_maps", "extract"] = "expectation",
+) -> Backend:
+    """Return the backend called `name`; one that has been chosen is returned as it is.
 
     Parameters
     ----------
@@ -18,14 +22,18 @@ def get_backend(name: str = "cpu", warn: Callable[[str], None] | None = None) ->
     warn : callable, optional
         Called with a sentence when a device fails and the CPU goes on in its place, and with what "auto"
         chose if that is not the CPU. Without it devices that fail raise an error.
+    work : str
+        The kernel that "auto" tries backends with.
 
     Raises
     ------
     InputError
         If there is no such backend, or it cannot be used on this machine.
     """
+    if not isinstance(name, str):
+        return name
     if name == "auto":
-        return _fastest(warn)
+        return _fastest(warn, work)
     if name == "cpu":
         from boxwood.backends import cpu
 
@@ -61,8 +69,8 @@ def _devices(name: str, count: int) -> list[int]:
     return devices
 
 
-def _fastest(warn: Callable[[str], None] | None) -> Backend:
-    """All CUDA devices if there are any and they are faster than the CPU at a small expectation."""
+def _fastest(warn: Callable[[str], None] | None, work: str) -> Backend:
+    """All CUDA devices if there are any and they are faster than the CPU at a small piece of work."""
     from boxwood.backends.cuda import load_module
     from boxwood.backends.trial import seconds_of_trial
 
@@ -72,7 +80,7 @@ def _fastest(warn: Callable[[str], None] | None) -> Backend:
     except InputError:
         return cpu
     cuda = get_backend("cuda:" + ",".join(map(str, range(count))), warn)
-    ratio = seconds_of_trial(cpu, available_threads()) / seconds_of_trial(cuda, 1)
+    ratio = seconds_of_trial(cpu, available_threads(), work) / seconds_of_trial(cuda, 1, work)
     if ratio <= 1:
         return cpu
     if warn is not None:

@@ -1,4 +1,4 @@
-"""A small expectation, to see which backend is faster on this machine."""
+"""Small pieces of work, to see which backend is faster on this machine."""
 
 import time
 from typing import Any
@@ -7,12 +7,47 @@ import numpy as np
 
 from boxwood.backends.protocol import Backend
 
+_SIDE = 2048
 _IMAGES, _CLASSES, _OFFSETS, _RINGS, _PSI = 128, 50, 21, 16, 60
 
 
-def trial_arguments() -> dict[str, Any]:
-    """Arguments of `Backend.expectation` of the usual proportions, with random numbers for images."""
+def trial_arguments(kernel: str = "expectation") -> dict[str, Any]:
+    """Arguments of a kernel but for `threads`, of the usual proportions, with random numbers for images."""
     rng = np.random.default_rng(0)
+    if kernel == "expectation":
+        return _expectation(rng)
+    micrograph = rng.standard_normal((_SIDE, _SIDE), dtype=np.float32)
+    return {"micrograph": micrograph} | (_LOG_PICK if kernel == "log_pick_maps" else _extract(rng))
+
+
+_LOG_PICK = {
+    "outside": np.zeros(0, np.float32),
+    "work_size": 384,
+    "variances": np.geomspace(40000.0, 100.0, 13),
+    "outlier_sigma": 8.0,
+    "sign": -1.0,
+}
+
+
+def _extract(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "centres": rng.integers(0, _SIDE, (200, 2)).astype(np.int32),
+        "shifts": None,
+        "filters": None,
+        "fill": 0.0,
+        "box": 256,
+        "scaled": 64,
+        "window": 64,
+        "background_radius": 24.0,
+        "ramp": True,
+        "white_dust": 0.0,
+        "black_dust": 0.0,
+        "invert": True,
+        "seed": 1,
+    }
+
+
+def _expectation(rng: np.random.Generator) -> dict[str, Any]:
     radius = np.arange(1, _RINGS + 1)
     harmonics = np.ceil(2.8 * radius + 3).astype(np.int32)
     samples = (4 * (harmonics // 2 + 1)).astype(np.int32)
@@ -55,12 +90,12 @@ def _smooth(n: int) -> bool:
     return n == 1
 
 
-def seconds_of_trial(backend: Backend, threads: int) -> float:
+def seconds_of_trial(backend: Backend, threads: int, kernel: str) -> float:
     """The second of two runs; the first loads what has to be loaded."""
-    arguments = trial_arguments()
+    arguments = trial_arguments(kernel)
     seconds = 0.0
     for _ in range(2):
         begin = time.perf_counter()
-        backend.expectation(**arguments, threads=threads)
+        getattr(backend, kernel)(**arguments, threads=threads)
         seconds = time.perf_counter() - begin
     return seconds

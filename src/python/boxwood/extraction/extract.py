@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from boxwood.backends import available_threads, get_backend
+from boxwood.backends import Backend, available_threads, get_backend
 from boxwood.errors import InputError
 from boxwood.extraction.centres import box_centres, overlaps, touches_edge
 from boxwood.extraction.ctf_correction import CtfCorrection
@@ -69,7 +69,7 @@ def extract_particles(
     ctf: CtfCorrection | None = None,
     seed: int = 0,
     threads: int | None = None,
-    backend: str = "cpu",
+    backend: str | Backend = "cpu",
 ) -> ExtractedParticles:
     """Cut boxes out of a micrograph, rescale them in Fourier space and normalise their background.
 
@@ -109,8 +109,8 @@ def extract_particles(
         Of the noise that replaces dust.
     threads : int, optional
         All processors by default. The result does not depend on it.
-    backend : str
-        "cpu" or "reference".
+    backend : str or Backend
+        See `boxwood.backends.get_backend`.
 
     Raises
     ------

@@ -84,12 +84,16 @@ class Picker:
     def __init__(
         self, options: AutopickOptions, context: JobContext, micrographs: MicrographSet, names: list[str]
     ) -> None:
+        from boxwood.backends import get_backend
+
         self.options = options
         self.context = context
         self.root = micrographs.root()
         self.pixel_size = dict(zip(names, _pixel_sizes(micrographs, options.pixel_size), strict=True))
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(names)))
+        backend = options.backend if options.method == "log" else "cpu"
+        self.backend = get_backend(backend, context.warn, "log_pick_maps")
         self.drawn = set(names[:PICTURES])
         self.model: AdaptiveModel | None = None
 
@@ -135,7 +139,7 @@ class Picker:
 
     def _log(self, name: str, path: Path) -> Picked:
         maps, preview = self._read_maps(name) if self.options.read_fom_maps else self._filter(name)
-        picks = autopick_maps.pick(maps, self.options)
+        picks = autopick_maps.pick(maps, self.options, backend=self.backend)
         table = pd.DataFrame(
             {_X: picks.x, _Y: picks.y, _FOM: picks.fom, "rlnClassNumber": 0, "rlnAnglePsi": 0.0}
         )
@@ -159,7 +163,7 @@ class Picker:
         from boxwood.report.picks import preview
 
         image, pixel = read_image(self.root / name).data, self.pixel_size[name]
-        maps = autopick_maps.make_maps(self.options, image, name, pixel, self.threads)
+        maps = autopick_maps.make_maps(self.options, image, name, pixel, self.threads, self.backend)
         if self.options.write_fom_maps:
             autopick_maps.write_maps(self._map_paths(name), maps)
         return maps, preview(image, pixel) if name in self.drawn else None
@@ -251,7 +255,7 @@ def _draw(context: JobContext, name: str, result: Picked) -> None:
 
 def _keeps(options: AutopickOptions) -> list[str]:
     """Options that decide the picks; all may change where every micrograph is picked again from its maps."""
-    changeable = ("micrographs", "write_fom_maps", "read_fom_maps")
+    changeable = ("micrographs", "backend", "write_fom_maps", "read_fom_maps")
     return [o.name for o in options.declared() if o.name not in changeable and not options.read_fom_maps]
 
 

@@ -10,6 +10,7 @@ from boxwood.errors import InputError
 from boxwood.project.names import below_job
 
 if TYPE_CHECKING:
+    from boxwood.backends import Backend
     from boxwood.jobs.autopick_options import AutopickOptions
     from boxwood.picking import FomMaps, Picks
     from boxwood.typing import AnyArray
@@ -19,7 +20,12 @@ BEST, SIZE = "_autopick_bestLoG.mrc", "_autopick_bestSize.mrc"
 
 
 def make_maps(
-    options: AutopickOptions, image: AnyArray, name: str, pixel_size: float, threads: int
+    options: AutopickOptions,
+    image: AnyArray,
+    name: str,
+    pixel_size: float,
+    threads: int,
+    backend: str | Backend = "cpu",
 ) -> FomMaps:
     """Filter the micrograph `name`, (ny, nx), of this pixel size in Angstrom."""
     from boxwood.picking import log_fom_maps
@@ -36,6 +42,7 @@ def make_maps(
         # The name below its job alone, so that picks stay the same wherever it is in whichever list.
         seed=(options.seed << 32) + zlib.crc32(str(below_job(name)).encode()),
         threads=threads,
+        backend=backend,
     )
 
 

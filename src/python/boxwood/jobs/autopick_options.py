@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwood.errors import InputError
+from boxwood.jobs.backend import backend_option
 from boxwood.options import Options, option
 from boxwood.options.joboptions import Noted
 
@@ -142,6 +143,7 @@ class AutopickOptions(Options):
         group="autopicking",
         flag="--random_seed",
     )
+    backend: str = backend_option("autopicking", needs="method=log")
     diameter: str | None = option(
         "with `adaptive`, instead of a range: the diameter in Å, give or take a tenth, or `auto` to find it",
         None,

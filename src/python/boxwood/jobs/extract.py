@@ -85,6 +85,8 @@ class Extractor:
     """Extracts one micrograph after the other, in threads."""
 
     def __init__(self, options: ExtractOptions, context: JobContext, micrographs: MicrographSet) -> None:
+        from boxwood.backends import get_backend
+
         self.options = options
         self.context = context
         self.micrographs = micrographs
@@ -102,6 +104,7 @@ class Extractor:
             self._read_refined(options.reextract)
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(self.names_with_particles())))
+        self.backend = get_backend(options.backend, context.warn, "extract")
 
     def reads(self, name: str) -> Path:
         """The file with the micrograph."""
@@ -208,6 +211,7 @@ class Extractor:
             ctf=self._ctf(table),
             seed=options.seed,
             threads=self.threads,
+            backend=self.backend,
         )
         good = found.faults == Fault.NONE
         for fault, words in (
@@ -319,5 +323,5 @@ JOB = Job(
     process=5,
     label=lambda options: "relion.extract" if options.reextract is None else "relion.extract.reextract",
     # More micrographs may have come; all else is in the stacks that are there.
-    keeps=lambda options: [o.name for o in options.declared() if o.name != "micrographs"],
+    keeps=lambda options: [o.name for o in options.declared() if o.name not in ("micrographs", "backend")],
 )

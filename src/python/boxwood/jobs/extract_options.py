@@ -7,6 +7,7 @@ from pathlib import Path
 
 from boxwood.errors import InputError
 from boxwood.extraction.sizes import background_radius, check_box, rescaled_size
+from boxwood.jobs.backend import backend_option
 from boxwood.options import Options, option
 from boxwood.options.joboptions import Switched
 
@@ -182,6 +183,7 @@ class ExtractOptions(Options):
         group="extract",
     )
     seed: int = option("seed of the noise that replaces dust", 1, at_least=0, group="extract")
+    backend: str = backend_option("extract")
     helix: bool | None = option(
         "extract helical segments",
         None,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from boxwood.backends import available_threads, get_backend
+from boxwood.backends import Backend, available_threads, get_backend
 from boxwood.errors import InputError
 from boxwood.picking.geometry import filter_diameters, working_size
 from boxwood.picking.peaks import FomMaps, Picks, check_range, find_peaks
@@ -32,7 +32,7 @@ def pick_log(
     seed: int = 0,
     outside: FloatArray | None = None,
     threads: int | None = None,
-    backend: str = "cpu",
+    backend: str | Backend = "cpu",
 ) -> Picks:
     """Find particles on a micrograph as bright spots of a Laplacian-of-Gaussian filter bank.
 
@@ -70,7 +70,8 @@ def pick_log(
         That noise itself, in row-major order over the square of the longer side n.
     threads : int or None
         All processors by default. Picks do not depend on it.
-    backend : str
+    backend : str or Backend
+        See `boxwood.backends.get_backend`.
 
     Returns
     -------
@@ -133,7 +134,7 @@ def log_fom_maps(
     seed: int = 0,
     outside: FloatArray | None = None,
     threads: int | None = None,
-    backend: str = "cpu",
+    backend: str | Backend = "cpu",
 ) -> FomMaps:
     """Filter a micrograph; parameters as in `pick_log`. Threshold and distances come later (`find_peaks`)."""
     image = _checked_image(micrograph)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from boxwood.backends import get_backend
+from boxwood.backends import Backend, get_backend
 from boxwood.errors import InputError
 from boxwood.picking.geometry import Grid, filter_diameters, round_half_away
 from boxwood.typing import AnyArray, DoubleArray, FloatArray
@@ -92,7 +92,7 @@ def find_peaks(
     min_distance: float | None = None,
     neighbour_percent: float = 100.0,
     skip_side: int = 0,
-    backend: str = "cpu",
+    backend: str | Backend = "cpu",
 ) -> Picks:
     """Pick the peaks of figure-of-merit maps; the parameters are those of `pick_log`."""
     check_range("threshold_offset", threshold_offset)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxwood.errors import InputError
+from boxwood.jobs.backend import backend_option
 from boxwood.options import Options, option
 from boxwood.options.joboptions import Alternatives
 
@@ -295,11 +296,7 @@ class Class2DOptions(Options):
         choices=("float32", "bf16"),
         group="Compute",
     )
-    backend: str = option(
-        "cpu, cuda (the first GPU), cuda:0,1 (these GPUs), or auto: all GPUs if they are faster",
-        "auto",
-        group="Compute",
-    )
+    backend: str = backend_option("Compute")
     memory_gib: float = option(
         "keep transforms of particles in this many GiB of memory, make others again in every iteration",
         4.0,

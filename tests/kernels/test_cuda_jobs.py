@@ -1,0 +1,104 @@
+"""Picking and extraction of several micrographs on emulated devices: the files are those of the CPU."""
+
+import mrcfile
+import numpy as np
+import pandas as pd
+import pytest
+
+from boxwood.io.coordinates import read_coordinates
+from boxwood.io.star import read_star, write_star
+from boxwood.jobs.registry import load_job
+from boxwood.jobs.runner import run_job
+
+PIXEL = 4.0
+NAMES = [f"m{i}.mrc" for i in range(4)]
+SHAPES = [(120, 120), (100, 140), (140, 100), (121, 130)]
+# Of values and of standard deviations of images: many times what float32 rounds in transforms of this size.
+ROUNDING = 1e-4
+
+
+@pytest.fixture(autouse=True)
+def micrographs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("boxwood.jobs.autopick.PICTURES", 0)
+    for name, shape in zip(NAMES, SHAPES, strict=True):
+        rng = np.random.default_rng(len(name) + shape[0])
+        image = rng.standard_normal(shape) * 0.3 + 5
+        y, x = np.indices(shape)
+        for cy, cx in rng.integers(15, 85, (4, 2)):
+            image -= (y - cy) ** 2 + (x - cx) ** 2 < 7**2
+        with mrcfile.new(name) as file:
+            file.set_data(image.astype(np.float32))
+            file.voxel_size = PIXEL
+    optics = {"rlnOpticsGroupName": ["one"], "rlnOpticsGroup": [1], "rlnMicrographPixelSize": [PIXEL]}
+    table = pd.DataFrame({"rlnMicrographName": NAMES, "rlnOpticsGroup": 1})
+    write_star("micrographs.star", {"optics": pd.DataFrame(optics), "micrographs": table})
+
+
+class Heard:
+    """Keeps the warnings of a job."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def event(self, kind, **data):
+        if kind == "warning":
+            self.warnings.append(data["text"])
+
+
+def autopick(backend, reporter=None):
+    options = {"min_diameter": 50, "max_diameter": 64, "threshold_offset": 1.0, "max_resolution": 16.0}
+    run_job(
+        load_job("autopick"),
+        {"micrographs": "micrographs.star", "backend": backend, **options},
+        output=f"pick-{backend}",
+        threads=2,
+        reporter=reporter,
+    )
+    return [read_coordinates(f"pick-{backend}/m{i}_autopick.star") for i in range(4)]
+
+
+def extract(backend):
+    options = {"box_size": 24, "rescale": 16, "recentre_subpixel": True}
+    run_job(
+        load_job("extract"),
+        {"micrographs": "micrographs.star", "coordinates": "pick-cpu", "backend": backend, **options},
+        output=f"extract-{backend}",
+        threads=2,
+    )
+    table = read_star(f"extract-{backend}/particles.star")["particles"]
+    return table, [mrcfile.read(f"extract-{backend}/m{i}.mrcs") for i in range(4)]
+
+
+def assert_same_picks(got, want):
+    for one, other in zip(got, want, strict=True):
+        assert len(other) > 0
+        pd.testing.assert_frame_equal(one, other, rtol=ROUNDING)
+
+
+def test_devices_take_turns_at_micrographs(devices, cuda_emulated, monkeypatch):
+    used = []
+    maps = cuda_emulated.log_pick_maps
+    monkeypatch.setattr(cuda_emulated, "log_pick_maps", lambda *a: used.append(a[-1]) or maps(*a))
+    assert_same_picks(autopick("cuda:0,2"), autopick("cpu"))
+    assert set(used) == {0, 2}
+
+
+def test_extracted_particles_are_those_of_the_cpu(devices):
+    autopick("cpu")
+    (table, images), (want_table, want_images) = extract("cuda:0,1,2"), extract("cpu")
+    names = table.pop("rlnImageName"), want_table.pop("rlnImageName")
+    assert len(set(names[0])) == len(set(names[1])) == len(table)
+    pd.testing.assert_frame_equal(table, want_table)
+    for one, other in zip(images, want_images, strict=True):
+        assert np.abs(one - other).max() < ROUNDING * other.std()
+
+
+def test_a_device_that_disappears_loses_no_micrograph(devices):
+    devices.set(lost_device=1, operations_to_loss=60)
+    heard = Heard()
+    picked = autopick("cuda:1", heard)
+    assert [text.split("; ")[1] for text in heard.warnings] == [
+        "going on without device 1, on the backend cpu"
+    ]
+    assert_same_picks(picked, autopick("cpu"))
