@@ -72,7 +72,7 @@ struct Staging {
     PinnedArray<float> host_ctf;
     DeviceArray<float2> images;
     DeviceArray<float> ctf;
-    Event copied, used;
+    Event copied;
     explicit Staging(size_t n) : host_images(n), host_ctf(n), images(n), ctf(n) {}
 };
 
@@ -230,13 +230,10 @@ private:
         batch_.column_number.reserve(n * a.t);
     }
 
-    // Copies the images of a batch, by way of pinned memory, while the batch before is computed.
+    // Copies the images of a batch, by way of pinned memory, while the batch before is computed; the one before that,
+    // whose memory is used again, has been waited for.
     void stage(int first, int n) {
         Staging& s = *staging_[first / images_ % 2];
-        if (first / images_ >= 2) {
-            s.copied.wait("copying images");
-            s.used.hold(copying_);
-        }
         for (int i = 0; i < n; ++i) {
             const size_t from = (size_t)(first + i) * a.stride, to = (size_t)i * a.samples;
             memcpy(s.host_images.data() + to, a.images + 2 * from, a.samples * sizeof(float2));
@@ -253,7 +250,6 @@ private:
         s.copied.hold(computing_);
         weigh(shared_, n, s.images.data(), s.ctf.data(), group_.data() + first, scale_.data() + first,
               batch_.weighted.data(), batch_.ctf_power.data(), computing_);
-        s.used.record(computing_);
         norms(shared_, fine_, n, batch_.ctf_power.data(), batch_.norm.data(), computing_);
         const Choice choice = search_first(first, n);
         std::vector<int> counts(3 * n);
