@@ -58,8 +58,8 @@ private:
 // More memory for one batch does not make it faster.
 constexpr size_t batch_bytes = (size_t)256 << 20;
 
-// Things of `count` to work on at once, that need so many bytes each: what a third of the free memory holds (two
-// turns, and a rest), in batches of about the same size.
+// Things of `count` to work on at once, that need so many bytes each: what a third of the free memory holds
+// (two turns, and a rest), in batches of about the same size.
 inline int batch_size(int count, size_t bytes_each) {
     const size_t bytes = std::min(batch_bytes, free_memory() / 3);
     const int most = (int)std::max<size_t>(1, std::min<size_t>(bytes / bytes_each, 65535));
@@ -79,7 +79,8 @@ void with_less_on_failure(int batch, const Run& run) {
     }
 }
 
-// Copies from ordinary memory through pinned memory in two pieces: one is filled while the other is on its way.
+// Copies from ordinary memory through pinned memory in two pieces: one is filled while the other is on its
+// way.
 class Upload {
 public:
     explicit Upload(const Stream& stream) : stream_(stream), pieces_(2 * piece) {}
@@ -92,7 +93,8 @@ public:
             char* const pinned = pieces_.data() + turn_ * piece;
             if (used_[turn_]) sent_[turn_].wait("copying to the device");
             memcpy(pinned, from, bytes);
-            check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, stream_), "copying to the device");
+            check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, stream_),
+                  "copying to the device");
             sent_[turn_].record(stream_);
             used_[turn_] = true;
             from += bytes, to += bytes, left -= bytes;

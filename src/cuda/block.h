@@ -1,5 +1,5 @@
-// What the threads of a block do together: sums, maxima, prefix sums, and Fourier transforms in shared memory. Every
-// thread of the block calls these, and the order of additions is fixed.
+// What the threads of a block do together: sums, maxima, prefix sums, and Fourier transforms in shared
+// memory. Every thread of the block calls these, and the order of additions is fixed.
 #pragma once
 #include "cuda/runtime.h"
 
@@ -8,7 +8,9 @@ namespace cuda {
 
 __device__ inline float2 operator+(float2 a, float2 b) { return make_float2(a.x + b.x, a.y + b.y); }
 __device__ inline float2 operator-(float2 a, float2 b) { return make_float2(a.x - b.x, a.y - b.y); }
-__device__ inline float2 times(float2 a, float2 b) { return make_float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x); }
+__device__ inline float2 times(float2 a, float2 b) {
+    return make_float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
+}
 __device__ inline float2 conjugate(float2 a) { return make_float2(a.x, -a.y); }
 
 constexpr unsigned whole_warp = 0xffffffffu;
@@ -129,7 +131,8 @@ struct Butterfly<5> {
 
 // One stage of Stockham's transform of columns [n][blockDim.x]; `done` is the product of the stages before.
 template <int p>
-__device__ inline void fft_stage(const float2* in, float2* out, int n, int done, const float2* roots, int step) {
+__device__ inline void fft_stage(const float2* in, float2* out, int n, int done, const float2* roots,
+                                 int step) {
     const int lanes = blockDim.x, m = n / (p * done);
     for (int t = threadIdx.y; t < n / p; t += blockDim.y) {
         const int q = t % done, i = t / done;
@@ -145,8 +148,9 @@ __device__ inline void fft_stage(const float2* in, float2* out, int n, int done,
     __syncthreads();
 }
 
-// Columns [n][blockDim.x] of `data` to sum_j x_j exp(-2 pi i jk/n), n = 2^a 3^b 5^c. The block has lanes along x and
-// shares the work along y. roots[j step] = exp(-2 pi i j/n). Returns where the result is: data or work.
+// Columns [n][blockDim.x] of `data` to sum_j x_j exp(-2 pi i jk/n), n = 2^a 3^b 5^c. The block has lanes
+// along x and shares the work along y. roots[j step] = exp(-2 pi i j/n). Returns where the result is: data or
+// work.
 __device__ inline float2* block_fft(float2* data, float2* work, int n, const float2* roots, int step) {
     for (int done = 1; done < n;) {
         const int rest = n / done;

@@ -32,9 +32,9 @@ double product_speed(const Stream& stream, int n, cublasComputeType_t compute) {
     b.clear(stream);
     const float one = 1, zero = 0;
     const double seconds = best_time(stream, [&] {
-        check(cublasGemmStridedBatchedEx(blas, CUBLAS_OP_N, CUBLAS_OP_N, n, n, n, &one, a.data(), CUDA_R_32F, n, 0,
-                                         b.data(), CUDA_R_32F, n, 0, &zero, c.data(), CUDA_R_32F, n, 0, 1, compute,
-                                         CUBLAS_GEMM_DEFAULT),
+        check(cublasGemmStridedBatchedEx(blas, CUBLAS_OP_N, CUBLAS_OP_N, n, n, n, &one, a.data(), CUDA_R_32F,
+                                         n, 0, b.data(), CUDA_R_32F, n, 0, &zero, c.data(), CUDA_R_32F, n, 0,
+                                         1, compute, CUBLAS_GEMM_DEFAULT),
               "a product");
     });
     return 2.0 * n * n * n / seconds;
@@ -49,7 +49,8 @@ Ceilings ceilings(int device, size_t bytes, int n) {
     DeviceArray<char> from(bytes), to(bytes);
     from.clear(stream);
     const auto copy = [&](void* a, const void* b, cudaMemcpyKind kind) {
-        return bytes / best_time(stream, [&] { check(cudaMemcpyAsync(a, b, bytes, kind, stream), "copying"); });
+        return bytes /
+               best_time(stream, [&] { check(cudaMemcpyAsync(a, b, bytes, kind, stream), "copying"); });
     };
     Ceilings c{};
     c.memory = 2 * copy(to.data(), from.data(), cudaMemcpyDeviceToDevice);  // read and written

@@ -1,11 +1,11 @@
-// The expectation of a batch of images on one device: what is in memory, in which order the steps of expectation.h run.
-#include "cuda/expectation.h"
-
+// The expectation of a batch of images on one device: what is in memory, in which order the steps of
+// expectation.h run.
 #include <string.h>
 
 #include <algorithm>
 #include <memory>
 
+#include "cuda/expectation.h"
 #include "cuda/kernels.h"
 #include "cuda/libraries.h"
 #include "math/bfloat16.h"
@@ -31,8 +31,8 @@ std::vector<float2> transposed(const float* phases, int offsets, int samples) {
     std::vector<float2> out((size_t)offsets * samples);
     for (int t = 0; t < offsets; ++t)
         for (int j = 0; j < samples; ++j)
-            out[(size_t)j * offsets + t] = make_float2(phases[2 * ((size_t)t * samples + j)],
-                                                       phases[2 * ((size_t)t * samples + j) + 1]);
+            out[(size_t)j * offsets + t] =
+                make_float2(phases[2 * ((size_t)t * samples + j)], phases[2 * ((size_t)t * samples + j) + 1]);
     return out;
 }
 
@@ -40,7 +40,8 @@ std::vector<float2> transposed(const float* phases, int offsets, int samples) {
 struct Order {
     int rings, top, coefficients = 0, samples = 0, longest = 0;
     std::vector<int> first_ring, start, harmonic;
-    Order(const ExpectationArgs& a, int ring_count) : rings(ring_count), top(a.ring_harmonics[ring_count - 1]) {
+    Order(const ExpectationArgs& a, int ring_count)
+        : rings(ring_count), top(a.ring_harmonics[ring_count - 1]) {
         for (int m = 0, ring = 0; m <= top; ++m) {
             while (a.ring_harmonics[ring] < m) ++ring;
             first_ring.push_back(ring);
@@ -85,7 +86,8 @@ struct Batch {
 
 struct Slice {
     DeviceArray<float2> shifted, posterior, group_sums, group_low;
-    DeviceArray<float> values, peak, mass, inverse, statistics, of_class, of_offset, top_weights, cross, model;
+    DeviceArray<float> values, peak, mass, inverse, statistics, of_class, of_offset, top_weights, cross,
+        model;
     DeviceArray<int> lists, kept, best, top_samples, begin;
 };
 
@@ -123,8 +125,14 @@ public:
         numerator_.clear(computing_);
         denominator_.clear(computing_);
         fine_ = {a.t, a.rings, a.samples, a.coefficients, order_.top, start_.data(), phases_.data(), nullptr};
-        first_ = a.coarse_t ? Pass{a.coarse_t, first_order_.rings, a.coarse_samples, first_order_.coefficients,
-                                   first_order_.top, first_start_.data(), coarse_phases_.data(), nullptr}
+        first_ = a.coarse_t ? Pass{a.coarse_t,
+                                   first_order_.rings,
+                                   a.coarse_samples,
+                                   first_order_.coefficients,
+                                   first_order_.top,
+                                   first_start_.data(),
+                                   coarse_phases_.data(),
+                                   nullptr}
                             : fine_;
         first_.coefficients = first_order_.coefficients;
     }
@@ -154,7 +162,7 @@ private:
     DeviceArray<float> weights_;
     Shared shared_{};
     Pass fine_{}, first_{};
-    int images_ = 0;           // of a batch
+    int images_ = 0;          // of a batch
     size_t slice_bytes_ = 0;  // of a slice
     std::unique_ptr<Staging> staging_[2];
     Batch batch_;
@@ -173,18 +181,38 @@ private:
         sample_start_ = DeviceArray<int>(sample_start.data(), sample_start.size(), computing_);
         ring_roots_ = DeviceArray<float2>(roots.data(), roots.size(), computing_);
         weights_ = DeviceArray<float>(a.weights, (size_t)groups * a.rings, computing_);
-        shared_ = {a.k, a.psi, a.rings, a.samples, a.coefficients, order_.top, a.hard != 0, a.bf16 != 0, a.cut,
-                   a.fraction, ring_samples_.data(), ring_harmonics_.data(), sample_start_.data(), first_ring_.data(),
-                   start_.data(), harmonic_.data(), ring_roots_.data(), psi_roots_.data(), references_.data(),
-                   factors_.data(), power_.data(), weights_.data(), log_prior_class_.data(), log_prior_psi_.data()};
+        shared_ = {a.k,
+                   a.psi,
+                   a.rings,
+                   a.samples,
+                   a.coefficients,
+                   order_.top,
+                   a.hard != 0,
+                   a.bf16 != 0,
+                   a.cut,
+                   a.fraction,
+                   ring_samples_.data(),
+                   ring_harmonics_.data(),
+                   sample_start_.data(),
+                   first_ring_.data(),
+                   start_.data(),
+                   harmonic_.data(),
+                   ring_roots_.data(),
+                   psi_roots_.data(),
+                   references_.data(),
+                   factors_.data(),
+                   power_.data(),
+                   weights_.data(),
+                   log_prior_class_.data(),
+                   log_prior_psi_.data()};
     }
 
     // Bytes of a batch per image: of what stays, and of the first pass.
     size_t bytes_per_image() const {
         const size_t columns = first_.offsets, pairs = columns * a.k;
         return (size_t)a.samples * (2 * 12 + 8) + (size_t)a.rings * 24 + (size_t)a.k * 48 +
-               columns * first_.coefficients * 8 + pairs * ((first_.top_harmonic + 1) * 8 + 8) + (size_t)a.k * 8 +
-               (size_t)a.t * 4;
+               columns * first_.coefficients * 8 + pairs * ((first_.top_harmonic + 1) * 8 + 8) +
+               (size_t)a.k * 8 + (size_t)a.t * 4;
     }
 
     // Bytes of a slice with so many columns, groups and pairs.
@@ -193,8 +221,8 @@ private:
                pairs * ((size_t)a.psi * 4 + (size_t)(a.psi / 2 + 1) * 8 + 20);
     }
 
-    // How many images at once: half of the memory for a batch, half for slices. Where even that is not to be had,
-    // fewer are tried.
+    // How many images at once: half of the memory for a batch, half for slices. Where even that is not to be
+    // had, fewer are tried.
     void plan() {
         const double bytes = usable_memory * free_memory();
         images_ = (int)std::min<double>(std::min(a.n, most_images), 0.5 * bytes / bytes_per_image());
@@ -230,8 +258,8 @@ private:
         batch_.column_number.reserve(n * a.t);
     }
 
-    // Copies the images of a batch, by way of pinned memory, while the batch before is computed; the one before that,
-    // whose memory is used again, has been waited for.
+    // Copies the images of a batch, by way of pinned memory, while the batch before is computed; the one
+    // before that, whose memory is used again, has been waited for.
     void stage(int first, int n) {
         Staging& s = *staging_[first / images_ % 2];
         for (int i = 0; i < n; ++i) {
@@ -264,18 +292,21 @@ private:
 
     // All classes at all offsets of the first pass, and which of them matter.
     Choice search_first(int first, int n) {
-        Choice choice{batch_.share.data(), batch_.least.data(), batch_.counts.data(), batch_.pairs_before.data(),
-                      batch_.group_number.data(), batch_.column_number.data()};
+        Choice choice{batch_.share.data(),        batch_.least.data(),        batch_.counts.data(),
+                      batch_.pairs_before.data(), batch_.group_number.data(), batch_.column_number.data()};
         const DeviceArray<float2>& norm = a.coarse_t ? batch_.coarse_norm : batch_.norm;
         const int columns = n * first_.offsets;
-        first_.log_prior = (a.coarse_t ? coarse_log_prior_offset_ : log_prior_offset_).data() + (size_t)first * first_.offsets;
-        if (a.coarse_t) norms(shared_, first_, n, batch_.ctf_power.data(), batch_.coarse_norm.data(), computing_);
-        shift_and_transform(shared_, first_, first_order_.longest, {columns, nullptr, nullptr}, batch_.weighted.data(),
-                            shared_.bf16, batch_.shifted.data(), computing_);
+        first_.log_prior = (a.coarse_t ? coarse_log_prior_offset_ : log_prior_offset_).data() +
+                           (size_t)first * first_.offsets;
+        if (a.coarse_t)
+            norms(shared_, first_, n, batch_.ctf_power.data(), batch_.coarse_norm.data(), computing_);
+        shift_and_transform(shared_, first_, first_order_.longest, {columns, nullptr, nullptr},
+                            batch_.weighted.data(), shared_.bf16, batch_.shifted.data(), computing_);
         {
             const Stage stage("multiply", computing_);
             multiply(blas_, shared_, first_, std::vector<int>(a.ring_harmonics, a.ring_harmonics + a.rings),
-                     first_order_.start, order_.start, columns, batch_.shifted.data(), batch_.products.data());
+                     first_order_.start, order_.start, columns, batch_.shifted.data(),
+                     batch_.products.data());
         }
         search(shared_, first_, columns, batch_.products.data(), norm.data(), a.hard && a.coarse_t,
                batch_.peak.data(), batch_.share.data(), computing_);
@@ -291,13 +322,15 @@ private:
             columns += counts[3 * i];
             groups += counts[3 * i + 1];
             pairs += (counts[3 * i + 2] + 1) / 2 * 2;
-            const bool too_large = slice_bytes(columns, groups, pairs) > slice_bytes_ || pairs * a.psi > 0x7fffffff;
+            const bool too_large =
+                slice_bytes(columns, groups, pairs) > slice_bytes_ || pairs * a.psi > 0x7fffffff;
             if (i > from && too_large) return i - from;
         }
         return n - from;
     }
 
-    // The listed pairs of some images of a batch. Returns how many images: fewer if there was no room for all.
+    // The listed pairs of some images of a batch. Returns how many images: fewer if there was no room for
+    // all.
     int run_slice(int first, int from, int images, const std::vector<int>& counts, const Choice& choice) {
         std::vector<int> begin;
         int columns = 0, groups = 0, pairs = 0;
@@ -372,25 +405,31 @@ private:
 
     void evaluate_slice(int first, int from, int n, int columns, int groups, int pair_count,
                         const std::vector<int>& begin, const Choice& all) {
-        const Choice choice{all.share + (size_t)from * a.k * first_.offsets, all.least + from, all.counts + 3 * from,
-                            all.pairs_before + (size_t)from * a.k, all.group_number + (size_t)from * a.k,
+        const Choice choice{all.share + (size_t)from * a.k * first_.offsets,
+                            all.least + from,
+                            all.counts + 3 * from,
+                            all.pairs_before + (size_t)from * a.k,
+                            all.group_number + (size_t)from * a.k,
                             all.column_number + (size_t)from * a.t};
         const size_t place = first + from;
         const float2* weighted = batch_.weighted.data() + (size_t)from * a.samples;
         const float2* ctf_power = batch_.ctf_power.data() + (size_t)from * a.rings * 3;
         const float2* norm = batch_.norm.data() + (size_t)from * a.k * 3;
         const Pairs pairs = pairs_in(n, columns, groups, pair_count);
-        Posterior posterior{slice_.values.data(), slice_.peak.data(), slice_.mass.data(), slice_.kept.data(),
-                            slice_.inverse.data(), slice_.best.data(), slice_.statistics.data(),
-                            slice_.of_class.data(), slice_.of_offset.data(), a.top, slice_.top_samples.data(),
-                            slice_.top_weights.data()};
-        Sums sums{slice_.posterior.data(), slice_.group_sums.data(), slice_.group_low.data(), numerator_.data(),
-                  denominator_.data(), slice_.cross.data(), slice_.model.data()};
+        Posterior posterior{slice_.values.data(),      slice_.peak.data(),
+                            slice_.mass.data(),        slice_.kept.data(),
+                            slice_.inverse.data(),     slice_.best.data(),
+                            slice_.statistics.data(),  slice_.of_class.data(),
+                            slice_.of_offset.data(),   a.top,
+                            slice_.top_samples.data(), slice_.top_weights.data()};
+        Sums sums{slice_.posterior.data(), slice_.group_sums.data(), slice_.group_low.data(),
+                  numerator_.data(),       denominator_.data(),      slice_.cross.data(),
+                  slice_.model.data()};
         fine_.log_prior = log_prior_offset_.data() + place * a.t;
         slice_.begin.copy_from(begin.data(), begin.size(), computing_);
         list(shared_, n, first_.offsets, a.t, parent_.data(), choice, slice_.begin.data(), pairs, computing_);
-        shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, false, slice_.shifted.data(),
-                            computing_);
+        shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, false,
+                            slice_.shifted.data(), computing_);
         evaluate(shared_, fine_, pairs, slice_.shifted.data(), norm, posterior, computing_);
         normalise(shared_, fine_, pairs, posterior, computing_);
         sum_up(shared_, fine_, pairs, posterior, slice_.shifted.data(), ctf_power, sums, computing_);

@@ -6,8 +6,8 @@ namespace boxwood {
 namespace cuda {
 namespace {
 
-// Block per image: shares of the posterior of the first pass, and the share that counts. Without `by_fraction` all
-// pairs count whose largest value is not `cut` below the image's.
+// Block per image: shares of the posterior of the first pass, and the share that counts. Without
+// `by_fraction` all pairs count whose largest value is not `cut` below the image's.
 __global__ void choose_kernel(Shared s, int offsets, bool by_fraction, const float* peak, Choice out) {
     __shared__ float room[threads_per_block / 32];
     __shared__ double double_room[threads_per_block / 32];
@@ -42,7 +42,10 @@ struct Chosen {
     const int* parent;
     int coarse_offsets;
     __device__ inline Chosen(const Choice& c, int image, int k, int coarse, const int* parents)
-        : share(c.share + (size_t)image * k * coarse), least(c.least[image]), parent(parents), coarse_offsets(coarse) {}
+        : share(c.share + (size_t)image * k * coarse),
+          least(c.least[image]),
+          parent(parents),
+          coarse_offsets(coarse) {}
     __device__ inline bool operator()(int k, int offset) const {
         return share[(size_t)k * coarse_offsets + (parent ? parent[offset] : offset)] >= least;
     }
@@ -84,12 +87,14 @@ __global__ void count_kernel(Shared s, int coarse_offsets, int offsets, const in
     }
 }
 
-// Block per image: fills the lists from where the image's part of them begins: [images][columns, groups, pairs].
+// Block per image: fills the lists from where the image's part of them begins: [images][columns, groups,
+// pairs].
 __global__ void list_kernel(Shared s, int coarse_offsets, int offsets, const int* parent, Choice choice,
                             const int* begin, Pairs out) {
     const int image = blockIdx.x;
     const Chosen chosen(choice, image, s.k, coarse_offsets, parent);
-    const int first_column = begin[3 * image], first_group = begin[3 * image + 1], first_pair = begin[3 * image + 2];
+    const int first_column = begin[3 * image], first_group = begin[3 * image + 1],
+              first_pair = begin[3 * image + 2];
     for (int t = threadIdx.x; t < offsets; t += blockDim.x) {
         const int c = choice.column_number[(size_t)image * offsets + t];
         if (c < 0) continue;
@@ -129,19 +134,20 @@ __global__ void list_kernel(Shared s, int coarse_offsets, int offsets, const int
 
 void choose(const Shared& s, int images, int offsets, bool by_fraction, const float* peak, Choice& out,
             const Stream& stream) {
-    launch("choose", choose_kernel, dim3(images), dim3(threads_per_block), 0, stream, s, offsets, by_fraction, peak, out);
+    launch("choose", choose_kernel, dim3(images), dim3(threads_per_block), 0, stream, s, offsets, by_fraction,
+           peak, out);
 }
 
 void count(const Shared& s, int images, int coarse_offsets, int offsets, const int* parent, Choice& out,
            const Stream& stream) {
-    launch("count", count_kernel, dim3(images), dim3(threads_per_block), 0, stream, s, coarse_offsets, offsets, parent,
-           out);
+    launch("count", count_kernel, dim3(images), dim3(threads_per_block), 0, stream, s, coarse_offsets,
+           offsets, parent, out);
 }
 
-void list(const Shared& s, int images, int coarse_offsets, int offsets, const int* parent, const Choice& choice,
-          const int* begin, const Pairs& out, const Stream& stream) {
-    launch("list", list_kernel, dim3(images), dim3(threads_per_block), 0, stream, s, coarse_offsets, offsets, parent,
-           choice, begin, out);
+void list(const Shared& s, int images, int coarse_offsets, int offsets, const int* parent,
+          const Choice& choice, const int* begin, const Pairs& out, const Stream& stream) {
+    launch("list", list_kernel, dim3(images), dim3(threads_per_block), 0, stream, s, coarse_offsets, offsets,
+           parent, choice, begin, out);
 }
 
 }  // namespace cuda

@@ -16,8 +16,9 @@ struct Pair {
     int k, image, offset, column;
 };
 
-// Two pairs go through one complex transform, as real and imaginary part, which lets roundings of one reach the other.
-// They are of one image, and the same two whatever is computed beside them, so that results do not depend on that.
+// Two pairs go through one complex transform, as real and imaginary part, which lets roundings of one reach
+// the other. They are of one image, and the same two whatever is computed beside them, so that results do not
+// depend on that.
 
 // All classes at all columns, by the matrix product; block (tile of couples, class).
 struct Dense {
@@ -28,7 +29,8 @@ struct Dense {
         const bool valid = image < columns / offsets, both = valid && next < offsets;
         one = valid ? Pair{true, (int)blockIdx.y, image, offset, image * offsets + offset}
                     : Pair{false, (int)blockIdx.y, 0, 0, 0};
-        two = both ? Pair{true, one.k, image, next, one.column + 1} : Pair{false, one.k, one.image, one.offset, one.column};
+        two = both ? Pair{true, one.k, image, next, one.column + 1}
+                   : Pair{false, one.k, one.image, one.offset, one.column};
     }
     __device__ inline float2 operator()(const Shared&, const Pair& p, int m) const {
         return products[((size_t)m * classes + p.k) * columns + p.column];
@@ -41,7 +43,8 @@ struct Sparse {
     Pairs pairs;
     __device__ inline Pair pair(int i) const {
         const int p = i < pairs.count ? i : 0, column = pairs.column[p];
-        return {i < pairs.count, pairs.of_class[p], pairs.columns.image[column], pairs.columns.offset[column], column};
+        return {i < pairs.count, pairs.of_class[p], pairs.columns.image[column], pairs.columns.offset[column],
+                column};
     }
     __device__ inline void couple(int i, Pair& one, Pair& two) const {
         one = pair(2 * i);
@@ -76,15 +79,18 @@ __device__ inline float2 bin(const Shared& s, const Pass& pass, const Source& so
     }
     if (s.hard) return z;
     const float2* q = norm + ((size_t)p.image * s.k + p.k) * 3;
-    if (b == 0) z.x += pass.log_prior[(size_t)p.image * pass.offsets + p.offset] + s.log_prior_class[p.k] - 0.5f * q[0].x;
+    if (b == 0)
+        z.x += pass.log_prior[(size_t)p.image * pass.offsets + p.offset] + s.log_prior_class[p.k] -
+               0.5f * q[0].x;
     if (b == 2 || b == 4) z = z - make_float2(0.5f * q[b / 2].x, 0.5f * q[b / 2].y);
     return z;
 }
 
 // Columns [psi][lanes] of the values of two pairs, as real and imaginary part.
 template <class Source>
-__device__ inline float2* values_at_angles(const Shared& s, const Pass& pass, const Source& source, const Pair& one,
-                                           const Pair& two, const float2* norm, float2* line, float2* work) {
+__device__ inline float2* values_at_angles(const Shared& s, const Pass& pass, const Source& source,
+                                           const Pair& one, const Pair& two, const float2* norm, float2* line,
+                                           float2* work) {
     const int lanes = blockDim.x, lane = threadIdx.x;
     for (int b = threadIdx.y; b <= s.psi / 2; b += blockDim.y) {
         const float2 z1 = bin(s, pass, source, one, norm, b), z2 = bin(s, pass, source, two, norm, b);
@@ -138,8 +144,8 @@ __device__ inline float2 largest_value(const float2* values, int psi, float2* ro
 }
 
 // Largest value and sum of exp(value - largest) of every class and column: [images][k][offsets].
-__global__ void search_kernel(Shared s, Pass pass, Dense source, const float2* norm, bool correlation_to_value,
-                              float* peak, float* mass) {
+__global__ void search_kernel(Shared s, Pass pass, Dense source, const float2* norm,
+                              bool correlation_to_value, float* peak, float* mass) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
     const int lanes = blockDim.x, lane = threadIdx.x, first = blockIdx.x * lanes;
     Pair one, two;
@@ -177,7 +183,8 @@ __global__ void search_kernel(Shared s, Pass pass, Dense source, const float2* n
 }
 
 // Values of listed pairs at all angles, and the largest.
-__global__ void evaluate_kernel(Shared s, Pass pass, Sparse source, const float2* norm, float* out, float* peak) {
+__global__ void evaluate_kernel(Shared s, Pass pass, Sparse source, const float2* norm, float* out,
+                                float* peak) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
     const int lanes = blockDim.x, lane = threadIdx.x, first = blockIdx.x * lanes;
     Pair one, two;
@@ -200,8 +207,8 @@ __global__ void evaluate_kernel(Shared s, Pass pass, Sparse source, const float2
 }
 
 // Harmonics of the posterior over angles, [psi/2 + 1][pairs], 0 for pairs that are not kept.
-__global__ void harmonics_kernel(Shared s, Pairs pairs, const float* values, const int* kept, const float* inverse,
-                                 float2* out) {
+__global__ void harmonics_kernel(Shared s, Pairs pairs, const float* values, const int* kept,
+                                 const float* inverse, float2* out) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
     const int lanes = blockDim.x, lane = threadIdx.x, one = 2 * (blockIdx.x * lanes + lane);
     float2 *line = memory, *work = memory + s.psi * lanes;
@@ -237,8 +244,8 @@ struct Shape {
 }  // namespace
 
 void multiply(cublasHandle_t blas, const Shared& s, const Pass& pass, const std::vector<int>& ring_harmonics,
-              const std::vector<int>& pass_start, const std::vector<int>& start, int columns, const float2* shifted,
-              float2* products) {
+              const std::vector<int>& pass_start, const std::vector<int>& start, int columns,
+              const float2* shifted, float2* products) {
     const std::complex<float> one(1), zero(0);
     const cublasComputeType_t compute = s.bf16 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     // The harmonics that begin on the same ring are matrices of the same size, one after the other.
@@ -247,10 +254,11 @@ void multiply(cublasHandle_t blas, const Shared& s, const Pass& pass, const std:
         const int last = ring_harmonics[ring] < pass.top_harmonic ? ring_harmonics[ring] : pass.top_harmonic;
         const int rings = pass.rings - ring;
         check(cublasGemmStridedBatchedEx(
-                  blas, CUBLAS_OP_N, CUBLAS_OP_N, columns, s.k, rings, &one, shifted + (size_t)pass_start[m] * columns,
-                  CUDA_C_32F, columns, (long long)rings * columns, s.factors + start[m], CUDA_C_32F, s.coefficients,
-                  s.rings - ring, &zero, products + (size_t)m * s.k * columns, CUDA_C_32F, columns,
-                  (long long)s.k * columns, last + 1 - m, compute, CUBLAS_GEMM_DEFAULT),
+                  blas, CUBLAS_OP_N, CUBLAS_OP_N, columns, s.k, rings, &one,
+                  shifted + (size_t)pass_start[m] * columns, CUDA_C_32F, columns, (long long)rings * columns,
+                  s.factors + start[m], CUDA_C_32F, s.coefficients, s.rings - ring, &zero,
+                  products + (size_t)m * s.k * columns, CUDA_C_32F, columns, (long long)s.k * columns,
+                  last + 1 - m, compute, CUBLAS_GEMM_DEFAULT),
               "the product of references and images");
         m = last + 1;
     }
@@ -259,22 +267,25 @@ void multiply(cublasHandle_t blas, const Shared& s, const Pass& pass, const std:
 void search(const Shared& s, const Pass& pass, int columns, const float2* products, const float2* norm,
             bool correlation_to_value, float* peak, float* mass, const Stream& stream) {
     const Shape shape(s.psi);
-    launch("search", search_kernel, dim3(blocks((size_t)columns / pass.offsets * ((pass.offsets + 1) / 2), shape.lanes), s.k), shape.block, shape.bytes, stream, s, pass,
-           Dense{products, s.k, columns, pass.offsets}, norm, correlation_to_value, peak, mass);
+    launch("search", search_kernel,
+           dim3(blocks((size_t)columns / pass.offsets * ((pass.offsets + 1) / 2), shape.lanes), s.k),
+           shape.block, shape.bytes, stream, s, pass, Dense{products, s.k, columns, pass.offsets}, norm,
+           correlation_to_value, peak, mass);
 }
 
-void evaluate(const Shared& s, const Pass& pass, const Pairs& pairs, const float2* shifted, const float2* norm,
-              Posterior& out, const Stream& stream) {
+void evaluate(const Shared& s, const Pass& pass, const Pairs& pairs, const float2* shifted,
+              const float2* norm, Posterior& out, const Stream& stream) {
     const Shape shape(s.psi);
-    launch("evaluate", evaluate_kernel, dim3(blocks(pairs.count, 2 * shape.lanes)), shape.block, shape.bytes, stream, s,
-           pass, Sparse{shifted, pairs}, norm, out.values, out.peak);
+    launch("evaluate", evaluate_kernel, dim3(blocks(pairs.count, 2 * shape.lanes)), shape.block, shape.bytes,
+           stream, s, pass, Sparse{shifted, pairs}, norm, out.values, out.peak);
 }
 
 void posterior_harmonics(const Shared& s, const Pairs& pairs, const Posterior& posterior, Sums& sums,
                          const Stream& stream) {
     const Shape shape(s.psi);
-    launch("posterior_harmonics", harmonics_kernel, dim3(blocks(pairs.count, 2 * shape.lanes)), shape.block, shape.bytes,
-           stream, s, pairs, posterior.values, posterior.kept, posterior.inverse, sums.posterior);
+    launch("posterior_harmonics", harmonics_kernel, dim3(blocks(pairs.count, 2 * shape.lanes)), shape.block,
+           shape.bytes, stream, s, pairs, posterior.values, posterior.kept, posterior.inverse,
+           sums.posterior);
 }
 
 }  // namespace cuda

@@ -112,7 +112,8 @@ __global__ void normalise_kernel(Shared s, int offsets, Pairs pairs, Posterior o
             of_offset[pairs.columns.offset[pairs.column[p]]] += out.mass[p];
         __syncthreads();
     }
-    for (int t = threadIdx.x; t < offsets; t += blockDim.x) out.of_offset[(size_t)image * offsets + t] = of_offset[t];
+    for (int t = threadIdx.x; t < offsets; t += blockDim.x)
+        out.of_offset[(size_t)image * offsets + t] = of_offset[t];
 
     const float least = share_threshold(out.mass + begin, end - begin, s.fraction, double_room);
     for (int p = begin + threadIdx.x; p < end; p += blockDim.x) out.kept[p] = out.mass[p] >= least;
@@ -142,8 +143,8 @@ __global__ void normalise_kernel(Shared s, int offsets, Pairs pairs, Posterior o
 }  // namespace
 
 void normalise(const Shared& s, const Pass& pass, const Pairs& pairs, Posterior& out, const Stream& stream) {
-    launch("normalise", normalise_kernel, dim3(pairs.images), dim3(threads_per_block), pass.offsets * sizeof(float),
-           stream, s, pass.offsets, pairs, out);
+    launch("normalise", normalise_kernel, dim3(pairs.images), dim3(threads_per_block),
+           pass.offsets * sizeof(float), stream, s, pass.offsets, pairs, out);
 }
 
 }  // namespace cuda

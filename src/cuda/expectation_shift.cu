@@ -51,9 +51,10 @@ __global__ void norms_kernel(Shared s, int rings, int images, const float2* ctf_
     for (int j = 0; j < 3; ++j) norm[3 * i + j] = q[j];
 }
 
-// Block (tile of columns, ring): the harmonics of this ring of shifted images, as in cpu/likelihood.h: even ones come
-// from the real parts of half a circle, odd ones from the imaginary parts.
-__global__ void shift_kernel(Shared s, Pass pass, Columns columns, const float2* weighted, bool round, float2* shifted) {
+// Block (tile of columns, ring): the harmonics of this ring of shifted images, as in cpu/likelihood.h: even
+// ones come from the real parts of half a circle, odd ones from the imaginary parts.
+__global__ void shift_kernel(Shared s, Pass pass, Columns columns, const float2* weighted, bool round,
+                             float2* shifted) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
     const int r = blockIdx.y, n = s.ring_samples[r], q = n / 4, first = s.sample_start[r], lanes = blockDim.x;
     const int column = blockIdx.x * lanes + threadIdx.x;
@@ -100,15 +101,16 @@ __global__ void shift_kernel(Shared s, Pass pass, Columns columns, const float2*
 
 }  // namespace
 
-void weigh(const Shared& s, int images, const float2* transforms, const float* ctf, const int* group, const float2* scale,
-           float2* weighted, float2* ctf_power, const Stream& stream) {
-    launch("weigh", weigh_kernel, dim3(s.rings, images), dim3(weigh_block), 0, stream, s, transforms, ctf, group, scale,
-           weighted, ctf_power);
+void weigh(const Shared& s, int images, const float2* transforms, const float* ctf, const int* group,
+           const float2* scale, float2* weighted, float2* ctf_power, const Stream& stream) {
+    launch("weigh", weigh_kernel, dim3(s.rings, images), dim3(weigh_block), 0, stream, s, transforms, ctf,
+           group, scale, weighted, ctf_power);
 }
 
-void norms(const Shared& s, const Pass& pass, int images, const float2* ctf_power, float2* norm, const Stream& stream) {
-    launch("norms", norms_kernel, dim3(blocks((size_t)images * s.k, threads_per_block)), dim3(threads_per_block), 0,
-           stream, s, pass.rings, images, ctf_power, norm);
+void norms(const Shared& s, const Pass& pass, int images, const float2* ctf_power, float2* norm,
+           const Stream& stream) {
+    launch("norms", norms_kernel, dim3(blocks((size_t)images * s.k, threads_per_block)),
+           dim3(threads_per_block), 0, stream, s, pass.rings, images, ctf_power, norm);
 }
 
 void shift_and_transform(const Shared& s, const Pass& pass, int longest_ring, const Columns& columns,
@@ -116,7 +118,8 @@ void shift_and_transform(const Shared& s, const Pass& pass, int longest_ring, co
     const size_t bytes = (size_t)longest_ring / 4 * 3 * sizeof(float2);
     const int lanes = lanes_for(bytes);
     launch("shift_and_transform", shift_kernel, dim3(blocks(columns.count, lanes), pass.rings),
-           dim3(lanes, threads_per_block / lanes), bytes * lanes, stream, s, pass, columns, weighted, round, shifted);
+           dim3(lanes, threads_per_block / lanes), bytes * lanes, stream, s, pass, columns, weighted, round,
+           shifted);
 }
 
 }  // namespace cuda

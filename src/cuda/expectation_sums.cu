@@ -1,5 +1,5 @@
-// Sums for the maximisation. The pairs of one image and class are summed first, in single precision; images are then
-// added one after the other, in double precision, so that neither batches nor memory change a bit.
+// Sums for the maximisation. The pairs of one image and class are summed first, in single precision; images
+// are then added one after the other, in double precision, so that neither batches nor memory change a bit.
 #include "cuda/block.h"
 #include "cuda/expectation.h"
 
@@ -8,8 +8,8 @@ namespace cuda {
 namespace {
 
 // Warp (coefficient, group): sum over its kept pairs of posterior harmonic times shifted image.
-__global__ void group_kernel(Shared s, Pairs pairs, const int* kept, const float2* posterior, const float2* shifted,
-                             float2* out) {
+__global__ void group_kernel(Shared s, Pairs pairs, const int* kept, const float2* posterior,
+                             const float2* shifted, float2* out) {
     const int group = blockIdx.x, c = blockIdx.y * blockDim.y + threadIdx.y;
     if (c >= s.coefficients) return;
     int b = s.harmonic[c] % s.psi;
@@ -94,20 +94,20 @@ __global__ void rings_kernel(Shared s, Pairs pairs, const float2* group_sums, co
 
 }  // namespace
 
-void sum_up(const Shared& s, const Pass&, const Pairs& pairs, const Posterior& posterior, const float2* shifted,
-            const float2* ctf_power, Sums& out, const Stream& stream) {
+void sum_up(const Shared& s, const Pass&, const Pairs& pairs, const Posterior& posterior,
+            const float2* shifted, const float2* ctf_power, Sums& out, const Stream& stream) {
     posterior_harmonics(s, pairs, posterior, out, stream);
     const dim3 warps(32, threads_per_block / 32);
-    launch("group_sums", group_kernel, dim3(pairs.groups, blocks(s.coefficients, warps.y)), warps, 0, stream, s, pairs,
-           posterior.kept, out.posterior, shifted, out.group_sums);
+    launch("group_sums", group_kernel, dim3(pairs.groups, blocks(s.coefficients, warps.y)), warps, 0, stream,
+           s, pairs, posterior.kept, out.posterior, shifted, out.group_sums);
     launch("low harmonics", low_kernel, dim3(blocks((size_t)3 * pairs.groups, threads_per_block)),
            dim3(threads_per_block), 0, stream, pairs, posterior.kept, out.posterior, out.group_low);
-    launch("numerator", numerator_kernel, dim3(blocks(s.coefficients, threads_per_block), s.k), dim3(threads_per_block),
-           0, stream, s, pairs, out.group_sums, out.numerator);
+    launch("numerator", numerator_kernel, dim3(blocks(s.coefficients, threads_per_block), s.k),
+           dim3(threads_per_block), 0, stream, s, pairs, out.group_sums, out.numerator);
     launch("denominator", denominator_kernel, dim3(blocks((size_t)3 * s.rings, threads_per_block), s.k),
            dim3(threads_per_block), 0, stream, s, pairs, out.group_low, ctf_power, out.denominator);
-    launch("rings", rings_kernel, dim3(pairs.images), warps, 0, stream, s, pairs, out.group_sums, out.group_low,
-           ctf_power, out.cross, out.model);
+    launch("rings", rings_kernel, dim3(pairs.images), warps, 0, stream, s, pairs, out.group_sums,
+           out.group_low, ctf_power, out.cross, out.model);
 }
 
 }  // namespace cuda

@@ -1,9 +1,9 @@
-// Extraction in batches of particles: one batch's filters come and another's images go while a third is worked on.
-#include "cuda/extract.h"
-
+// Extraction in batches of particles: one batch's filters come and another's images go while a third is
+// worked on.
 #include <memory>
 
 #include "cuda/batch.h"
+#include "cuda/extract.h"
 #include "cuda/kernels.h"
 #include "cuda/libraries.h"
 
@@ -44,10 +44,12 @@ public:
           levels_(batch),
           boxes_(batch * square(std::max(a_.box, a_.scaled))),
           wide_(a_.filters ? batch * square(a_.filter_box) : 0),
-          spectra_(batch * std::max(a_.filters ? half_plane(a_.filter_box) : 0, rescaled_ ? half_plane(a_.box) : 0)),
+          spectra_(batch *
+                   std::max(a_.filters ? half_plane(a_.filter_box) : 0, rescaled_ ? half_plane(a_.box) : 0)),
           cropped_(rescaled_ ? batch * half_plane(a_.scaled) : 0),
           phases_(a_.shifts ? 2 * (size_t)batch * (a_.box / 2 + 1) : 0),
-          slots_{{filters_size(), batch * square(a_.window), batch}, {filters_size(), batch * square(a_.window), batch}} {
+          slots_{{filters_size(), batch * square(a_.window), batch},
+                 {filters_size(), batch * square(a_.window), batch}} {
         if (a_.background_radius >= 0) plan_normalisation();
         if (a_.filters) {
             filter_forward_ = plan(a_.filter_box, CUFFT_R2C);
@@ -83,7 +85,8 @@ public:
 
     // Bytes of the device that a particle needs, with as much for cuFFT as for what it transforms.
     static size_t bytes_each(const ExtractArgs& a) {
-        const size_t boxes = std::max(square(a.box), square(a.scaled)), wide = a.filters ? square(a.filter_box) : 0;
+        const size_t boxes = std::max(square(a.box), square(a.scaled)),
+                     wide = a.filters ? square(a.filter_box) : 0;
         return sizeof(float) * (5 * boxes + 2 * square(a.scaled) + 2 * square(a.window) + 6 * wide);
     }
 
@@ -138,8 +141,8 @@ private:
     }
 
     void work(Slot& slot) {
-        const Particles particles = {batch_, slot.used, centres_.data() + 2 * (size_t)slot.first, levels_.data(),
-                                     slot.faults.data()};
+        const Particles particles = {batch_, slot.used, centres_.data() + 2 * (size_t)slot.first,
+                                     levels_.data(), slot.faults.data()};
         find_levels(micrograph_, a_.box, particles, computing_);
         if (a_.filters)
             filter(slot, particles);
@@ -148,7 +151,8 @@ private:
         if (rescaled_) {
             const float2* phases = nullptr;
             if (a_.shifts) {
-                find_phases(a_.box, shifts_.data() + 2 * (size_t)slot.first, particles, phases_.data(), computing_);
+                find_phases(a_.box, shifts_.data() + 2 * (size_t)slot.first, particles, phases_.data(),
+                            computing_);
                 phases = phases_.data();
             }
             check(cufftExecR2C(*forward_, boxes_.data(), spectra_.data()), "extract");
@@ -168,7 +172,8 @@ private:
         check(cufftExecR2C(*filter_forward_, wide_.data(), spectra_.data()), "extract");
         multiply(wide, factors, !own_filters_, batch_, spectra_.data(), computing_);
         check(cufftExecC2R(*filter_back_, spectra_.data(), wide_.data()), "extract");
-        cut_filtered(micrograph_, wide, a_.box, factors, !own_filters_, particles, wide_.data(), boxes_.data(), computing_);
+        cut_filtered(micrograph_, wide, a_.box, factors, !own_filters_, particles, wide_.data(),
+                     boxes_.data(), computing_);
     }
 
     // Waits for a batch and puts it where it belongs.

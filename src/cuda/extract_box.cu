@@ -20,7 +20,8 @@ __global__ void find_levels_kernel(Micrograph m, int box, Particles p) {
     const int* centre = centre_of(p, blockIdx.x);
     double sum = 0;
     for (int i = (int)threadIdx.x - box / 2; i < box / 2; i += 32)
-        sum += m.pixels[(size_t)nearest_pixel(centre[1] + i, m.ny) * m.nx + nearest_pixel(centre[0] + i, m.nx)];
+        sum +=
+            m.pixels[(size_t)nearest_pixel(centre[1] + i, m.ny) * m.nx + nearest_pixel(centre[0] + i, m.nx)];
     sum = warp_sum(sum);
     if (threadIdx.x == 0) {
         p.levels[blockIdx.x] = (float)(sum / box);
@@ -41,7 +42,8 @@ __global__ void cut_kernel(Micrograph m, int n, bool filled, float fill, Particl
     boxes[(size_t)particle * n * n + i] = value;
 }
 
-__global__ void cut_filtered_kernel(Micrograph m, int wide, int box, Particles p, const float* wider, float* boxes) {
+__global__ void cut_filtered_kernel(Micrograph m, int wide, int box, Particles p, const float* wider,
+                                    float* boxes) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x, particle = blockIdx.y;
     if (i >= box * box) return;
     const int* centre = centre_of(p, particle);
@@ -64,15 +66,18 @@ void find_levels(const Micrograph& m, int box, const Particles& p, const Stream&
     launch("extract", find_levels_kernel, dim3(p.count), dim3(32), 0, stream, m, box, p);
 }
 
-void cut(const Micrograph& m, int n, const float* fill, const Particles& p, float* boxes, const Stream& stream) {
+void cut(const Micrograph& m, int n, const float* fill, const Particles& p, float* boxes,
+         const Stream& stream) {
     const dim3 grid(blocks((size_t)n * n, extract_block), p.count);
-    launch("extract", cut_kernel, grid, dim3(extract_block), 0, stream, m, n, fill != nullptr, fill ? *fill : 0.0f, p, boxes);
+    launch("extract", cut_kernel, grid, dim3(extract_block), 0, stream, m, n, fill != nullptr,
+           fill ? *fill : 0.0f, p, boxes);
 }
 
-void cut_filtered(const Micrograph& m, int wide, int box, const float* factors, bool one_filter, const Particles& p,
-                  const float* wider, float* boxes, const Stream& stream) {
+void cut_filtered(const Micrograph& m, int wide, int box, const float* factors, bool one_filter,
+                  const Particles& p, const float* wider, float* boxes, const Stream& stream) {
     const dim3 grid(blocks((size_t)box * box, extract_block), p.count);
-    launch("extract", cut_filtered_kernel, grid, dim3(extract_block), 0, stream, m, wide, box, p, wider, boxes);
+    launch("extract", cut_filtered_kernel, grid, dim3(extract_block), 0, stream, m, wide, box, p, wider,
+           boxes);
     launch("extract", multiply_levels, dim3(blocks(p.count, extract_block)), dim3(extract_block), 0, stream,
            one_filter ? (size_t)0 : (size_t)wide * (wide / 2 + 1), factors, p);
 }

@@ -37,7 +37,8 @@ struct Image {
         const float high = how.white_dust > 0 ? mean + how.white_dust * deviation : INFINITY;
         const float low = how.black_dust > 0 ? mean - how.black_dust * deviation : -INFINITY;
         change([=](int x, int y, float v) {
-            return v > high || v < low ? (float)(mean + deviation * normal_noise(key, (uint64_t)(y * n + x))) : v;
+            return v > high || v < low ? (float)(mean + deviation * normal_noise(key, (uint64_t)(y * n + x)))
+                                       : v;
         });
     }
     __device__ void subtract_ramp() const {
@@ -49,7 +50,9 @@ struct Image {
         for (int i = 0; i < 3; ++i)
             plane[i] = how.inverse[i][0] * xz + how.inverse[i][1] * yz + how.inverse[i][2] * z;
         const float a = plane[0], b = plane[1], c = plane[2];
-        change([=](int x, int y, float v) { return v - (a * (float)(x - origin) + (b * (float)(y - origin) + c)); });
+        change([=](int x, int y, float v) {
+            return v - (a * (float)(x - origin) + (b * (float)(y - origin) + c));
+        });
     }
 };
 
@@ -81,7 +84,8 @@ __global__ void __launch_bounds__(extract_block)
     if (threadIdx.x == 0 && constant && p.faults[particle] == 0) p.faults[particle] = extract_constant;
 }
 
-__global__ void crop_kernel(int scaled, int window, bool invert, Particles p, const float* boxes, float* images) {
+__global__ void crop_kernel(int scaled, int window, bool invert, Particles p, const float* boxes,
+                            float* images) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x, particle = blockIdx.y;
     if (i >= window * window) return;
     const float* box = boxes + (size_t)particle * scaled * scaled;
@@ -93,13 +97,14 @@ __global__ void crop_kernel(int scaled, int window, bool invert, Particles p, co
 
 void normalise(const Normalisation& how, int scaled, const Particles& p, const float* boxes, float* images,
                const Stream& stream) {
-    launch("extract", normalise_kernel, dim3(p.count), dim3(extract_block), 0, stream, how, scaled, p, boxes, images);
+    launch("extract", normalise_kernel, dim3(p.count), dim3(extract_block), 0, stream, how, scaled, p, boxes,
+           images);
 }
 
 void crop(int scaled, int window, bool invert, const Particles& p, const float* boxes, float* images,
           const Stream& stream) {
-    launch("extract", crop_kernel, dim3(blocks((size_t)window * window, extract_block), p.count), dim3(extract_block), 0, stream, scaled, window,
-           invert, p, boxes, images);
+    launch("extract", crop_kernel, dim3(blocks((size_t)window * window, extract_block), p.count),
+           dim3(extract_block), 0, stream, scaled, window, invert, p, boxes, images);
 }
 
 }  // namespace cuda

@@ -6,7 +6,8 @@ namespace boxwood {
 namespace cuda {
 namespace {
 
-__global__ void multiply_kernel(size_t coefficients, size_t step, const float* factors, float scale, float2* spectra) {
+__global__ void multiply_kernel(size_t coefficients, size_t step, const float* factors, float scale,
+                                float2* spectra) {
     const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= coefficients) return;
     const float factor = factors[step * blockIdx.y + i] * scale;
@@ -40,9 +41,10 @@ struct Box {
     }
 };
 
-// A cropped or shifted transform is not that of a real image in its first and last column: what a real image keeps
-// of it is put there.
-__global__ void rescale_kernel(int box, int scaled, const float2* phases, const float2* spectra, float2* rescaled) {
+// A cropped or shifted transform is not that of a real image in its first and last column: what a real image
+// keeps of it is put there.
+__global__ void rescale_kernel(int box, int scaled, const float2* phases, const float2* spectra,
+                               float2* rescaled) {
     const int columns = scaled / 2 + 1, i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= scaled * columns) return;
     const size_t own = (size_t)blockIdx.y * (box / 2 + 1);
@@ -59,21 +61,24 @@ __global__ void rescale_kernel(int box, int scaled, const float2* phases, const 
 
 }  // namespace
 
-void multiply(int wide, const float* factors, bool one_filter, int count, float2* spectra, const Stream& stream) {
+void multiply(int wide, const float* factors, bool one_filter, int count, float2* spectra,
+              const Stream& stream) {
     const size_t coefficients = (size_t)wide * (wide / 2 + 1);
-    launch("extract", multiply_kernel, dim3(blocks(coefficients, extract_block), count), dim3(extract_block), 0, stream, coefficients,
-           one_filter ? (size_t)0 : coefficients, factors, 1.0f / ((float)wide * wide), spectra);
+    launch("extract", multiply_kernel, dim3(blocks(coefficients, extract_block), count), dim3(extract_block),
+           0, stream, coefficients, one_filter ? (size_t)0 : coefficients, factors,
+           1.0f / ((float)wide * wide), spectra);
 }
 
 void find_phases(int box, const float* shifts, const Particles& p, float2* phases, const Stream& stream) {
-    launch("extract", find_phases_kernel, dim3(blocks(box / 2 + 1, extract_block), 2 * p.count), dim3(extract_block), 0, stream, box, shifts,
-           p.used, phases);
+    launch("extract", find_phases_kernel, dim3(blocks(box / 2 + 1, extract_block), 2 * p.count),
+           dim3(extract_block), 0, stream, box, shifts, p.used, phases);
 }
 
 void rescale(int box, int scaled, int count, const float2* phases, const float2* spectra, float2* rescaled,
              const Stream& stream) {
     const dim3 grid(blocks((size_t)scaled * (scaled / 2 + 1), extract_block), count);
-    launch("extract", rescale_kernel, grid, dim3(extract_block), 0, stream, box, scaled, phases, spectra, rescaled);
+    launch("extract", rescale_kernel, grid, dim3(extract_block), 0, stream, box, scaled, phases, spectra,
+           rescaled);
 }
 
 }  // namespace cuda

@@ -1,4 +1,5 @@
-// The whole CUDA interface: host arrays in, host arrays out, on one device. Failures throw CudaError (cuda/error.h).
+// The whole CUDA interface: host arrays in, host arrays out, on one device. Failures throw CudaError
+// (cuda/error.h).
 #pragma once
 
 #include <stddef.h>
@@ -16,8 +17,8 @@ void log_pick_maps(const LogPickArgs&, int device);
 void log_pick_peaks(const LogPeaksArgs&, int device);
 void extract(const ExtractArgs&, int device);
 
-// What a device can do at most, in bytes and floating-point operations a second: copies of so many bytes, products of
-// n x n matrices.
+// What a device can do at most, in bytes and floating-point operations a second: copies of so many bytes,
+// products of n x n matrices.
 struct Ceilings {
     double memory, to_device, from_device, float32, tf32;
 };

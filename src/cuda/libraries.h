@@ -20,7 +20,8 @@ inline void check(cublasStatus_t status, const char* what) {
 
 inline void check(cufftResult status, const char* what) {
     if (status == CUFFT_SUCCESS) return;
-    const std::string text = std::string("cuFFT failed in ") + what + ": status " + std::to_string((int)status);
+    const std::string text =
+        std::string("cuFFT failed in ") + what + ": status " + std::to_string((int)status);
     if (status == CUFFT_ALLOC_FAILED) throw OutOfMemory(text);
     throw CudaError(text);
 }
@@ -73,8 +74,8 @@ public:
         check(cufftCreate(&plan_), "creating a plan");
         try {
             check(cufftSetAutoAllocation(plan_, 0), "planning");
-            check(cufftMakePlanMany(plan_, (int)n.size(), lengths.data(), nullptr, 1, 0, nullptr, 1, 0, type, batch,
-                                    &bytes),
+            check(cufftMakePlanMany(plan_, (int)n.size(), lengths.data(), nullptr, 1, 0, nullptr, 1, 0, type,
+                                    batch, &bytes),
                   "planning");
             work_ = DeviceArray<char>(bytes);
             if (bytes) check(cufftSetWorkArea(plan_, work_.data()), "planning");

@@ -1,6 +1,6 @@
-// Response of a Laplacian-of-Gaussian filter bank. The micrograph's transform is wanted only at the low frequencies:
-// a batch of rows at a time is transformed and its first columns kept, then these are transformed. Filters are
-// applied and transformed back in batches, and the best response is kept.
+// Response of a Laplacian-of-Gaussian filter bank. The micrograph's transform is wanted only at the low
+// frequencies: a batch of rows at a time is transformed and its first columns kept, then these are
+// transformed. Filters are applied and transformed back in batches, and the best response is kept.
 #include "cuda/batch.h"
 #include "cuda/block.h"
 #include "cuda/kernels.h"
@@ -46,7 +46,8 @@ __global__ void fill_rows(LogSquare square, Pixels p, int first_row, float* rows
         const bool crosses = square.crosses(y);
         const int inside = x - square.x0;
         if (crosses && inside >= 0 && inside < square.nx)
-            value = log_pixel(p.micrograph[(size_t)(y - square.y0) * square.nx + inside], p.mean, p.factor, p.limit);
+            value = log_pixel(p.micrograph[(size_t)(y - square.y0) * square.nx + inside], p.mean, p.factor,
+                              p.limit);
         else
             value = p.outside[square.given(y) + (crosses && inside >= 0 ? x - square.nx : x)];
     }
@@ -54,7 +55,8 @@ __global__ void fill_rows(LogSquare square, Pixels p, int first_row, float* rows
 }
 
 // The first columns of transformed rows [count][n/2 + 1], turned into columns [kx_end][n].
-__global__ void keep_columns(int n, int kx_end, int first_row, int count, const float2* rows, float2* columns) {
+__global__ void keep_columns(int n, int kx_end, int first_row, int count, const float2* rows,
+                             float2* columns) {
     __shared__ float2 square[tile][tile + 1];
     const int x0 = blockIdx.x * tile, y0 = blockIdx.y * tile;
     for (int i = threadIdx.y; i < tile; i += blockDim.y) {
@@ -73,9 +75,10 @@ __device__ inline float2 coefficient(int n, LogBand band, const float2* columns,
     return columns[(size_t)kx * n + (ky < 0 ? ky + n : ky)];
 }
 
-// The half-plane transform [w][w/2 + 1] from transformed columns, times `scale`. The cropped transform is not that of
-// a real image in its first and last column: what a real image keeps of it is put there.
-__global__ void make_spectrum(int n, int w, LogBand band, const float2* columns, float scale, float2* spectrum) {
+// The half-plane transform [w][w/2 + 1] from transformed columns, times `scale`. The cropped transform is not
+// that of a real image in its first and last column: what a real image keeps of it is put there.
+__global__ void make_spectrum(int n, int w, LogBand band, const float2* columns, float scale,
+                              float2* spectrum) {
     const int kx = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y;
     if (kx > w / 2) return;
     const int ky = y > w / 2 ? y - w : y;
@@ -100,7 +103,8 @@ __global__ void apply_filters(int w, int first, const float2* spectrum, const fl
 }
 
 // The first of equal responses stays.
-__global__ void keep_best(int pixels, int first, int count, const float* responses, float* best, uint8_t* index) {
+__global__ void keep_best(int pixels, int first, int count, const float* responses, float* best,
+                          uint8_t* index) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= pixels) return;
     float value = first ? best[i] : responses[i];
@@ -123,7 +127,8 @@ void measure(const LogPickArgs& a, const float* micrograph, const Stream& stream
     const PinnedArray<double2> host(parts);
     const Finish finish(stream);
     const double pivot = a.micrograph[0];
-    launch("log_pick_maps", sum_pixels, dim3(parts), dim3(log_block), 0, stream, count, micrograph, pivot, sums.data());
+    launch("log_pick_maps", sum_pixels, dim3(parts), dim3(log_block), 0, stream, count, micrograph, pivot,
+           sums.data());
     sums.copy_to(host.data(), stream);
     stream.wait("log_pick_maps");
     double sum = 0, sum2 = 0;
@@ -134,8 +139,8 @@ void measure(const LogPickArgs& a, const float* micrograph, const Stream& stream
     mean_and_deviation(sum, sum2, (double)count, pivot, a.mean, a.sigma);
 }
 
-void transform_rows(const LogSquare& square, const Pixels& pixels, int batch, const LogBand& band, float2* columns,
-                    const Stream& stream) {
+void transform_rows(const LogSquare& square, const Pixels& pixels, int batch, const LogBand& band,
+                    float2* columns, const Stream& stream) {
     const int n = square.n;
     const DeviceArray<float> rows((size_t)batch * n);
     const DeviceArray<float2> transformed((size_t)batch * (n / 2 + 1));
@@ -143,11 +148,11 @@ void transform_rows(const LogSquare& square, const Pixels& pixels, int batch, co
     const Finish finish(stream);
     for (int first = 0; first < n; first += batch) {
         const int count = std::min(batch, n - first);
-        launch("log_pick_maps", fill_rows, dim3(blocks(n, log_block), batch), dim3(log_block), 0, stream, square, pixels,
-               first, rows.data());
+        launch("log_pick_maps", fill_rows, dim3(blocks(n, log_block), batch), dim3(log_block), 0, stream,
+               square, pixels, first, rows.data());
         check(cufftExecR2C(along_x, rows.data(), transformed.data()), "log_pick_maps");
-        launch("log_pick_maps", keep_columns, dim3(blocks(band.kx_end, tile), blocks(count, tile)), dim3(tile, 8), 0,
-               stream, n, band.kx_end, first, count, transformed.data(), columns);
+        launch("log_pick_maps", keep_columns, dim3(blocks(band.kx_end, tile), blocks(count, tile)),
+               dim3(tile, 8), 0, stream, n, band.kx_end, first, count, transformed.data(), columns);
     }
     stream.wait("log_pick_maps");
 }
@@ -164,12 +169,13 @@ void low_frequencies(const LogPickArgs& a, const Pixels& pixels, float2* spectru
         transform_rows(square, pixels, batch, band, columns.data(), stream);
     });
     check(cufftExecC2C(along_y, columns.data(), columns.data(), CUFFT_FORWARD), "log_pick_maps");
-    launch("log_pick_maps", make_spectrum, dim3(blocks(w / 2 + 1, log_block), w), dim3(log_block), 0, stream, n, w, band,
-           columns.data(), (float)(1.0 / ((double)n * n)), spectrum);
+    launch("log_pick_maps", make_spectrum, dim3(blocks(w / 2 + 1, log_block), w), dim3(log_block), 0, stream,
+           n, w, band, columns.data(), (float)(1.0 / ((double)n * n)), spectrum);
     stream.wait("log_pick_maps");
 }
 
-void filter(const LogPickArgs& a, const float2* spectrum, int batch, float* best, uint8_t* index, const Stream& stream) {
+void filter(const LogPickArgs& a, const float2* spectrum, int batch, float* best, uint8_t* index,
+            const Stream& stream) {
     const int w = a.work_size, columns = w / 2 + 1, pixels = w * w;
     std::vector<float> gauss((size_t)a.filters * columns), inverse_variance(a.filters);
     for (int f = 0; f < a.filters; ++f) {
@@ -185,11 +191,12 @@ void filter(const LogPickArgs& a, const float2* spectrum, int batch, float* best
     const Finish finish(stream);
     for (int first = 0; first < a.filters; first += batch) {
         const int count = std::min(batch, a.filters - first);
-        launch("log_pick_maps", apply_filters, dim3(blocks((size_t)w * columns, log_block), count), dim3(log_block), 0,
-               stream, w, first, spectrum, gauss_there.data(), inverse_there.data(), filtered.data());
+        launch("log_pick_maps", apply_filters, dim3(blocks((size_t)w * columns, log_block), count),
+               dim3(log_block), 0, stream, w, first, spectrum, gauss_there.data(), inverse_there.data(),
+               filtered.data());
         check(cufftExecC2R(back, filtered.data(), responses.data()), "log_pick_maps");
-        launch("log_pick_maps", keep_best, dim3(blocks(pixels, log_block)), dim3(log_block), 0, stream, pixels, first,
-               count, responses.data(), best, index);
+        launch("log_pick_maps", keep_best, dim3(blocks(pixels, log_block)), dim3(log_block), 0, stream,
+               pixels, first, count, responses.data(), best, index);
     }
     stream.wait("log_pick_maps");
 }

@@ -1,6 +1,6 @@
 // Peaks of a map. A candidate is a peak unless a larger peak's disc covers it; that is known once all larger
-// candidates whose discs do are known, so every round decides those that wait for none. The outcome is that of taking
-// candidates one by one by decreasing value.
+// candidates whose discs do are known, so every round decides those that wait for none. The outcome is that
+// of taking candidates one by one by decreasing value.
 #include "cuda/batch.h"
 #include "cuda/block.h"
 #include "cuda/kernels.h"

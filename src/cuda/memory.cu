@@ -1,8 +1,7 @@
-#include "cuda/memory.h"
-
 #include <map>
 #include <mutex>
 
+#include "cuda/memory.h"
 #include "cuda/runtime.h"
 
 namespace boxwood {

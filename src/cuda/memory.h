@@ -5,7 +5,8 @@
 namespace boxwood {
 namespace cuda {
 
-// Blocks of the current device, or of the host, pinned. Throws OutOfMemory, once what is kept has been given up.
+// Blocks of the current device, or of the host, pinned. Throws OutOfMemory, once what is kept has been given
+// up.
 void* take_device_memory(size_t bytes);
 void* take_pinned_memory(size_t bytes);
 void give_back(void* block) noexcept;  // null is allowed

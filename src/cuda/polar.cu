@@ -1,5 +1,5 @@
-// Images to polar Fourier coordinates and back, by Kaiser-Bessel gridding on a twofold padded grid, as in cpu/polar.cpp.
-// Half planes are ky = 0 .. box, with kx outside: [pad][box + 1].
+// Images to polar Fourier coordinates and back, by Kaiser-Bessel gridding on a twofold padded grid, as in
+// cpu/polar.cpp. Half planes are ky = 0 .. box, with kx outside: [pad][box + 1].
 #include <string.h>
 
 #include <algorithm>
@@ -15,11 +15,14 @@ namespace cuda {
 namespace {
 
 constexpr int polar_block = 256;
-constexpr int most_images = 512;     // of a batch
+constexpr int most_images = 512;       // of a batch
 constexpr double usable_memory = 0.8;  // of what is free
 
-// Pixel of the image that a padded coordinate is; outside [0, box) there is none. The origin is pixel box / 2.
-__device__ inline int pixel_of(int padded, int box) { return (padded < box ? padded : padded - 2 * box) + box / 2; }
+// Pixel of the image that a padded coordinate is; outside [0, box) there is none. The origin is pixel box
+// / 2.
+__device__ inline int pixel_of(int padded, int box) {
+    return (padded < box ? padded : padded - 2 * box) + box / 2;
+}
 
 // Block per image: shift, mask and deapodise into the padded square [x][y], and the sum of squares.
 __global__ void pad_kernel(int box, const float* images, const int* shifts, const float* mask,
@@ -120,7 +123,8 @@ __global__ void crop_kernel(int box, const float* padded, const float* deapodisa
 
 std::vector<float> deapodisation_of(int box) {
     std::vector<float> factor(box);
-    for (int x = 0; x < box; ++x) factor[x] = 1.0f / kaiser_bessel_transform((float)(x - box / 2) / (2 * box));
+    for (int x = 0; x < box; ++x)
+        factor[x] = 1.0f / kaiser_bessel_transform((float)(x - box / 2) / (2 * box));
     return factor;
 }
 
@@ -141,8 +145,8 @@ struct Grid {
     size_t cells() const { return (size_t)pad * (box + 1); }
 };
 
-// One of two batches under way: all that is done to it is in one stream, so that one is copied while the other is
-// computed.
+// One of two batches under way: all that is done to it is in one stream, so that one is copied while the
+// other is computed.
 struct Batch {
     Stream stream;
     PinnedArray<float> host_images;
@@ -172,8 +176,8 @@ void transform(const char* what, const Stream& stream, const Execute& execute) {
     check(execute(), what);
 }
 
-// Batches of n images, of which begin(batch) sets off the work and finish(batch) takes the results; two are under way at a
-// time. Batches shrink until they fit the memory.
+// Batches of n images, of which begin(batch) sets off the work and finish(batch) takes the results; two are
+// under way at a time. Batches shrink until they fit the memory.
 template <class Begin, class Finish>
 void in_batches(int n, const Grid& g, cufftType type, const Begin& begin, const Finish& finish) {
     // Images, padded images, half planes, and as much again for the work of the transform.
@@ -208,8 +212,8 @@ void in_batches(int n, const Grid& g, cufftType type, const Begin& begin, const 
         if (batch) end(*batch);
 }
 
-// For every cell of the half plane, the samples that spread to it or, as their conjugates, to its mirror image; each
-// counts half, since the real part of the image is wanted: begin of each cell, and shares.
+// For every cell of the half plane, the samples that spread to it or, as their conjugates, to its mirror
+// image; each counts half, since the real part of the image is wanted: begin of each cell, and shares.
 void spreading_of(const PolarAdjointArgs& a, std::vector<int>& begin, std::vector<Share>& shares) {
     const int pad = 2 * a.box, row = a.box + 1;
     const auto for_shares = [&](const auto& take) {
@@ -220,7 +224,8 @@ void spreading_of(const PolarAdjointArgs& a, std::vector<int>& begin, std::vecto
                 const int kx = x0 + i % 4, ky = y0 + i / 4;
                 const float weight = 0.5f * kaiser_bessel(px - kx) * kaiser_bessel(py - ky);
                 for (int side = 0; side < 2; ++side) {
-                    const int x = ((side ? -kx : kx) + 2 * pad) % pad, y = ((side ? -ky : ky) + 2 * pad) % pad;
+                    const int x = ((side ? -kx : kx) + 2 * pad) % pad,
+                              y = ((side ? -ky : ky) + 2 * pad) % pad;
                     if (y <= a.box) take(x * row + y, Share{j, weight, side ? -1.0f : 1.0f});
                 }
             }
@@ -245,14 +250,16 @@ void polar_transform(const PolarArgs& a, int device) {
     const auto begin = [&](Batch& b) {
         memcpy(b.host_images.data(), a.images + b.first * g.pixels(), b.count * g.pixels() * sizeof(float));
         b.images.copy_from(b.host_images.data(), b.count * g.pixels(), b.stream);
-        launch("shift and mask", pad_kernel, dim3(b.count), dim3(polar_block), 0, b.stream, g.box, b.images.data(),
-               a.shifts ? shifts.data() + 2 * b.first : nullptr, mask.data(), g.deapodisation.data(), b.padded.data(),
-               power.data() + b.first);
-        transform("transform", b.stream, [&] { return cufftExecR2C(b.plan, b.padded.data(), b.planes.data()); });
+        launch("shift and mask", pad_kernel, dim3(b.count), dim3(polar_block), 0, b.stream, g.box,
+               b.images.data(), a.shifts ? shifts.data() + 2 * b.first : nullptr, mask.data(),
+               g.deapodisation.data(), b.padded.data(), power.data() + b.first);
+        transform("transform", b.stream,
+                  [&] { return cufftExecR2C(b.plan, b.padded.data(), b.planes.data()); });
         if (g.samples)
             launch("interpolation", interpolate_kernel,
-                   dim3((g.samples + polar_block - 1) / polar_block, (b.count + 7) / 8), dim3(polar_block), 0, b.stream,
-                   b.count, g.box, g.samples, g.positions.data(), b.planes.data(), b.samples.data());
+                   dim3((g.samples + polar_block - 1) / polar_block, (b.count + 7) / 8), dim3(polar_block), 0,
+                   b.stream, b.count, g.box, g.samples, g.positions.data(), b.planes.data(),
+                   b.samples.data());
         b.samples.copy_to(b.host_samples.data(), (size_t)b.count * g.samples, b.stream);
     };
     const auto finish = [&](const Batch& b) {
@@ -280,9 +287,11 @@ void polar_adjoint(const PolarAdjointArgs& a, int device) {
         launch("spreading", spread_kernel, dim3((g.cells() + polar_block - 1) / polar_block, b.count),
                dim3(polar_block), 0, b.stream, (int)g.cells(), g.samples, cell_begin.data(), shares.data(),
                b.samples.data(), b.planes.data());
-        transform("transform back", b.stream, [&] { return cufftExecC2R(b.plan, b.planes.data(), b.padded.data()); });
-        launch("cropping", crop_kernel, dim3((g.pixels() + polar_block - 1) / polar_block, b.count), dim3(polar_block),
-               0, b.stream, g.box, b.padded.data(), g.deapodisation.data(), b.images.data());
+        transform("transform back", b.stream,
+                  [&] { return cufftExecC2R(b.plan, b.planes.data(), b.padded.data()); });
+        launch("cropping", crop_kernel, dim3((g.pixels() + polar_block - 1) / polar_block, b.count),
+               dim3(polar_block), 0, b.stream, g.box, b.padded.data(), g.deapodisation.data(),
+               b.images.data());
         b.images.copy_to(b.host_images.data(), b.count * g.pixels(), b.stream);
     };
     const auto finish = [&](const Batch& b) {

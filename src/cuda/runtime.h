@@ -27,9 +27,7 @@ inline void check(cudaError_t status, const char* what) {
 // Streams do not wait for the default stream, which nothing here uses.
 class Stream {
 public:
-    Stream() {
-        check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
-    }
+    Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream"); }
     ~Stream() { cudaStreamDestroy(stream_); }
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
@@ -67,7 +65,9 @@ public:
     explicit DeviceArray(size_t n = 0) : size_(n) {
         if (n) data_ = (T*)take_device_memory(n * sizeof(T));
     }
-    DeviceArray(const T* host, size_t n, const Stream& stream) : DeviceArray(n) { copy_from(host, n, stream); }
+    DeviceArray(const T* host, size_t n, const Stream& stream) : DeviceArray(n) {
+        copy_from(host, n, stream);
+    }
     ~DeviceArray() { give_back(data_); }
     DeviceArray(const DeviceArray&) = delete;
     DeviceArray& operator=(const DeviceArray&) = delete;
@@ -129,9 +129,10 @@ private:
     size_t size_;
 };
 
-// Shared memory whose size the launch says, in a kernel: `BOXWOOD_DYNAMIC_SHARED(float, name);`, 16 bytes aligned.
+// Shared memory whose size the launch says, in a kernel: `BOXWOOD_DYNAMIC_SHARED(float, name);`, 16 bytes
+// aligned.
 #ifndef BOXWOOD_DYNAMIC_SHARED
-#define BOXWOOD_DYNAMIC_SHARED(type, name)                               \
+#define BOXWOOD_DYNAMIC_SHARED(type, name)                                  \
     extern __shared__ __align__(16) unsigned char boxwood_dynamic_shared[]; \
     type* const name = reinterpret_cast<type*>(boxwood_dynamic_shared)
 #endif

@@ -1,10 +1,9 @@
-#include "cuda/stages.h"
-
 #include <atomic>
 #include <mutex>
 #include <vector>
 
 #include "cuda/runtime.h"
+#include "cuda/stages.h"
 
 namespace boxwood {
 namespace cuda {

@@ -1,4 +1,5 @@
-// How long each kind of work takes on the devices: every launch, library call and copy is between two events, if asked for.
+// How long each kind of work takes on the devices: every launch, library call and copy is between two events,
+// if asked for.
 #pragma once
 #include <cuda_runtime.h>
 

@@ -12,8 +12,8 @@ __device__ inline int share_bucket(float share) {
     return b < share_buckets ? b : share_buckets - 1;
 }
 
-// To an eighth of an octave: the lower edge of the highest bucket from which on shares sum to `fraction`; found by halving, so that
-// every sum is taken in the same order. At least 1e-30. room: one double per warp.
+// To an eighth of an octave: the lower edge of the highest bucket from which on shares sum to `fraction`;
+// found by halving, so that every sum is taken in the same order. At least 1e-30. room: one double per warp.
 __device__ inline float share_threshold(const float* share, int n, float fraction, double* room) {
     int low = 0, high = share_buckets;  // the sum from `low` on is enough, from `high` on it is not
     while (high - low > 1) {

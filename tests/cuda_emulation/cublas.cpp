@@ -38,8 +38,10 @@ struct Matrix {
     bool fits(int rows, int columns, int batches, size_t element, int device) const {
         const bool straight = operation == CUBLAS_OP_N;
         const int stored_rows = straight ? rows : columns, stored_columns = straight ? columns : rows;
-        const size_t last = (size_t)(batches - 1) * stride + (size_t)(stored_columns - 1) * leading + stored_rows;
-        return leading >= stored_rows && leading > 0 && stride >= 0 && allocated(data, last * element, device);
+        const size_t last =
+            (size_t)(batches - 1) * stride + (size_t)(stored_columns - 1) * leading + stored_rows;
+        return leading >= stored_rows && leading > 0 && stride >= 0 &&
+               allocated(data, last * element, device);
     }
     template <class T>
     T at(long long batch, int row, int column) const {
@@ -87,13 +89,11 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t a_operation,
-                                          cublasOperation_t b_operation, int m, int n, int k,
-                                          const void* alpha, const void* a, cudaDataType a_type, int a_leading,
-                                          long long a_stride, const void* b, cudaDataType b_type,
-                                          int b_leading, long long b_stride, const void* beta, void* c,
-                                          cudaDataType c_type, int c_leading, long long c_stride, int batches,
-                                          cublasComputeType_t compute, cublasGemmAlgo_t) {
+cublasStatus_t cublasGemmStridedBatchedEx(
+    cublasHandle_t handle, cublasOperation_t a_operation, cublasOperation_t b_operation, int m, int n, int k,
+    const void* alpha, const void* a, cudaDataType a_type, int a_leading, long long a_stride, const void* b,
+    cudaDataType b_type, int b_leading, long long b_stride, const void* beta, void* c, cudaDataType c_type,
+    int c_leading, long long c_stride, int batches, cublasComputeType_t compute, cublasGemmAlgo_t) {
     const std::lock_guard<std::recursive_mutex> hold(lock);
     if (a_type != b_type || a_type != c_type || (a_type != CUDA_R_32F && a_type != CUDA_C_32F) ||
         (compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32))
@@ -105,16 +105,19 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
     const size_t element = a_type == CUDA_C_32F ? sizeof(Complex) : sizeof(float);
     const bool apart = batches == 1 || c_stride >= (long long)c_leading * (n - 1) + m;
     if (!apart || !first.fits(m, k, batches, element, handle->device) ||
-        !second.fits(k, n, batches, element, handle->device) || !result.fits(m, n, batches, element, handle->device))
+        !second.fits(k, n, batches, element, handle->device) ||
+        !result.fits(m, n, batches, element, handle->device))
         return CUBLAS_STATUS_INVALID_VALUE;
     const bool tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     cudaError_t status;
     if (a_type == CUDA_C_32F) {
         const Complex x = *(const Complex*)alpha, y = *(const Complex*)beta;
-        status = submit(handle->stream, [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
+        status = submit(handle->stream,
+                        [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
     } else {
         const float x = *(const float*)alpha, y = *(const float*)beta;
-        status = submit(handle->stream, [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
+        status = submit(handle->stream,
+                        [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
     }
     return status ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
 }

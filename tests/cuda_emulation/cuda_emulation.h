@@ -92,8 +92,9 @@ inline float cosine_of_half_turns(float x) {
 #define BOXWOOD_DYNAMIC_SHARED(type, name) type* const name = (type*)cuda_emulation::dynamic_shared_memory()
 
 #define __syncthreads() cuda_emulation::barrier(__LINE__)
-#define __syncwarp(...) \
-    cuda_emulation::meet(cuda_emulation::warp_synchronise, cuda_emulation::mask_of(__VA_ARGS__), 0, 0, __LINE__)
+#define __syncwarp(...)                                                                                \
+    cuda_emulation::meet(cuda_emulation::warp_synchronise, cuda_emulation::mask_of(__VA_ARGS__), 0, 0, \
+                         __LINE__)
 #define __shfl_sync(mask, value, ...) \
     cuda_emulation::shuffle(mask, value, cuda_emulation::any_lane(__VA_ARGS__), __LINE__)
 #define __shfl_down_sync(mask, value, ...) \

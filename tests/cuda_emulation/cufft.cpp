@@ -1,5 +1,5 @@
-// A stand-in for cuFFT: unnormalised transforms of one to three dimensions in double precision, with cuFFT's data
-// layouts. Like cuFFT's, a transform to real values of more than one dimension destroys its input.
+// A stand-in for cuFFT: unnormalised transforms of one to three dimensions in double precision, with cuFFT's
+// data layouts. Like cuFFT's, a transform to real values of more than one dimension destroys its input.
 #include <cufft.h>
 
 #include <complex>
@@ -45,7 +45,8 @@ struct Plan {
 std::map<cufftHandle, Plan> plans;
 int next_handle = 1;
 
-// One transform of length n by its smallest prime factor, with roots[j] = exp(sign 2 pi i j / (n spread)) of a longer one.
+// One transform of length n by its smallest prime factor, with roots[j] = exp(sign 2 pi i j / (n spread)) of
+// a longer one.
 void transform(const Complex* x, int n, int step, const std::vector<Complex>& roots, int spread, Complex* out,
                Complex* work) {
     if (n == 1) {
@@ -56,7 +57,8 @@ void transform(const Complex* x, int n, int step, const std::vector<Complex>& ro
     while (n % p) ++p;
     const int m = n / p;
     for (int i = 0; i < p; ++i)
-        transform(x + (size_t)i * step, m, step * p, roots, spread * p, work + (size_t)i * m, out + (size_t)i * m);
+        transform(x + (size_t)i * step, m, step * p, roots, spread * p, work + (size_t)i * m,
+                  out + (size_t)i * m);
     for (int k = 0; k < n; ++k) {
         double re = 0, im = 0;
         for (int i = 0, turn = 0; i < p; ++i, turn = turn + k < n ? turn + k : turn + k - n) {
@@ -146,7 +148,8 @@ cudaError_t run(const Plan& p, void* in, void* out, int sign) {
     return cudaSuccess;
 }
 
-bool inside(const Plan& p, const Layout& layout, const std::vector<int>& shape, const void* data, size_t element) {
+bool inside(const Plan& p, const Layout& layout, const std::vector<int>& shape, const void* data,
+            size_t element) {
     std::vector<int> last(shape);
     for (int& i : last) --i;
     return allocated(data, (layout.at(last, p.batch - 1) + 1) * element, p.device);
@@ -219,9 +222,9 @@ cufftResult cufftSetWorkArea(cufftHandle handle, void* area) {
 }
 
 // The work area is as large as the output, about what cuFFT asks for.
-cufftResult cufftMakePlanMany(cufftHandle handle, int rank, int* n, int* in_embed, int in_stride, int in_distance,
-                              int* out_embed, int out_stride, int out_distance, cufftType type, int batch,
-                              size_t* work_bytes) {
+cufftResult cufftMakePlanMany(cufftHandle handle, int rank, int* n, int* in_embed, int in_stride,
+                              int in_distance, int* out_embed, int out_stride, int out_distance,
+                              cufftType type, int batch, size_t* work_bytes) {
     const std::lock_guard<std::recursive_mutex> hold(lock);
     if (!plans.count(handle) || plans[handle].complete()) return CUFFT_INVALID_PLAN;
     if (rank < 1 || rank > 3 || batch < 1) return CUFFT_INVALID_VALUE;

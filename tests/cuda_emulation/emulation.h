@@ -1,4 +1,5 @@
-// What the parts of the emulation share: devices and their errors, memory, work in streams. One lock guards it all.
+// What the parts of the emulation share: devices and their errors, memory, work in streams. One lock guards
+// it all.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -55,7 +56,8 @@ extern std::string last_fault;  // what was wrong with the last kernel, in words
 Device& device(int number);
 int current_device();
 
-// Memory. A range lies wholly in one allocation, of this device, of any device if -1, pinned on the host if -2.
+// Memory. A range lies wholly in one allocation, of this device, of any device if -1, pinned on the host if
+// -2.
 constexpr int any_device = -1, pinned = -2;
 bool allocated(const void* address, size_t bytes, int where);
 bool margins_untouched();

@@ -166,7 +166,8 @@ void try_to_pass_barrier() {
     for (const Thread& t : threads) {
         if (some && t.state == done) return fault(where(*some) + " waits at a barrier, others have exited");
         if (t.state == at_warp) return fault(where(t) + " waits for lanes that never come");
-        if (some && t.line != some->line) return fault(where(*some) + " and " + where(t) + " wait at different barriers");
+        if (some && t.line != some->line)
+            return fault(where(*some) + " and " + where(t) + " wait at different barriers");
     }
     for (Thread& t : threads) t.state = ready;
 }
@@ -189,7 +190,8 @@ void begin_shared_memory(size_t dynamic_bytes) {
     dl_iterate_phdr(find_storage, &storage);
     memset(storage.first, unwritten, storage.second);
     dynamic_begin = dynamic_memory + largest_shared_bytes - (dynamic_bytes + 15) / 16 * 16;
-    memset(dynamic_begin - shared_margin, unwritten, dynamic_memory + largest_shared_bytes - dynamic_begin + shared_margin);
+    memset(dynamic_begin - shared_margin, unwritten,
+           dynamic_memory + largest_shared_bytes - dynamic_begin + shared_margin);
 }
 
 // Whether something was written before the dynamic shared memory, or in the rest of its last 16 bytes.
@@ -293,8 +295,8 @@ cudaError_t execute(const cudaLaunchConfig_t& config, const std::function<void()
     static char* signal_stack = new char[64 << 10];
     if (!dynamic_memory) {
         static_assert(largest_shared_bytes % page == 3072, "the end is aligned by the room before it");
-        auto* memory = (unsigned char*)mmap(nullptr, largest_shared_bytes + 1024 + 2 * page, PROT_READ | PROT_WRITE,
-                                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        auto* memory = (unsigned char*)mmap(nullptr, largest_shared_bytes + 1024 + 2 * page,
+                                            PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         dynamic_memory = memory + page + 1024;
         mprotect(dynamic_memory + largest_shared_bytes, page, PROT_NONE);
     }

@@ -1,5 +1,5 @@
-// The CUDA runtime's functions: devices, memory, streams and events. Work waits in its stream until something is
-// waited for, and then streams run in an order that a seed draws among those that CUDA allows.
+// The CUDA runtime's functions: devices, memory, streams and events. Work waits in its stream until something
+// is waited for, and then streams run in an order that a seed draws among those that CUDA allows.
 #include <string.h>
 
 #include <algorithm>
@@ -53,8 +53,8 @@ Stream* needed_by(Stream* s) {
     return s;
 }
 
-// One operation of some stream, on the way to what is wanted of `target`. Seeds choose among three habits: others
-// as late as can be, others as early as can be, and chance.
+// One operation of some stream, on the way to what is wanted of `target`. Seeds choose among three habits:
+// others as late as can be, others as early as can be, and chance.
 void advance(Stream* target) {
     std::vector<Stream*> able;
     for (Stream* s : streams)
@@ -92,7 +92,8 @@ bool launchable(const cudaLaunchConfig_t& c, const void* kernel) {
     const auto allowed = allowed_shared_bytes.find(kernel);
     return g.x && g.y && g.z && b.x && b.y && b.z && g.x <= 0x7fffffff && g.y <= 65535 && g.z <= 65535 &&
            b.x <= 1024 && b.y <= 1024 && b.z <= 64 && (size_t)b.x * b.y * b.z <= 1024 &&
-           c.dynamicSmemBytes <= (allowed == allowed_shared_bytes.end() ? ordinary_shared_bytes : allowed->second);
+           c.dynamicSmemBytes <=
+               (allowed == allowed_shared_bytes.end() ? ordinary_shared_bytes : allowed->second);
 }
 
 double now() {
@@ -110,8 +111,7 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, 
             return cudaSuccess;
         });
     // From ordinary memory CUDA takes what it needs before the call returns.
-    const auto taken =
-        std::make_shared<std::vector<char>>((const char*)from, (const char*)from + bytes);
+    const auto taken = std::make_shared<std::vector<char>>((const char*)from, (const char*)from + bytes);
     return submit(stream, [=] {
         memcpy(to, taken->data(), bytes);
         return cudaSuccess;

@@ -9,7 +9,6 @@
 
 using namespace boxwood::cuda;
 
-
 namespace {
 
 __global__ void fill(float* out, int from, int to) {
@@ -21,8 +20,8 @@ __global__ void copy(const float* in, float* out, int offset) { out[threadIdx.x]
 
 __global__ void add(float* out, float x) { out[threadIdx.x] += x; }
 
-// Turns an array round by way of shared memory; barrier: 0 forgets the barrier, 1 has it, 2 has it for some only,
-// 3 lets half of the threads leave before.
+// Turns an array round by way of shared memory; barrier: 0 forgets the barrier, 1 has it, 2 has it for some
+// only, 3 lets half of the threads leave before.
 __global__ void turn_round(float* data, int barrier) {
     __shared__ float place[64];
     const int i = threadIdx.x;
@@ -88,7 +87,8 @@ __global__ void different_shuffles(float* data) {
         data[threadIdx.x] = __shfl_xor_sync(0xffffffffu, data[threadIdx.x], 1);
 }
 
-cudaLaunchConfig_t shape(unsigned grid, unsigned block, size_t shared_bytes = 0, cudaStream_t stream = nullptr) {
+cudaLaunchConfig_t shape(unsigned grid, unsigned block, size_t shared_bytes = 0,
+                         cudaStream_t stream = nullptr) {
     cudaLaunchConfig_t config = {};
     config.gridDim = dim3(grid);
     config.blockDim = dim3(block);
@@ -246,8 +246,8 @@ int shuffle_in_two_branches() {
     return outcome(cudaLaunchKernelEx(&config, different_shuffles, data.data()));
 }
 
-// One stream copies, another adds 1, with or without waiting for the first, and the first then copies anew for the
-// next turn, with or without waiting for the second. The sum over turns of what is found, or NaN.
+// One stream copies, another adds 1, with or without waiting for the first, and the first then copies anew
+// for the next turn, with or without waiting for the second. The sum over turns of what is found, or NaN.
 float turns_of_two_streams(int await_copy, int await_kernel) {
     const Stream copying, computing;
     Event copied, computed;
@@ -256,7 +256,8 @@ float turns_of_two_streams(int await_copy, int await_kernel) {
     for (int turn = 0; turn < 4; ++turn) {
         staging[turn] = (float)turn;
         if (turn && await_kernel) computed.hold(copying);
-        check(cudaMemcpyAsync(buffer.data(), &staging[turn], sizeof(float), cudaMemcpyHostToDevice, copying), "copy");
+        check(cudaMemcpyAsync(buffer.data(), &staging[turn], sizeof(float), cudaMemcpyHostToDevice, copying),
+              "copy");
         copied.record(copying);
         if (await_copy) copied.hold(computing);
         const cudaLaunchConfig_t config = shape(1, 1, 0, computing);
@@ -264,7 +265,8 @@ float turns_of_two_streams(int await_copy, int await_kernel) {
         check(cudaLaunchKernelEx(&config, add, result.data() + turn, 1.0f), "add");
         computed.record(computing);
     }
-    check(cudaMemcpyAsync(found.data(), result.data(), 4 * sizeof(float), cudaMemcpyDeviceToHost, computing), "copy");
+    check(cudaMemcpyAsync(found.data(), result.data(), 4 * sizeof(float), cudaMemcpyDeviceToHost, computing),
+          "copy");
     computing.wait("computing");
     copying.wait("copying");
     return found[0] + found[1] * 10 + found[2] * 100 + found[3] * 1000;
@@ -326,8 +328,8 @@ int product(int a_leading, int b_leading, int c_leading, int tf32) {
     const DeviceArray<float> a = numbers(12), b = numbers(8), c(6);
     const float one = 1, zero = 0;
     const int status = cublasGemmStridedBatchedEx(
-        blas, CUBLAS_OP_N, CUBLAS_OP_N, 3, 2, 4, &one, a.data(), CUDA_R_32F, a_leading, 12, b.data(), CUDA_R_32F,
-        b_leading, 8, &zero, c.data(), CUDA_R_32F, c_leading, 6, 1,
+        blas, CUBLAS_OP_N, CUBLAS_OP_N, 3, 2, 4, &one, a.data(), CUDA_R_32F, a_leading, 12, b.data(),
+        CUDA_R_32F, b_leading, 8, &zero, c.data(), CUDA_R_32F, c_leading, 6, 1,
         tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
     if (status) return status;
     stream.wait("product");
@@ -341,8 +343,8 @@ int product(int a_leading, int b_leading, int c_leading, int tf32) {
     return 0;
 }
 
-// n x n real values to their transform and back; the largest difference from n n times the values, or what is in the
-// half-complex array afterwards.
+// n x n real values to their transform and back; the largest difference from n n times the values, or what is
+// in the half-complex array afterwards.
 float there_and_back(int n, int look_at_spectrum) {
     const Stream stream;
     const DeviceArray<float> image = numbers(n * n), back(n * n), spectrum(n * (n / 2 + 1) * 2);

@@ -18,7 +18,8 @@ static py::tuple responses(Array<float> image, std::tuple<int, int> padded, Arra
                               "), expected even numbers of at least those of " + shape_text(image));
     a.filters = (int)tables.shape(0);
     a.samples = (int)tables.shape(1);
-    if (a.samples < 2) throw py::value_error("tables has shape " + shape_text(tables) + ", expected (any, 2 or more)");
+    if (a.samples < 2)
+        throw py::value_error("tables has shape " + shape_text(tables) + ", expected (any, 2 or more)");
     check_shape("orders", orders, {a.filters});
     check_shape("weights", weights, {a.filters});
     int flat = 0;

@@ -58,7 +58,8 @@ PYBIND11_MODULE(BOXWOOD_CUDA_MODULE, m) {
     py::register_exception<cuda::CudaError>(m, "CudaError", PyExc_RuntimeError);
     m.def("device_names", &device_names);
     m.def("time_stages", &cuda::time_stages, py::arg("on"), "Whether every stage is timed by events.");
-    m.def("stage_times", &stage_times, "Seconds and number of each stage since time_stages or the last call.");
+    m.def("stage_times", &stage_times,
+          "Seconds and number of each stage since time_stages or the last call.");
     m.def("ceilings", &ceilings, py::arg("device"), py::arg("bytes"), py::arg("n"),
           "Bytes and operations a second of copies of so many bytes and products of n x n matrices.");
     m.def("keep_memory", &cuda::keep_memory, py::arg("keep"), "Whether memory is kept from call to call.");

@@ -1,5 +1,5 @@
-// Bindings of kernels that several backends have: arrays are checked and wrapped in one place, and what is run with
-// them, and on which threads or device, is the backend's.
+// Bindings of kernels that several backends have: arrays are checked and wrapped in one place, and what is
+// run with them, and on which threads or device, is the backend's.
 #pragma once
 #include <functional>
 

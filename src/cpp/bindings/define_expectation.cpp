@@ -147,15 +147,16 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
 void define_expectation(py::module_& m, const char* last, Run<ExpectationArgs> run) {
     m.def(
         "expectation",
-        [run](ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights, Array<float> scale,
-              Array<int> ring_samples, Array<int> ring_harmonics, ComplexArray references, ComplexArray power,
-              ComplexArray phases, Array<float> log_prior_offset, Array<float> log_prior_class,
-              py::object log_prior_psi, ComplexArray coarse_phases, Array<int> parent,
-              Array<float> coarse_log_prior_offset, int psi, bool hard, float cut, float fraction, int top,
-              bool bf16, int where) {
+        [run](ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights,
+              Array<float> scale, Array<int> ring_samples, Array<int> ring_harmonics, ComplexArray references,
+              ComplexArray power, ComplexArray phases, Array<float> log_prior_offset,
+              Array<float> log_prior_class, py::object log_prior_psi, ComplexArray coarse_phases,
+              Array<int> parent, Array<float> coarse_log_prior_offset, int psi, bool hard, float cut,
+              float fraction, int top, bool bf16, int where) {
             return expectation(images, ctf, group, weights, scale, ring_samples, ring_harmonics, references,
                                power, phases, log_prior_offset, log_prior_class, log_prior_psi, coarse_phases,
-                               parent, coarse_log_prior_offset, psi, hard, cut, fraction, top, bf16, where, run);
+                               parent, coarse_log_prior_offset, psi, hard, cut, fraction, top, bf16, where,
+                               run);
         },
         py::arg("images"), py::arg("ctf"), py::arg("group"), py::arg("weights"), py::arg("scale"),
         py::arg("ring_samples"), py::arg("ring_harmonics"), py::arg("references"), py::arg("power"),

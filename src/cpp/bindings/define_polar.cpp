@@ -71,9 +71,8 @@ Array<float> adjoint(ComplexArray samples, Array<float> positions, int box, int 
 void define_polar(py::module_& m, const char* last, Run<PolarArgs> forward, Run<PolarAdjointArgs> backward) {
     m.def(
         "polar_transform",
-        [forward](Array<float> images, py::object shifts, Array<float> mask, Array<float> positions, int where) {
-            return transform(images, shifts, mask, positions, where, forward);
-        },
+        [forward](Array<float> images, py::object shifts, Array<float> mask, Array<float> positions,
+                  int where) { return transform(images, shifts, mask, positions, where, forward); },
         py::arg("images"), py::arg("shifts"), py::arg("mask"), py::arg("positions"), py::arg(last));
     m.def(
         "polar_adjoint",

@@ -28,10 +28,10 @@ struct ProductArgs {
 void log_pick_peaks(const LogPeaksArgs&);
 
 // Every kernel: its name and its arguments.
-#define BOXWOOD_FOR_EACH_KERNEL(kernel)                                                                       \
-    kernel(ctf, CtfArgs) kernel(expectation, ExpectationArgs) kernel(extract, ExtractArgs)                    \
-        kernel(fft, FftArgs) kernel(fourier_crop, FourierCropArgs) kernel(log_pick_maps, LogPickArgs)         \
-            kernel(polar_adjoint, PolarAdjointArgs) kernel(polar_transform, PolarArgs)                        \
+#define BOXWOOD_FOR_EACH_KERNEL(kernel)                                                               \
+    kernel(ctf, CtfArgs) kernel(expectation, ExpectationArgs) kernel(extract, ExtractArgs)            \
+        kernel(fft, FftArgs) kernel(fourier_crop, FourierCropArgs) kernel(log_pick_maps, LogPickArgs) \
+            kernel(polar_adjoint, PolarAdjointArgs) kernel(polar_transform, PolarArgs)                \
                 kernel(product_speed, ProductArgs) kernel(steerable, SteerableArgs)
 
 struct KernelTable {

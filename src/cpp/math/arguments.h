@@ -1,5 +1,5 @@
-// The arguments of every kernel that more than one backend has, on the host. Arrays are C-contiguous; shapes stand in
-// brackets. Lengths are in pixels unless said otherwise. `threads` means something to the CPU only.
+// The arguments of every kernel that more than one backend has, on the host. Arrays are C-contiguous; shapes
+// stand in brackets. Lengths are in pixels unless said otherwise. `threads` means something to the CPU only.
 #pragma once
 #include <stdint.h>
 

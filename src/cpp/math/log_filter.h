@@ -46,8 +46,8 @@ BOXWOOD_HD float log_pixel(float value, float mean, float factor, float limit) {
     return fabsf(z) > limit ? 0.0f : z;
 }
 
-// Frequencies that a transform of n x n and one of w x w, w even, have both: kx from 0 to before kx_end, ky from
-// ky_begin to before ky_end.
+// Frequencies that a transform of n x n and one of w x w, w even, have both: kx from 0 to before kx_end, ky
+// from ky_begin to before ky_end.
 struct LogBand {
     int kx_end, ky_begin, ky_end;
 

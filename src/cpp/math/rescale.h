@@ -19,8 +19,8 @@ BOXWOOD_HD void shift_phase(int k, float shift, int box, float* re, float* im) {
     *im = (float)sin(angle);
 }
 
-// Whether a frequency goes from a box into a transform of another side. Padding keeps the circle of frequencies
-// that the box resolves in every direction, and not its corners.
+// Whether a frequency goes from a box into a transform of another side. Padding keeps the circle of
+// frequencies that the box resolves in every direction, and not its corners.
 BOXWOOD_HD bool rescaling_keeps(int kx, int ky, int box, int scaled) {
     return scaled <= box || kx * kx + ky * ky <= box * box / 4;
 }
