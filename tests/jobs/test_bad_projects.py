@@ -1,24 +1,39 @@
 """Projects in a bad state: nothing is lost, and the message names the file and what to do."""
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small import AUTOPICK, BOXES, CLASSES, PICK, assert_same_particles, statuses
+from small import AUTOPICK, BOXES, CLASSES, PICK, assert_same_particles, statuses, temporary_files
 
 import boxwood
 from boxwood.cli.command import main
-from boxwood.errors import FileFormatError, InputError
+from boxwood.errors import FileFormatError, InputError, JobError
+from boxwood.io.atomic import move
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star
 from boxwood.jobs.api import Project
 from boxwood.jobs.runner import run_job
 from boxwood.project.folder import ProjectFolder
+from boxwood.project.trash import clean, cleaning, clear, delete, restore
+
+
+@pytest.fixture
+def other_disk(tmp_path):
+    """A folder on another disk, or what the system takes for one: a rename cannot reach it."""
+    disk = Path("/dev/shm")
+    if not os.access(disk, os.W_OK) or disk.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs /dev/shm on another disk than the temporary files")
+    with tempfile.TemporaryDirectory(dir=disk) as folder:
+        yield Path(folder)
+
 
 # What is missing, moved or damaged.
 
@@ -58,9 +73,9 @@ def test_a_moved_project_goes_on(copy, whole, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["AutoPick", "Extract/job002", "Micrographs"])
-def test_folders_may_be_links_to_another_disk(copy, whole, tmp_path, kind):
+def test_folders_may_be_links_to_another_disk(copy, whole, other_disk, kind):
     """Whole kinds of jobs, single jobs under whatever name, and the micrographs."""
-    elsewhere = tmp_path / "disk 2/x123"
+    elsewhere = other_disk / "disk 2/x123"
     elsewhere.parent.mkdir()
     shutil.move(copy / kind, elsewhere)
     (copy / kind).symlink_to(elsewhere)
@@ -77,6 +92,74 @@ def test_folders_may_be_links_to_another_disk(copy, whole, tmp_path, kind):
     project.extract(continue_from="Extract/job002")
     assert_same_particles(copy / "Extract/job002", whole / "Extract/job002")
     assert (copy / kind).is_symlink()
+
+
+@pytest.mark.parametrize("link", ["Class2D", "Class2D/job003"])
+def test_a_job_on_another_disk_goes_on_from_an_earlier_iteration(copy, other_disk, link):
+    """And is deleted with what went to the trash before, and comes back whole."""
+    shutil.move(copy / link, other_disk / "x123")
+    (copy / link).symlink_to(other_disk / "x123")
+    job, trash = copy / "Class2D/job003", copy / "Trash/Class2D/job003"
+    before = {path.name: path.read_bytes() for path in job.glob("run_it003*")}
+    Project(copy, threads=2).class2d(continue_from="Class2D/job003/run_it002_optimiser.star")
+    assert {path.name: path.read_bytes() for path in trash.iterdir()} == before
+    assert statuses(copy)["Class2D/job003/"] == "Succeeded"
+    books, names = ProjectFolder(copy), {path.name for path in job.iterdir()}
+    delete(books, [books.job("3")])
+    assert not os.path.lexists(job)
+    assert {path.name for path in trash.iterdir()} == names
+    restore(books, "Class2D/job003/")
+    assert {path.name for path in job.iterdir()} == names
+    assert not temporary_files(copy) + temporary_files(other_disk)
+    delete(books, [books.job("3")])
+    assert not os.path.lexists(job)
+
+
+@pytest.mark.parametrize("harsh", [False, True])
+def test_jobs_on_another_disk_are_cleaned(copy, other_disk, harsh):
+    shutil.move(copy / "Extract", other_disk / "x123")
+    (copy / "Extract").symlink_to(other_disk / "x123")
+    books = ProjectFolder(copy)
+    moves = cleaning(books, [books.job("2")], harsh=harsh)
+    wanted = {path: path.stat() for move in moves for path in [copy / move.path] if path.is_file()}
+    clean(books, moves)
+    assert moves
+    for moved in moves:
+        assert not (copy / moved.path).exists()
+        assert (copy / "Trash" / moved.path).exists()
+    for path, was in wanted.items():
+        now = (copy / "Trash" / path.relative_to(copy)).stat()
+        assert (now.st_size, now.st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+
+
+def test_a_full_disk_keeps_a_job_that_is_moved_there(copy, other_disk, monkeypatch):
+    """The copy is given up, and the source is as it was."""
+
+    def full(source, target, follow_symlinks):
+        Path(target).write_bytes(b"part")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("boxwood.io.atomic.shutil.copy2", full)
+    source = other_disk / "job"
+    shutil.copytree(copy / "Extract/job002", source, copy_function=shutil.copy)
+    names = sorted(path.name for path in source.rglob("*"))
+    with pytest.raises(JobError, match=r"No space left on device.*make room"):
+        move(source, copy / "Trash/job")
+    assert sorted(path.name for path in source.rglob("*")) == names
+    assert list((copy / "Trash").iterdir()) == []
+
+
+def test_a_link_in_the_place_of_a_folder_in_the_trash(copy):
+    """What it leads to is not the job's: neither that nor what was there before is touched."""
+    books, link = ProjectFolder(copy), copy / "Extract/job002/Micrographs"
+    clean(books, cleaning(books, [books.job("2")], harsh=True))
+    micrographs = sorted((copy / "Micrographs").iterdir())
+    link.symlink_to(copy / "Micrographs")
+    clear(books, "Extract/job002/")
+    trash = copy / "Trash/Extract/job002"
+    assert (trash / "Micrographs").is_symlink()
+    assert len(list(trash.glob("Micrographs.1/*.mrcs"))) == 3
+    assert sorted((copy / "Micrographs").iterdir()) == micrographs
 
 
 def test_a_project_that_is_reached_by_a_link(copy, whole, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,8 +44,9 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "look after that disk")
-        raise JobError(f"{os.fspath(path)} cannot be written ({error.strerror}); {remedy}") from error
+        raise JobError(f"{os.fspath(path)} cannot be written ({reason}); {remedy}") from error
 
 
 class _File(io.BufferedRandom):
@@ -142,3 +144,56 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a small UTF-8 text file, whole or not at all."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file, link or folder; on another disk, too, it appears there whole or not at all.
+
+    Only when the copy is complete and on disk is the source removed.
+
+    Raises
+    ------
+    JobError
+        Where the operating system refuses.
+    """
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(source, target)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            if _is_folder(source):
+                shutil.copytree(source, temporary, symlinks=True, copy_function=_copy)
+            else:
+                _copy(source, temporary)
+            os.replace(temporary, target)
+        except BaseException:
+            _remove(temporary)
+            raise
+    with writing(source):
+        _remove(source)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copy a file with its times, or a link as a link."""
+    check_stop()
+    with writing(target):
+        shutil.copy2(source, target, follow_symlinks=False)
+        if not os.path.islink(target):
+            with open(target, "rb") as file:
+                os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if _is_folder(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

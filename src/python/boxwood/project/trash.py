@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from boxwood.errors import InputError
+from boxwood.io.atomic import move
 from boxwood.project.alias import link_alias
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import check_idle
@@ -105,7 +106,7 @@ def delete(project: ProjectFolder, jobs: Iterable[PipelineJob]) -> None:
             folder = project.root / job.name
             if folder.is_dir():
                 pipeline.only(job.name).write(folder / "job_pipeline.star")
-                _merge(folder, project.root / TRASH / job.name)
+                _merge_job(folder, project.root / TRASH / job.name)
             if job.alias:
                 (project.root / job.alias.rstrip("/")).unlink(missing_ok=True)
             project.hide_job(job.name, job.alias)
@@ -146,8 +147,7 @@ def restore(project: ProjectFolder, name: str) -> None:
     with project.edit() as pipeline:
         part = Pipeline.read(folder / "job_pipeline.star")
         folder_now = project.root / name
-        folder_now.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(folder, folder_now)
+        move(folder, folder_now)
         pipeline.absorb(part)
         pipeline.counter = max(pipeline.counter, int(name.rstrip("/").rpartition("job")[2]) + 1)
         (job,) = part.jobs()
@@ -164,10 +164,25 @@ def _move(project: ProjectFolder, path: Path) -> Move:
 
 def _merge(source: Path, target: Path) -> None:
     """Move; into a folder that is there already, file by file, the newer one staying."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir() and not source.is_symlink() and target.is_dir():
-        for path in list(source.iterdir()):
-            _merge(path, target / path.name)
+        _merge_contents(source, target)
         source.rmdir()
+        return
+    if target.is_dir() and not target.is_symlink():  # a file or link was a folder before
+        numbered = (target.with_name(f"{target.name}.{number}") for number in count(1))
+        target.rename(next(path for path in numbered if not path.exists()))
+    move(source, target)
+
+
+def _merge_contents(source: Path, target: Path) -> None:
+    for path in list(source.iterdir()):
+        _merge(path, target / path.name)
+
+
+def _merge_job(folder: Path, target: Path) -> None:
+    """Move a job, whose folder may be a link; one that joins what was cleaned of it stops being one."""
+    if folder.is_symlink() and target.is_dir() and not folder.samefile(target):
+        _merge_contents(folder, target)
+        folder.unlink()
     else:
-        os.replace(source, target)
+        _merge(folder, target)
