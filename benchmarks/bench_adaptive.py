@@ -1,12 +1,13 @@
 """Adaptive picking beside Laplacian of Gaussian and RELION's: what is found, what is not, and the time.
 
 python benchmarks/bench_adaptive.py [--data ../shared/data] [--micrographs 2]
-                                    [--only simulated|apoferritin|controls|speed]
+                                    [--only simulated|apoferritin|controls|speed] [--plot picks.png]
 
 Constants of the method were chosen on every other apoferritin micrograph and on simulations of other seeds;
 what is printed is from the rest, and from controls that were in view when the bound of the warning was set.
 A hit lies within a quarter of the particle's diameter (17 px for apoferritin), one per particle. RELION's
 LoG, if it is installed, runs with the same range, without what is five standard deviations too high.
+--plot draws both on one of the apoferritin micrographs and does nothing else.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from bench_log_pick import STAR
+from matplotlib import pyplot as plt
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from boxwood.backends import get_backend, reference
@@ -28,7 +31,7 @@ from boxwood.io.mrc import read_image, write_stack
 from boxwood.io.star import read_star
 from boxwood.picking import pick_log
 from boxwood.picking.adaptive import AdaptivePicks, learn_model, pick_adaptive
-from boxwood.picking.agreement import Agreement, agreement
+from boxwood.picking.agreement import Agreement, agreement, matched
 from boxwood.simulate.micrographs import simulate_micrograph
 from boxwood.typing import DoubleArray, FloatArray
 
@@ -201,15 +204,42 @@ def speed(data: DataSet, low: float, high: float) -> None:
     print(f"  ratio {ratio:.2f}; target 2 {'reached' if ratio <= 2 else 'MISSED'}")
 
 
+def plot(data: DataSet, low: float, high: float, path: Path) -> None:
+    """Picks of RELION and ours on the first micrograph: right, false, and particles missed."""
+    ways = {
+        "Laplacian of Gaussian, RELION 3.1.3": relion(data, low, high)[0],
+        "adaptive": adaptive(data, low, high)[0][0],
+    }
+    image = gaussian_filter(data.images[0], 2)
+    middle, spread = np.median(image), image.std()
+    figure, axes = plt.subplots(1, 2, figsize=(12, 6.2), layout="constrained")
+    for axis, (name, picks) in zip(axes, ways.items(), strict=True):
+        axis.imshow(image, cmap="gray", vmin=middle - 3 * spread, vmax=middle + 3 * spread)
+        hit = matched(picks, data.truth[0], data.hit_px)
+        missed = ~np.isin(np.arange(len(data.truth[0])), hit[hit >= 0])
+        kinds = [(picks[hit >= 0], "tab:green", "particles"), (picks[hit < 0], "tab:red", "false"),
+                 (data.truth[0][missed], "tab:orange", "missed")]  # fmt: skip
+        for places, colour, label in kinds:
+            axis.scatter(*places.T, s=90, facecolors="none", edgecolors=colour, linewidths=1.2,
+                         label=f"{label}: {len(places)}")  # fmt: skip
+        axis.set(title=f"{name}, {low:g} to {high:g} Å", xticks=[], yticks=[])
+        axis.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, -0.08), frameon=False)
+    figure.savefig(path, dpi=80, bbox_inches="tight")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
     parser.add_argument("--micrographs", type=int, default=2, help="simulated ones per set")
+    parser.add_argument("--plot", type=Path)
     parser.add_argument("--only", choices=("simulated", "apoferritin", "controls", "speed"))
     chosen = parser.parse_args()
     check_kernels()
+    if chosen.plot:
+        plot(apoferritin(chosen.data), 90, 110, chosen.plot)
+        return
     sets = simulated(chosen.micrographs)
     if chosen.only in (None, "speed"):
         speed(sets[0], 150, 180)

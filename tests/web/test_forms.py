@@ -47,7 +47,7 @@ def test_the_tabs_are_those_of_the_tutorial(workspace):
         name: [tab["title"] for tab in make_form(workspace, load_job(name), False)["tabs"]]
         for name in ("autopick", "extract", "class2d")
     }
-    assert titles["autopick"] == ["I/O", "Laplacian", "autopicking"]
+    assert titles["autopick"] == ["I/O", "Laplacian", "autopicking", "Adaptive"]
     assert titles["extract"] == ["I/O", "extract", "CTF"]
     assert titles["class2d"] == ["I/O", "CTF", "Optimisation", "Sampling", "Compute"]
 

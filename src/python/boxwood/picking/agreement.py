@@ -7,7 +7,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import cKDTree
 
-from boxwood.typing import AnyArray
+from boxwood.typing import AnyArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,18 @@ class Agreement:
         return self.matched / self.particles if self.particles else 0.0
 
 
+def matched(picks: AnyArray, particles: AnyArray, distance: float) -> IntArray:
+    """(n,) particle of each pick, or -1: as `agreement` matches them."""
+    n, m = len(picks), len(particles)
+    if not n or not m:
+        return np.full(n, -1)
+    near = cKDTree(picks).query_ball_tree(cKDTree(particles), distance)
+    rows = np.repeat(np.arange(n), [len(hits) for hits in near])
+    columns = np.array([hit for hits in near for hit in hits], np.int64)
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, m)).tocsr()
+    return maximum_bipartite_matching(graph, perm_type="column").astype(np.int64)
+
+
 def agreement(picks: AnyArray, particles: AnyArray, distance: float) -> Agreement:
     """Match picks with particles at `distance` or nearer, each at most once, as many as possible.
 
@@ -48,11 +60,4 @@ def agreement(picks: AnyArray, particles: AnyArray, distance: float) -> Agreemen
         Positions on one micrograph.
     distance : float
     """
-    n, m = len(picks), len(particles)
-    if not n or not m:
-        return Agreement(n, m, 0)
-    near = cKDTree(picks).query_ball_tree(cKDTree(particles), distance)
-    rows = np.repeat(np.arange(n), [len(hits) for hits in near])
-    columns = np.array([hit for hits in near for hit in hits], np.int64)
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, m)).tocsr()
-    return Agreement(n, m, int((maximum_bipartite_matching(graph) >= 0).sum()))
+    return Agreement(len(picks), len(particles), int((matched(picks, particles, distance) >= 0).sum()))
