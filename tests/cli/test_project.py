@@ -117,7 +117,7 @@ def test_deleted_jobs_take_along_what_builds_on_them_and_come_back(project, caps
     assert not (project / "AutoPick/first").is_symlink()
     assert [path.name for path in (project / ".Nodes").rglob("*.star")] == [MICROGRAPHS]
     assert (project / "Trash/Extract/job002/M/a.mrcs").exists()
-    for name in ("AutoPick/job001", "Extract/job002/", "Class2D/job003"):
+    for name in ("AutoPick/first", "2", "job003"):
         assert main(["project", "restore", name]) == 0
     assert files(project) - {".pipeline_has_changed"} == before - {".pipeline_has_changed"}
     assert (project / "default_pipeline.star").read_text() == pipeline
@@ -139,6 +139,7 @@ def test_what_was_cleaned_before_comes_back_too(project):
         (["clean", "9"], "9 is no job of the project"),
         (["delete"], "name the jobs to delete"),
         (["restore", "Extract/job002"], "jobs that can come back: none"),
+        (["graph", "chart.doc"], "cannot be written as chart.doc; end its name in .svg"),
     ],
 )
 def test_wrong_use_is_refused_in_a_sentence(project, capsys, words, said):

@@ -347,6 +347,16 @@ def test_a_damaged_state_is_named(finished, tmp_path, where, damage):
         read_iteration(IterationFiles(str(tmp_path / "whole/run"), 2))
 
 
+def test_an_iteration_that_is_half_there_names_the_one_before(finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder / "whole", tmp_path / "cut")
+    last = tmp_path / "cut/run_it003_optimiser.star"
+    text = last.read_text()
+    last.write_text(text[: text.index("_data.star")])
+    with pytest.raises(FileFormatError, match=r"cannot go on from .*run_it003.*--continue .*run_it002_opt"):
+        run_job(JOB, {"iterations": 4}, project=folder, output=tmp_path / "cut", continue_from=True)
+
+
 def test_a_job_of_a_project_is_continued_by_its_name(finished):
     folder, _ = finished
     result = run_job(JOB, {**SETTINGS, "iterations": 1}, project=folder, threads=2)

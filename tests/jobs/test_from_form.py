@@ -163,6 +163,16 @@ def test_a_job_goes_on_where_the_form_says_so(project):  # noqa: F811
     assert read_star("AutoPick/job001/job.star")["job"]["rlnJobIsContinue"] == 1
 
 
+def test_a_form_outside_of_a_project_is_for_this_one(project, tmp_path):  # noqa: F811
+    assert main(PICK) == 0
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    shutil.copy("AutoPick/job001/job.star", templates / "mine.star")
+    assert main(["run-job", str(templates / "mine.star")]) == 0
+    assert (project / "AutoPick/job002/job.star").exists()
+    assert [path.name for path in templates.iterdir()] == ["mine.star"]
+
+
 def test_a_project_elsewhere(project, tmp_path, monkeypatch, capsys):  # noqa: F811
     assert main(PICK) == 0
     elsewhere = tmp_path / "else where"

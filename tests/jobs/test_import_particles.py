@@ -301,6 +301,12 @@ def test_cistems_alignments(project):
     assert correlation(average(stack, aligned), reference()) > 0.99
     for wrong in ((-1, 1), (1, -1)):
         assert correlation(average(stack, aligned, wrong), reference()) < 0.9
+    # Of a folder, names may start there.
+    Path("box").mkdir()
+    for name in ("stack.mrc", "cistem.star"):
+        Path(name).rename(Path("box") / name)
+    again = project.import_(files=["box"], stack="stack.mrc", micrographs="micrographs.star")
+    assert len(again.tables["particles"]) == N
     # Angstrom on the micrograph become its pixels, of 1.25 A.
     np.testing.assert_allclose(found.table["rlnCoordinateX"], (10 + np.arange(N)) / 1.25, rtol=1e-6)
 

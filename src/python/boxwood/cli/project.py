@@ -111,10 +111,11 @@ def _say(done: bool, what: str) -> None:
 
 
 def _restore(folder: ProjectFolder, given: argparse.Namespace) -> None:
-    from boxwood.project.trash import restore, trashed
+    from boxwood.project.trash import find_trashed, restore, trashed
 
     if not given.names:
         raise InputError(f"name the jobs to bring back; there are {', '.join(trashed(folder)) or 'none'}")
     for name in given.names:
-        restore(folder, name.rstrip("/") + "/")
-        print(f"{name} is back")
+        job = find_trashed(folder, name)
+        restore(folder, job)
+        print(f"{job.rstrip('/')} is back")

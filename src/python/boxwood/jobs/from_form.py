@@ -93,10 +93,15 @@ def _name(form: JobForm) -> str:
 
 
 def _place(path: Path) -> tuple[Path, Path | None]:
-    """The project, and the job's folder in it if the form is in one (and not RELION's .gui_*job.star)."""
+    """The project, and the job's folder in it if the form is in one (and not RELION's .gui_*job.star).
+
+    A form that lies in no project is a template for the one in the current folder.
+    """
     whole = path.resolve()
     folder = job_folder(whole, whole.parents[2]) if len(whole.parents) > 2 else None
-    return (whole.parents[2], Path(folder)) if folder else (whole.parent, None)
+    if folder:
+        return whole.parents[2], Path(folder)
+    return whole.parent if ProjectFolder(whole.parent).exists else Path.cwd(), None
 
 
 def _changes(job: Job, known: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any]:

@@ -130,6 +130,19 @@ def trashed(project: ProjectFolder) -> list[str]:
     return [f"{path.parent.parent.name}/{path.parent.name}/" for path in files]
 
 
+def find_trashed(project: ProjectFolder, name: str) -> str:
+    """The deleted job "Extract/job002/" that a name, a number or an alias means; any other name unchanged."""
+    number = name.rstrip("/").removeprefix("job")
+    for job in trashed(project):
+        alias = (Pipeline.read(project.root / TRASH / job / "job_pipeline.star").process(job) or {}).get(
+            "rlnPipeLineProcessAlias"
+        )
+        same = number.isdecimal() and int(number) == int(job.rstrip("/").rpartition("job")[2])
+        if same or name.rstrip("/") + "/" in (job, alias):
+            return job
+    return name.rstrip("/") + "/"
+
+
 def restore(project: ProjectFolder, name: str) -> None:
     """Bring a deleted job back, with what was cleaned away of it before.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boxwood.errors import InputError
 from boxwood.io.atomic import atomic_write, write_text
 
 if TYPE_CHECKING:
@@ -25,13 +26,21 @@ _INK, _FAINT = "#5b6470", "#3c434d"
 # In inches: a box, and from one to the next.
 _WIDTH, _HEIGHT, _STEP_X, _STEP_Y = 1.5, 0.42, 2.6, 0.8
 _MARGIN = 0.3
+_FORMATS = (".svg", ".png", ".pdf", ".mmd")
 
 
 def write_flow_chart(path: Path, jobs: Sequence[ChartJob]) -> None:
     """Draw jobs as boxes, from top to bottom, with an arrow where one reads what another made.
 
     The suffix says what is written: .svg, .png, .pdf, or .mmd for the text of a Mermaid chart.
+
+    Raises
+    ------
+    InputError
+        Another suffix.
     """
+    if path.suffix not in _FORMATS:
+        raise InputError(f"a flow chart cannot be written as {path}; end its name in {', '.join(_FORMATS)}")
     arrows = _arrows(jobs)
     if path.suffix == ".mmd":
         write_text(path, _mermaid(jobs, arrows))
@@ -51,7 +60,7 @@ def write_flow_chart(path: Path, jobs: Sequence[ChartJob]) -> None:
     for name, alias, status, *_ in jobs:
         _draw_job(axes, places[name], name, alias, status)
     with atomic_write(path) as file:
-        figure.savefig(file, format=path.suffix.lstrip(".") or "svg", dpi=160)
+        figure.savefig(file, format=path.suffix.lstrip("."), dpi=160)
 
 
 def _draw_job(axes: Axes, place: tuple[float, float], name: str, alias: str, status: str) -> None:

@@ -69,6 +69,15 @@ def newest(folder: Path) -> Path | None:
     return max(folder.glob("run*_it*_optimiser.star"), key=age, default=None)
 
 
+def earlier_optimisers(files: IterationFiles) -> list[Path]:
+    """The optimisers of all iterations before this one in its folder, in their order."""
+    found = {
+        IterationFiles.of(path).iteration: path
+        for path in Path(files.root).parent.glob("run*_it*_optimiser.star")
+    }
+    return [found[iteration] for iteration in sorted(found) if iteration < files.iteration]
+
+
 def later_files(folder: Path, iteration: int) -> dict[int, list[Path]]:
     """The files of all iterations after this one, by iteration, the last first.
 

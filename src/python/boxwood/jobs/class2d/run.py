@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from boxwood.errors import InputError
+from boxwood.errors import BoxwoodError, InputError
 from boxwood.execution import Behind, one_behind
 from boxwood.jobs.class2d.convergence import add_iteration, convergence_table, empty_history
 from boxwood.jobs.class2d.files import (
     IterationFiles,
+    earlier_optimisers,
     later_files,
     newest,
     read_iteration,
@@ -152,7 +153,7 @@ def _begin(options: Class2DOptions, context: JobContext) -> tuple[State | None, 
 
     if context.continue_from is not None:
         earlier = IterationFiles.of(context.continue_from)
-        state, data = read_iteration(earlier)
+        state, data = _read(earlier)
         parameters = options.changes(state.settings.parameters, context.given)
         refuse_changes(vars(state.settings), options, context.given, _KEEPS)
         if state.result.finished(parameters) and not (context.interrupted and _own(context)):
@@ -190,6 +191,16 @@ def _own(context: JobContext) -> bool:
     """Whether the job goes on from an iteration in its own folder."""
     earlier = context.continue_from
     return earlier is not None and earlier.parent.resolve() == context.output.resolve()
+
+
+def _read(files: IterationFiles) -> tuple[State, ParticleData]:
+    """The iteration to go on from; if it is damaged, the one before is named."""
+    try:
+        return read_iteration(files)
+    except BoxwoodError as error:
+        before = earlier_optimisers(files)
+        advice = f" Go on from an iteration before it: --continue {before[-1]}" if before else ""
+        raise type(error)(f"cannot go on from {files.path('optimiser.star')}: {error}{advice}") from error
 
 
 def _make_way(state: State | None, context: JobContext) -> None:

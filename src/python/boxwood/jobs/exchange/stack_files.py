@@ -24,10 +24,11 @@ BATCH = 500
 
 
 def roots(options: ImportOptions) -> list[Path]:
-    """Folders that names inside the files may start from: the one given, or all above the files."""
+    """Folders that names inside the files may start from: the one given, or the files' and all above."""
     if options.root is not None:
         return [options.root]
-    above = [folder for file in options.files for folder in file.absolute().parents]
+    given = [file.absolute() for file in options.files]
+    above = [folder for file in given for folder in ([file] if file.is_dir() else []) + list(file.parents)]
     return list(dict.fromkeys([Path(), *above]))
 
 
