@@ -80,3 +80,14 @@ def test_the_installed_package_holds_only_the_package():
     metadata = re.compile(r"boxwood-[^/]*\.dist-info/.*")
     assert [f for f in files if not own.fullmatch(f) and not metadata.fullmatch(f)] == []
     assert any(f.startswith("boxwood/_core.") for f in files)
+
+
+def test_nothing_that_is_read_is_executed():
+    """No pickle, no eval, no shell: a file of somebody else's is data."""
+    dangerous = re.compile(
+        r"\b(pickle|marshal|shelve)\.|import (pickle|marshal|shelve)\b|allow_pickle=True|shell=True"
+        r"|(?<![\w.])(eval|exec)\("
+    )
+    files = list((ROOT / "src/python").rglob("*.py"))
+    assert len(files) > 100
+    assert [p.name for p in files if dangerous.search(p.read_text(encoding="utf-8"))] == []

@@ -1,6 +1,7 @@
-"""Uses the small project of tests/jobs."""
+"""Finds the modules beside it, and the small project of tests/jobs."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "jobs"))
+for folder in (Path(__file__).parent, Path(__file__).parents[1] / "jobs"):
+    sys.path.insert(0, str(folder))

@@ -137,6 +137,10 @@ class Victim:
         names = [job.name.rstrip("/") for job in ProjectFolder(project).pipeline().jobs()]
         return names[3] if len(names) > 3 else ""
 
+    def finished(self, project):
+        """Whether the books say that it succeeded."""
+        return statuses(project).get(self.last(project) + "/") == "Succeeded"
+
     def begin(self, project, deadly=None):
         """Start the job, or go on with it where it can be."""
         going_on = "" if self.case.folder else self.last(project)
@@ -157,7 +161,7 @@ class Victim:
         try:
             kills = 0
             for _ in range(1 if at else self.rng.randint(1, 3)):
-                if not self.kill(project, at):
+                if self.finished(project) or not self.kill(project, at):
                     break
                 kills += 1
                 self.free_lock(project)
@@ -165,8 +169,7 @@ class Victim:
                     return broken
             self.outcomes["killed"] += kills
             self.outcomes["continued" if self.last(project) else "begun anew"] += 1
-            finished = statuses(project).get(self.last(project) + "/") == "Succeeded"
-            if not finished and (code := wait(self.begin(project))):
+            if not self.finished(project) and (code := wait(self.begin(project))):
                 return [f"going on ended with {code}"]
             return list(self.unequal(project))
         finally:

@@ -6,7 +6,9 @@ coordinates mean the same in both, and so do we. RELION does not read PNG; its r
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import struct
 import warnings
 import zlib
@@ -57,11 +59,41 @@ def read_picture(path: Path) -> AnyArray:
 
 def _read_tiff(path: Path) -> AnyArray:
     try:
+        _check_pages(path)
         with tifffile.TiffFile(path) as file:
             _check_size(path, sum(series.nbytes for series in file.series[:1]))
             return np.asarray(file.asarray())
-    except (*_DAMAGED, tifffile.TiffFileError) as error:
+    except Exception as error:  # what tifffile raises for damaged bytes has no end
         raise _refusal(path, "TIFF", error) from None
+
+
+def _check_pages(path: Path) -> None:
+    """Refuse a file whose pages go round in a circle, which tifffile would follow for ever.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    with open(path, "rb") as file:
+        head = file.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        big = struct.unpack(order + "H", head[2:4])[0] == 43
+        count_format, place_format = (order + "Q", order + "Q") if big else (order + "H", order + "I")
+        tag_bytes = 20 if big else 12
+        count_bytes, place_bytes = struct.calcsize(count_format), struct.calcsize(place_format)
+        place = struct.unpack(place_format, head[8 if big else 4 :][:place_bytes])[0]
+        seen = set()
+        while place:
+            if place in seen:
+                raise FileFormatError(f"{path} cannot be read as TIFF: its pages go round in a circle.")
+            seen.add(place)
+            file.seek(place)
+            data = file.read(count_bytes)
+            if len(data) < count_bytes:
+                return  # tifffile says what else is wrong
+            file.seek(struct.unpack(count_format, data)[0] * tag_bytes, os.SEEK_CUR)
+            data = file.read(place_bytes)
+            place = struct.unpack(place_format, data)[0] if len(data) == place_bytes else 0
 
 
 def _check_size(path: Path, claimed_bytes: int) -> None:
@@ -80,7 +112,10 @@ def _check_size(path: Path, claimed_bytes: int) -> None:
 
 def _refusal(path: Path, kind: str, error: Exception) -> Exception:
     """What to raise for it: the operating system's errors and our own as they are."""
-    if isinstance(error, FileFormatError) or (isinstance(error, OSError) and error.errno is not None):
+    if isinstance(error, FileFormatError):
+        return error
+    # A place before the file's beginning, which damaged bytes point to, is the system's "invalid argument".
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         return error
     return FileFormatError(f"{path} cannot be read as {kind}: {error}.")
 
