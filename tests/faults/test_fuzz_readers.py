@@ -70,9 +70,7 @@ def test_pages_in_a_circle_are_refused(tmp_path):
     (tmp_path / "a.tif").write_bytes(
         b"II*\0" + struct.pack("<I", 8) + page + struct.pack("<I", 26) + page + struct.pack("<I", 8)
     )
-    with pytest.raises(
-        FileFormatError, match=r"a\.tif cannot be read as TIFF: its pages go round"
-    ):
+    with pytest.raises(FileFormatError, match=r"a\.tif cannot be read as TIFF: its pages go round"):
         read_stack(tmp_path / "a.tif")
 
 
