@@ -117,7 +117,7 @@ def by_browser(program: str, link: str, jobs: int) -> None:
         print(f"browser, {jobs} jobs listed: {shown:.3f} s")
         page.goto(f"{address}new/autopick?micrographs=m0.mrc&max_diameter=180")
         page.get_by_role("tab", name="Laplacian").click()
-        field = page.get_by_label("Min diameter*")
+        field = page.get_by_label("Min diameter")
 
         numbers = iter(range(100, 180))
 

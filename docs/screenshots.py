@@ -41,8 +41,8 @@ def start_class2d(page: Page) -> None:
 def laplacian(page: Page) -> None:
     """A form that is being filled in."""
     page.get_by_role("tab", name="Laplacian").click()
-    page.get_by_label("Min diameter*").fill("150")
-    page.get_by_label("Max diameter*").fill("120")
+    page.get_by_label("Min diameter").fill("150")
+    page.get_by_label("Max diameter").fill("120")
     page.wait_for_selector(".problem:has-text('less than')")
 
 

@@ -22,7 +22,10 @@ async function ask(method, address, body, signal) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer. Is `boxwood ui` still running, and ssh -L?", 0);
   }
-  const found = await answer.json().catch(() => ({ error: `the server answered with status ${answer.status}` }));
+  const found = await answer.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(`The server's answer broke off (status ${answer.status}).`, answer.ok ? 0 : answer.status);
+  });
   if (!answer.ok) throw new ApiError(found.error, answer.status, found);
   return found;
 }

@@ -1,8 +1,14 @@
 // Events of the server, while the page can be seen: a browser opens few connections to one address.
 
+import { ApiError } from "./api.js";
 import { h } from "./dom.js";
 
 const AGAIN = 2000;
+
+/** What a handler asks while the server goes away, or the view is left, is of no interest: it is told again. */
+function unlessAway(error) {
+  if (!(error instanceof ApiError) && error.name !== "AbortError") throw error;
+}
 
 let offline = null;
 
@@ -41,7 +47,7 @@ export function live(page, query, handlers) {
     for (const [name, handler] of Object.entries(handlers))
       source.addEventListener(name, (event) => {
         last = event.lastEventId || last;
-        handler(JSON.parse(event.data));
+        Promise.resolve(handler(JSON.parse(event.data))).catch(unlessAway);
       });
   }
 
