@@ -186,17 +186,18 @@ def test_going_on_skips_what_is_done(project):
 
 
 def test_relion_5_gets_a_list(project):
-    from boxwood.jobs.autopick import run
+    from boxwood.jobs.autopick import JOB, run
     from boxwood.jobs.autopick_options import AutopickOptions
     from boxwood.jobs.context import JobContext
 
     context = JobContext("AutoPick/job001", dialect="5")
-    result = run(AutopickOptions(micrographs="micrographs.star", **RANGE), context)
+    options = AutopickOptions(micrographs="micrographs.star", **RANGE)
+    result = run(options, context)
     context.close()
     assert result.files["coordinates"].name == "autopick.star"
+    assert JOB.outputs(options, "5") == {"autopick.star": "coordinates_list"}
     found = coordinate_files(result.files["coordinates"], root=project)
     assert list(found) == NAMES
-    assert context.outputs == [("AutoPick/job001/autopick.star", "coordinates_list")]
 
 
 def test_pixel_size_is_asked_for_where_the_file_lacks_it(project):

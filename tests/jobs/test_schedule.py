@@ -56,6 +56,63 @@ def test_jobs_are_run_in_their_order_in_their_folders(scheduled, capsys):
     assert "executing Extract/job002/" in Path("pipeline_schedule1.log").read_text()
 
 
+SELECT = ["select-particles", "--particles", "Extract/job002", "--split", "2"]
+CLASSIFY = ["class2d", "--particles", "Extract/job002", "--classes", "2", "--mask-diameter", "90"]
+
+
+def test_scheduled_jobs_say_what_they_will_make(project):  # noqa: F811
+    """In the books at once, so that the jobs after them can be named by their folders."""
+    write_list(NAMES[:2])
+    words = [*EXTRACT, "--coordinates", "AutoPick/job001"], SELECT, [*CLASSIFY, "--iterations", "2"]
+    for job in [*PICK, "--alias", "mine"], *words:
+        assert main([*job, "--schedule"]) == 0
+    before = Pipeline.read("default_pipeline.star")
+    picks, particles = "AutoPick/job001/coords_suffix_autopick.star", "Extract/job002/particles.star"
+    jobs = before.jobs()
+    assert [job.inputs for job in jobs] == [
+        ["micrographs.star"],
+        ["micrographs.star", picks],
+        [particles],
+        [particles],
+    ]
+    assert [job.outputs for job in jobs] == [
+        [picks],
+        [particles],
+        [f"Select/job003/particles_split{i}.star" for i in (1, 2)],
+        [f"Class2D/job004/run_it002_{kind}.star" for kind in ("data", "model")],
+    ]
+    assert Path(".Nodes/2/AutoPick/mine/coords_suffix_autopick.star").exists()
+    assert Path(".Nodes/3/Class2D/job004/run_it002_data.star").exists()
+    for job in jobs:
+        mine = Pipeline.read(Path(job.name, "job_pipeline.star"))
+        assert [(j.inputs, j.outputs) for j in mine.jobs()] == [(job.inputs, job.outputs)]
+    run_schedule(["1", "2", "3"], Silent(), threads=1)
+    after = Pipeline.read("default_pipeline.star")
+    assert statuses() == ["Succeeded"] * 3 + ["Scheduled"]
+    for table in ("pipeline_nodes", "pipeline_input_edges", "pipeline_output_edges"):
+        assert after.tables[table].equals(before.tables[table])
+
+
+@pytest.mark.parametrize("words", [SELECT, CLASSIFY, [*EXTRACT, "--coordinates", "AutoPick/job099"]])
+def test_a_folder_that_is_no_job_is_refused(project, capsys, words):  # noqa: F811
+    """Also one that makes other files."""
+    write_list(NAMES[:2])
+    assert main([*words, "--schedule"]) == 2
+    assert "is no job that makes" in capsys.readouterr().err
+    assert main([*PICK, "--schedule"]) == 0
+    refused = [word.replace("Extract/job002", "AutoPick/job001") for word in words]
+    assert main([*refused, "--schedule"]) == 2
+    assert len(statuses()) == 1
+
+
+def test_a_folder_that_is_no_job_is_no_node(project):  # noqa: F811
+    write_list(NAMES[:2])
+    Path("AutoPick/job099").mkdir(parents=True)
+    assert main([*EXTRACT, "--coordinates", "AutoPick/job099"]) != 0
+    (job,) = Pipeline.read("default_pipeline.star").jobs()
+    assert (job.status, job.inputs) == ("Failed", ["micrographs.star"])
+
+
 def test_new_micrographs_are_done_in_the_next_round(scheduled):
     class Comes(Silent):
         """Two more micrographs come when the second round begins."""

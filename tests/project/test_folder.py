@@ -91,7 +91,7 @@ def test_a_job_stands_for_the_files_it_made(tmp_path):
     picks = run_a_job(project, alias="mine")
     for named in (picks, picks.rstrip("/"), "AutoPick/mine"):
         assert project.file_of(named, "coordinates") == picks + "coords_suffix_autopick.star"
-        assert project.file_of(named, "particles") == named
+        assert project.file_of(named, "particles") is None
     assert project.file_of("micrographs.star", "coordinates") == "micrographs.star"
 
 

@@ -13,6 +13,8 @@ import boxwood
 from boxwood.cli.command import main
 from boxwood.io.star import read_star
 from boxwood.jobs.api import Project
+from boxwood.jobs.registry import load_job
+from boxwood.jobs.runner import schedule_job
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.form_fields import filled_form, form_fields
 from boxwood.project.job_form import JobForm
@@ -194,6 +196,30 @@ def test_relion_waits_for_our_lock(copy):
     assert ".relion_lock exists" in said and process.returncode == 0
     after = read_star(copy / "default_pipeline.star")["pipeline_general"]
     assert after["rlnPipeLineJobCounter"] == before["rlnPipeLineJobCounter"] + 1
+
+
+def test_relion_runs_a_scheduled_job_that_names_another_by_its_folder(copy):
+    """What the other will make is in the books before it has run."""
+    star = {"micrographs": MICROGRAPHS}
+    diameters = {"min_diameter": 150, "max_diameter": 180, "threshold_offset": 1}
+    picked = schedule_job(load_job("autopick"), {**star, **diameters}, project=copy)
+    values = {**star, "coordinates": picked, "box_size": 64, "rescale": 32, "background_diameter": 24}
+    extracted = schedule_job(load_job("extract"), values, project=copy)
+    books = ProjectFolder(copy).pipeline()
+    assert books.jobs()[-1].inputs == [MICROGRAPHS, f"{picked}coords_suffix_autopick.star"]
+    for name, file in ((picked, "coords_suffix_autopick.star"), (extracted, "particles.star")):
+        words = ["--schedule", name.replace("/", "_"), "--sec_wait_after", "0"]
+        relion("--RunJobs", name, *words, cwd=copy)
+        deadline = time.monotonic() + 60
+        while not (copy / name / file).exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert (copy / name / file).exists()
+    assert not (copy / ".relion_lock").exists()
+    after = ProjectFolder(copy).pipeline()
+    for table in ("pipeline_nodes", "pipeline_input_edges"):
+        assert set(books.tables[table].iloc[:, 0]) <= set(after.tables[table].iloc[:, 0])
+    for now, before in zip(after.jobs(), books.jobs(), strict=True):
+        assert now.outputs[: len(before.outputs)] == before.outputs  # RELION adds its logfile.pdf
 
 
 def test_relion_runs_what_boxwood_scheduled(copy):

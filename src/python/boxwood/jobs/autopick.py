@@ -14,6 +14,7 @@ from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.pixel_sizes import compare_with_headers
+from boxwood.project.nodes import coordinate_node
 
 if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
@@ -225,13 +226,10 @@ def _write_list(options: AutopickOptions, context: JobContext, picked: dict[str,
     from boxwood.io.coordinates import write_coordinate_list, write_coords_suffix
 
     if context.dialect == "3.1":
-        path = write_coords_suffix(context.output, "autopick", options.micrographs)
-        context.add_output(path, "coordinates_suffix")
-        return path
+        return write_coords_suffix(context.output, "autopick", options.micrographs)
     path = context.output / "autopick.star"
     files = {name: result.path.as_posix() for name, result in picked.items()}
     write_coordinate_list(path, files, dialect=context.dialect)
-    context.add_output(path, "coordinates_list")
     return path
 
 
@@ -274,4 +272,5 @@ JOB = Job(
         "continue_manual": "No",
     },
     keeps=_keeps,
+    makes=lambda options, dialect: coordinate_node(dialect, "autopick", "autopick.star"),
 )

@@ -170,7 +170,10 @@ class JobContext:
         self.reporter.event("bad", name=str(name), reason=reason)
 
     def add_output(self, path: str | os.PathLike[str], kind: str) -> None:
-        """Register a file as an output node; kinds are those of `boxwood.project.nodes.NODE_KINDS`."""
+        """Register a file as an output node, where the job does not declare beforehand what it `makes`.
+
+        Kinds are those of `boxwood.project.nodes.NODE_KINDS`.
+        """
         self.outputs.append((Path(path).as_posix(), kind))
 
     def add_input(self, path: str | os.PathLike[str], kind: str) -> None:

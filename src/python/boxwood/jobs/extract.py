@@ -15,6 +15,7 @@ from boxwood.jobs.context import JobContext
 from boxwood.jobs.extract_options import ExtractOptions
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.pixel_sizes import compare_with_headers
+from boxwood.project.nodes import coordinate_node
 
 if TYPE_CHECKING:
     from boxwood.extraction import CtfCorrection
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 GALLERY, GALLERY_PER_MICROGRAPH = 100, 20
 # RELION warns where a micrograph has fewer: its noise spectrum would be a poor estimate.
 FEW_PARTICLES = 10
+LIST = "extractpick.star"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,6 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     )
     files = {"particles": context.output / "particles.star"}
     ParticleSet(optics, table).write(files["particles"], dialect=context.dialect)
-    context.add_output(files["particles"], "particles")
     if options.reextract is not None:
         _write_coordinate_list(options, context, parts)
     if gallery.count:
@@ -305,14 +306,15 @@ def _write_coordinate_list(
     from boxwood.io.coordinates import coordinate_path, write_coordinate_list, write_coords_suffix
 
     if context.dialect == "3.1":
-        context.add_output(
-            write_coords_suffix(context.output, "extract", options.micrographs), "coordinates_suffix"
-        )
+        write_coords_suffix(context.output, "extract", options.micrographs)
         return
-    path = context.output / "extractpick.star"
     files = {name: coordinate_path(context.output, name, "extract") for name in parts}
-    write_coordinate_list(path, files, dialect=context.dialect)
-    context.add_output(path, "coordinates_list")
+    write_coordinate_list(context.output / LIST, files, dialect=context.dialect)
+
+
+def _makes(options: ExtractOptions, dialect: str) -> dict[str, str]:
+    again = coordinate_node(dialect, "extract", LIST) if options.reextract is not None else {}
+    return {"particles.star": "particles", **again}
 
 
 JOB = Job(
@@ -324,4 +326,5 @@ JOB = Job(
     label=lambda options: "relion.extract" if options.reextract is None else "relion.extract.reextract",
     # More micrographs may have come; all else is in the stacks that are there.
     keeps=lambda options: [o.name for o in options.declared() if o.name not in ("micrographs", "backend")],
+    makes=_makes,
 )

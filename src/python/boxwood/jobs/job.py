@@ -75,6 +75,10 @@ class Job:
         ``resumes(folder)`` names the file in its folder that such a job goes on from; None if there is none.
     resume_field : str
         The joboption for that file.
+    makes : callable, optional
+        ``makes(options, dialect)`` names the files in its folder that a job hands on, with their kinds
+        (`boxwood.project.nodes.NODE_KINDS`), before it has run. Jobs that can tell only when they have
+        run use `JobContext.add_output`, which counts then.
     """
 
     name: str
@@ -88,6 +92,11 @@ class Job:
     keeps: Callable[[Any], Collection[str]] | None = None
     resumes: Callable[[Path], Path | None] | None = None
     resume_field: str = ""
+    makes: Callable[[Any, str], Mapping[str, str]] | None = None
+
+    def outputs(self, options: Options, dialect: str) -> dict[str, str]:
+        """Files in the job's folder that it will make for other jobs, and their kinds, as far as is known."""
+        return dict(self.makes(options, dialect)) if self.makes else {}
 
     def type_label(self, options: Options) -> str:
         return self.label if isinstance(self.label, str) else self.label(options)

@@ -45,9 +45,6 @@ def run(options: ManualPickOptions, context: JobContext) -> JobResult:
         "list": manual_pick_files.write_list(context.output, paths, dialect=context.dialect),
         "coordinates": write_suffix(context.output, "manualpick", options.micrographs),
     }
-    context.add_output(files["micrographs"], "micrographs")
-    context.add_output(files["coordinates"], "coordinates_suffix")
-    context.add_output(files["list"], "manual_coordinates_list")
     total = sum(count for _, count in picked.values())
     return JobResult(
         files=files,
@@ -87,6 +84,16 @@ def _file_like(folder: Path, stem: str) -> Path | None:
     return hits[0] if hits else None
 
 
+def _makes(options: ManualPickOptions, dialect: str) -> dict[str, str]:
+    from boxwood.jobs import manual_pick_files
+
+    return {
+        manual_pick_files.SELECTED: "micrographs",
+        "coords_suffix_manualpick.star": "coordinates_suffix",
+        manual_pick_files.LIST: "manual_coordinates_list",
+    }
+
+
 JOB = Job(
     name="manual-pick",
     folder="ManualPick",
@@ -94,4 +101,5 @@ JOB = Job(
     run=run,
     process=3,
     label="relion.manualpick",
+    makes=_makes,
 )

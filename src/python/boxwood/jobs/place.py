@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from boxwood.options.joboptions import joboptions
 from boxwood.project import job_files
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_form import JobType
-from boxwood.project.names import canonical
+from boxwood.project.names import canonical, job_folder
 from boxwood.project.trash import TRASH, throw_away
 
 
@@ -195,12 +195,27 @@ class ProjectJob:
             self.project.abandon_job(self.name)
 
     def schedule(self, options: Options, threads: int) -> None:
-        """Make the folder of a job that is to run later."""
+        """Make the folder of a job that is to run later.
+
+        Raises
+        ------
+        InputError
+            A job folder among the inputs stands for no file, so the job could never run.
+        """
+        for name, path, wanted in input_files(options):
+            if self.project.file_of(path, wanted) is None and job_folder(path):
+                text = f"{name}: {path} is no job that makes {wanted.replace('_', ' ')}"
+                raise InputError(f"{text}; schedule that first, or name a file")
         kind, fields, inputs = self._entry(options, threads)
         self.name = self.project.start_job(
-            kind, joboptions=fields, inputs=inputs, alias=self.alias, status="Scheduled"
+            kind,
+            joboptions=fields,
+            inputs=inputs,
+            outputs=self.job.outputs(options, self.dialect).items(),
+            alias=self.alias,
+            status="Scheduled",
         )
-        self.keep(options, ())
+        self.keep(self._with_files(options), ())
 
     def _entry(self, options: Options, threads: int) -> tuple[JobType, dict[str, str], list[tuple[str, str]]]:
         """What is entered in the books: the kind of job, RELION's form, and the files it reads."""
@@ -211,7 +226,10 @@ class ProjectJob:
         running = {"do_queue": "No", "other_args": "", "nr_threads": str(threads)}
         resumed = {} if self.resumed is None else {self.job.resume_field: canonical(self.resumed)}
         fields = {**running, **self.job.joboptions, **joboptions(recorded, generation), **resumed}
-        return kind, fields, list(_inputs(recorded))
+        inputs = [
+            (str(path), kind) for _, path, kind in input_files(recorded) if self.project.file_of(path, kind)
+        ]
+        return kind, fields, inputs
 
     def open_log(self, options: Options) -> Reporter:
         out = self.out or self.files.enter_context(job_files.claim_log(self.folder))
@@ -240,9 +258,10 @@ class ProjectJob:
     def _with_files(self, options: Options) -> Options:
         """Replace job folders among the inputs by the files they stand for, as RELION's forms have them."""
         files = {
-            declared.name: self.project.file_of(getattr(options, declared.name), declared.input)
+            declared.name: file
             for declared in options.declared()
-            if declared.input and isinstance(getattr(options, declared.name), Path)
+            if declared.input and isinstance(path := getattr(options, declared.name), Path)
+            if (file := self.project.file_of(path, declared.input))
         }
         return replace(options, **files)  # type: ignore[type-var]
 
@@ -256,13 +275,13 @@ class ProjectJob:
         return shlex.join(["boxwood", self.job.name, "--continue", self.name])
 
 
-def _inputs(options: Options) -> Iterable[tuple[str, str]]:
-    """Input nodes: the options that name files."""
+def input_files(options: Options) -> Iterator[tuple[str, Path, str]]:
+    """The files that options name: option, path, and the kind that it asks for."""
     for declared in options.declared():
         value = getattr(options, declared.name)
         if declared.input and value is not None:
             for path in declared.kind.parts(value):
-                yield str(path), declared.input
+                yield declared.name, Path(path), declared.input
 
 
 def check_outputs(context: JobContext) -> None:

@@ -16,7 +16,7 @@ from boxwood.jobs.abort import stopped_by
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
-from boxwood.jobs.place import Place, PlainFolder, ProjectJob, check_outputs
+from boxwood.jobs.place import Place, PlainFolder, ProjectJob, check_outputs, input_files
 from boxwood.jobs.record import begun, ended, input_checksums
 from boxwood.jobs.reporter import Reporter, Silent, Tee
 from boxwood.options import Options
@@ -174,6 +174,9 @@ def _run_in(
             context.warn(f"{option.argument} has no effect without {option.needs.replace('=', ' ')}")
         with stopped_by(context.abort_file), closing(context):
             result = job.run(options, context)
+        if not context.outputs:
+            for name, kind in job.outputs(options, context.dialect).items():
+                context.add_output(context.output / name, kind)
         result = replace(result, output=place.folder, bad=tuple(context.bad_inputs))
         check_outputs(context)
         runs[-1]["inputs"] = input_checksums(options, context)
@@ -263,12 +266,9 @@ def _resumed_file(
 
 def _check_inputs(options: Options) -> None:
     """Refuse input files that are not there, before anything is made."""
-    for declared in options.declared():
-        value: Any = getattr(options, declared.name)
-        if declared.input and value is not None:
-            for path in declared.kind.parts(value):
-                if not Path(path).exists():
-                    raise InputError(f"{declared.name}: there is no file {path} (looked in {Path.cwd()})")
+    for name, path, _ in input_files(options):
+        if not path.exists():
+            raise InputError(f"{name}: there is no file {path} (looked in {Path.cwd()})")
 
 
 @contextmanager

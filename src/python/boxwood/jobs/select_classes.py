@@ -92,7 +92,6 @@ def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
         particles = _regroup(particles, saved.groups, options.regroup)
     files = {"particles": context.output / "particles.star"}
     particles.write(files["particles"], dialect=context.dialect)
-    context.add_output(files["particles"], "particles")
     averages = _write_averages(saved, chosen, scores, options.recenter, context, files)
     _write_backup(chosen, scores, context, files)
     with context.picture("class averages"):
@@ -168,7 +167,6 @@ def _write_averages(
     # RELION 3 complains of columns it does not know, and reads the first table.
     judged = {"rlnClassNumber": np.arange(1, len(scores.score) + 1), "bwClassScore": scores.score}
     write_star(files["class_averages"], {"": table, "boxwood_scores": judged}, dialect=context.dialect)
-    context.add_output(files["class_averages"], "class_averages")
     return table
 
 
@@ -206,4 +204,8 @@ JOB = Job(
     process=7,
     label=_label,
     joboptions=SELECT_FIELDS,
+    makes=lambda options, dialect: {
+        "particles.star": "particles",
+        "class_averages.star": "class_averages",
+    },
 )

@@ -17,6 +17,7 @@ from boxwood.jobs.subsets import (
     SELECT_FIELDS,
     SPLIT,
     exactly_one,
+    part_nodes,
     random_rows,
     split_rows,
     write_parts,
@@ -42,6 +43,7 @@ class _MicrographsField:
         return form.get("fn_mic") or form.get("fn_coords") or None
 
 
+SELECTED = "micrographs_selected.star"
 WAYS = ("first", "names", "where", "random", "split")
 
 
@@ -97,8 +99,8 @@ def run(options: SelectMicrographsOptions, context: JobContext) -> JobResult:
     rows = _chosen(micrographs, way, options)
     if not len(rows):
         raise InputError(f"No micrograph of the {total} in {options.micrographs} is selected by --{way}.")
-    path = context.output / "micrographs_selected.star"
-    chosen = write_rows(micrographs, rows, path, context, "micrographs")
+    path = context.output / SELECTED
+    chosen = write_rows(micrographs, rows, path, context)
     summary = f"{len(rows)} of {total} micrographs selected"
     return JobResult(
         files={"micrographs": path},
@@ -148,6 +150,10 @@ def _label(options: SelectMicrographsOptions) -> str:
     return "relion.select.onvalue" if options.where else "relion.select.interactive"
 
 
+def _makes(options: SelectMicrographsOptions, dialect: str) -> dict[str, str]:
+    return part_nodes("micrographs", options.split) if options.split else {SELECTED: "micrographs"}
+
+
 JOB = Job(
     name="select-micrographs",
     folder="Select",
@@ -156,4 +162,5 @@ JOB = Job(
     process=7,
     label=_label,
     joboptions=SELECT_FIELDS,
+    makes=_makes,
 )

@@ -17,6 +17,7 @@ from boxwood.jobs.subsets import (
     SELECT_FIELDS,
     SPLIT,
     exactly_one,
+    part_nodes,
     split_rows,
     write_parts,
     write_rows,
@@ -199,7 +200,7 @@ def _write_kept(particles: ParticleSet, keep: BoolArray, way: str, context: JobC
         flag = way.replace("_", "-")
         raise InputError(f"No particle of the {total} is left by --{flag}; nothing was written.")
     files = {"particles": context.output / "particles.star"}
-    chosen = write_rows(particles, np.flatnonzero(keep), files["particles"], context, "particles")
+    chosen = write_rows(particles, np.flatnonzero(keep), files["particles"], context)
     tables = {"particles": chosen.table}
     if way == "selection":
         files["backup_selection"] = context.output / "backup_selection.star"
@@ -228,6 +229,10 @@ def _label(options: SelectParticlesOptions) -> str:
     return f"relion.select.{kind}"
 
 
+def _makes(options: SelectParticlesOptions, dialect: str) -> dict[str, str]:
+    return part_nodes("particles", options.split) if options.split else {"particles.star": "particles"}
+
+
 JOB = Job(
     name="select-particles",
     folder="Select",
@@ -236,4 +241,5 @@ JOB = Job(
     process=7,
     label=_label,
     joboptions=SELECT_FIELDS,
+    makes=_makes,
 )

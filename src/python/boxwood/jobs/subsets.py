@@ -120,20 +120,24 @@ def random_rows(rows: int, count: int, seed: int) -> IntArray:
     return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
 
 
-def write_rows(items: Items, rows: IntArray, path: Path, context: JobContext, kind: str) -> Items:
-    """Write these rows as an output of the job; `kind` is "micrographs" or "particles"."""
+def write_rows(items: Items, rows: IntArray, path: Path, context: JobContext) -> Items:
+    """Write these rows and return them."""
     chosen = items.select(rows)
     chosen.write(path, dialect=context.dialect)
-    context.add_output(path, kind)
     return chosen
 
 
+def part_nodes(kind: str, parts: int) -> dict[str, str]:
+    """The files of the parts; `kind` is "micrographs" or "particles"."""
+    return {f"{kind}_split{number}.star": kind for number in range(1, parts + 1)}
+
+
 def write_parts(items: Items, parts: list[IntArray], context: JobContext, kind: str) -> JobResult:
-    """Write each of `parts` as particles_split1.star, 2, ... (or micrographs_split...)."""
+    """Write each of `parts` as particles_split1.star, 2, ... (or micrographs_split...); see `part_nodes`."""
     files, tables = {}, {}
-    for number, rows in enumerate(parts, 1):
-        name = f"{kind}_split{number}"
-        files[name] = context.output / f"{name}.star"
-        tables[name] = write_rows(items, rows, files[name], context, kind).table
+    for file, rows in zip(part_nodes(kind, len(parts)), parts, strict=True):
+        path = context.output / file
+        files[path.stem] = path
+        tables[path.stem] = write_rows(items, rows, path, context).table
     sizes = ", ".join(str(len(rows)) for rows in parts)
     return JobResult(files=files, tables=tables, summary=f"{len(parts)} parts of {sizes} {kind}")

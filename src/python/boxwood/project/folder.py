@@ -66,12 +66,15 @@ class ProjectFolder:
         known = ", ".join(job.name.rstrip("/") for job in jobs) or "none"
         raise InputError(f"{name} is no job of the project in {self.root.resolve()}; its jobs: {known}")
 
-    def file_of(self, path: str | os.PathLike[str], kind: str) -> str:
-        """Return the file of one kind that a job folder stands for; any other path unchanged."""
-        made: list[str] = []
-        if self.exists and (self.root / path).is_dir():
-            made = self.pipeline().outputs_of(job_folder(path, self.root) or "", kind)
-        return made[0] if made else str(path)
+    def file_of(self, path: str | os.PathLike[str], kind: str) -> str | None:
+        """Return the file of one kind that a job folder stands for, made or yet to be made.
+
+        None for a folder that stands for no file; the path of a file unchanged.
+        """
+        job = job_folder(path, self.root)
+        if not (self.root / path).is_dir() and canonical(path, self.root) != job:
+            return str(path)
+        return next(iter(self.pipeline().outputs_of(job, kind)), None) if job else None
 
     def start_job(
         self,
@@ -79,13 +82,15 @@ class ProjectFolder:
         *,
         joboptions: Mapping[str, str],
         inputs: Iterable[tuple[str, str]],
+        outputs: Iterable[tuple[str, str]] = (),
         alias: str | None = None,
         status: str = "Running",
         prepare: Callable[[Path], None] | None = None,
     ) -> str:
         """Make the next job folder, enter it as running or scheduled, and return its name "Type/jobNNN/".
 
-        `prepare` writes files into the folder before the job is in the books.
+        `outputs` are files in its folder that the job will make, and their kinds. `prepare` writes files into
+        the folder before the job is in the books.
         """
         made: list[Path] = []
         try:
@@ -101,11 +106,12 @@ class ProjectFolder:
                     prepare(self.root / name)
                 pipeline.counter = number + 1
                 pipeline.add_process(name, kind.number, kind.label, status)
-                self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
                 if full_alias:
                     link_alias(full_alias, name, self.root)
                     made.append(self.root / full_alias.rstrip("/"))
                     pipeline.set_alias(name, full_alias)
+                self._add_outputs(pipeline, name, [(name + file, node_kind) for file, node_kind in outputs])
+                self._enter(pipeline, name, kind, joboptions, inputs, continuing=False)
         except BaseException:
             if made and self.pipeline().process(name):  # interrupted just after it was entered
                 self.abandon_job(name)
@@ -153,12 +159,8 @@ class ProjectFolder:
             # After the books, which would else believe the marker of a killed job whose outputs they lack.
             last.callback(self._mark, folder / job_files.MARKERS[status])
             pipeline.set_status(name, status)
-            alias = str((pipeline.process(name) or {}).get("rlnPipeLineProcessAlias", "None"))
             self._add_inputs(pipeline, name, inputs)
-            for path, node_kind in outputs:
-                node = canonical(path, self.root)
-                if pipeline.add_output(name, node, node_kind):
-                    self.show_node(pipeline, node, "" if alias == "None" else alias)
+            self._add_outputs(pipeline, name, outputs)
             pipeline.only(name).write(folder / "job_pipeline.star")
             pipeline.write(folder / PIPELINE)
 
@@ -184,6 +186,13 @@ class ProjectFolder:
             node = canonical(path, self.root)
             if pipeline.add_input(name, node, kind):
                 self.show_node(pipeline, node)
+
+    def _add_outputs(self, pipeline: Pipeline, name: str, outputs: Iterable[tuple[str, str]]) -> None:
+        alias = str((pipeline.process(name) or {}).get("rlnPipeLineProcessAlias", "None"))
+        for path, kind in outputs:
+            node = canonical(path, self.root)
+            if pipeline.add_output(name, node, kind):
+                self.show_node(pipeline, node, "" if alias == "None" else alias)
 
     def show_node(self, pipeline: Pipeline, node: str, alias: str = "") -> None:
         """Leave the empty file by which RELION's file browser finds nodes of one type."""

@@ -40,3 +40,12 @@ NODE_KINDS = {
     ),
     "coordinates_suffix": NodeKind(2, None, None),
 }
+
+
+def coordinate_node(
+    dialect: str, pick_name: str, list_name: str, list_kind: str = "coordinates_list"
+) -> dict[str, str]:
+    """The file by which a job hands on coordinates, and its kind; it depends on RELION's generation."""
+    if dialect == "3.1":
+        return {f"coords_suffix_{pick_name}.star": "coordinates_suffix"}
+    return {list_name: list_kind}

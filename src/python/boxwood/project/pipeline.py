@@ -185,14 +185,14 @@ class Pipeline:
         return True
 
     def outputs_of(self, process: str, kind: str) -> list[str]:
-        """Return the files of one kind that a job made."""
+        """Return the files of one kind that a job made; whatever labels add after their first word."""
         edges, nodes = self._table(OUTPUTS), self._table(NODES)
         mine = set(edges.loc[edges[_PROCESS] == process, "rlnPipeLineEdgeToNode"])
-        wanted = str(self.node_type(kind))
+        wanted = str(self.node_type(kind)).partition(".")[0]
         return [
             n
             for n, t in zip(nodes[_NODE], nodes[nodes.columns[1]], strict=True)
-            if n in mine and str(t) == wanted
+            if n in mine and str(t).partition(".")[0] == wanted
         ]
 
     def type_of(self, node: str) -> int | str | None:

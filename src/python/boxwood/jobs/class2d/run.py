@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # An iteration means something only to who treats the particles as it did. Its own file is asked, for it may
 # be RELION's; the other options say themselves what may change.
 _KEEPS = ("ctf", "ctf_phase_flipped", "ctf_intact_first_peak", "noise_groups")
+# What other jobs read of the last iteration.
+_NODES = {"data": "class2d_data", "model": "class2d_model", "optimiser": "class2d_optimiser"}
 # What else a job leaves that is worth naming.
 _OTHERS = {"classes": "classes.mrcs", "posterior": "posterior.npz"}
 # Iterations whose averages the tutorial looks at, beside the last.
@@ -281,9 +283,8 @@ def _finish(
     history: AnyArray,
     context: JobContext,
 ) -> JobResult:
-    kinds = {"data": "class2d_data", "model": "class2d_model", "optimiser": "class2d_optimiser"}
-    paths = {kind: files.path(f"{kind}.star") for kind in kinds}
-    for kind, node in kinds.items():
+    paths = {kind: files.path(f"{kind}.star") for kind in _NODES}
+    for kind, node in _NODES.items():
         context.add_output(paths[kind], node)
     others = {kind: files.path(name) for kind, name in _OTHERS.items() if files.path(name).is_file()}
     row = convergence_table(history).iloc[-1]
@@ -302,6 +303,15 @@ def _finish(
     )
 
 
+def _makes(options: Class2DOptions, dialect: str) -> dict[str, str]:
+    """The last iteration's files, if it is known which that will be."""
+    parameters = options.parameters()
+    if parameters.until_converged:
+        return {}
+    files = IterationFiles("run", parameters.last_iteration)
+    return {files.name(f"{kind}.star"): node for kind, node in _NODES.items()}
+
+
 JOB = Job(
     name="class2d",
     folder="Class2D",
@@ -312,4 +322,5 @@ JOB = Job(
     joboptions={"fn_cont": "", "do_helix": "No"},
     resumes=newest,
     resume_field="fn_cont",
+    makes=_makes,
 )

@@ -44,7 +44,6 @@ def import_averages(files: list[Path], kind: str, options: ImportOptions, contex
         }
     )
     write_star(made["class_averages.star"], {"": table}, dialect=context.dialect)
-    context.add_output(made["class_averages.star"], "class_averages")
     with context.picture("class_averages.png"):
         path = context.output / "class_averages.png"
         draw_particles(path, averages, averages.mean(axis=0), len(averages))

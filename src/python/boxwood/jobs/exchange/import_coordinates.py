@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
 
 X, Y, FOM = "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit"
-PICK_NAME = "import"
+PICK_NAME, LIST = "import", "coordinates.star"
 PICTURES = 5
 # Width and height of one micrograph agree to this with what another program says, apart from rounding.
 _SAME_SHAPE = 0.01
@@ -259,12 +259,10 @@ def _write_lists(options: ImportOptions, context: JobContext, names: list[str]) 
     assert options.micrographs is not None
     if context.dialect == "3.1":
         path = write_coords_suffix(context.output, PICK_NAME, options.micrographs)
-        context.add_output(path, "coordinates_suffix")
     else:
-        path = context.output / "coordinates.star"
+        path = context.output / LIST
         files = {name: coordinate_path(context.output, name, PICK_NAME).as_posix() for name in names}
         write_coordinate_list(path, files, dialect=context.dialect)
-        context.add_output(path, "imported_coordinates_list")
     return {"coordinates": path}
 
 

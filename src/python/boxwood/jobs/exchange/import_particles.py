@@ -61,7 +61,6 @@ def import_particles(files: list[Path], kind: str, options: ImportOptions, conte
     optics = _optics(foreign.particles.optics, table, boxes, context)
     made = {"particles": context.output / "particles.star"}
     replace(foreign.particles, optics=optics, table=table).write(made["particles"], dialect=context.dialect)
-    context.add_output(made["particles"], "particles")
     with context.picture("particles.png"):
         _draw(context.output / "particles.png", images, invert, options.flip_y)
         made["gallery"] = context.output / "particles.png"
