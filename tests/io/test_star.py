@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from boxwood.errors import FileFormatError, InputError
-from boxwood.io.star import read_star, read_star_table, write_star
+from boxwood.io.star import ends_too_soon, read_star, read_star_table, write_star
 
 
 def read_text(tmp_path, text):
@@ -292,3 +292,15 @@ def test_tables_from_one_name_on_are_left_out(tmp_path):
     path.write_text("data_model_general\n_a 1\n\ndata_model_class_1\n_b 2\n\ndata_model_groups\n_c 3\n")
     assert list(read_star(path)) == ["model_general", "model_class_1", "model_groups"]
     assert read_star(path, until="model_class_") == {"model_general": read_star(path)["model_general"]}
+
+
+@pytest.mark.parametrize(
+    ("end", "cut"),
+    [("", True), ("\n", False), ("\r\n", False), ("\n ", False), (" ", True), ("\n \n", False)],
+)
+def test_files_that_end_within_a_line(tmp_path, end, cut):
+    path = tmp_path / "a.star"
+    path.write_bytes((LOOP + "0001 300 1" + end).encode())
+    assert ends_too_soon(path) is cut
+    path.write_bytes(b"")
+    assert not ends_too_soon(path)

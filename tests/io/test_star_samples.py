@@ -8,7 +8,7 @@ import pytest
 import starfile
 
 from boxwood.errors import FileFormatError
-from boxwood.io.star import read_star
+from boxwood.io.star import ends_too_soon, read_star
 from boxwood.io.star_format import format_table, table_header
 from boxwood.io.star_parse import parse_star
 
@@ -34,6 +34,10 @@ def test_every_file_reads(samples, shared_data):
     for path in shared_data.rglob("coords_suffix_*.star"):
         with pytest.raises(FileFormatError, match="expected a line data_NAME"):
             read_star(path)
+
+
+def test_no_file_is_taken_for_cut_off(shared_data):
+    assert not [path for path in shared_data.rglob("*.star") if ends_too_soon(path)]
 
 
 def relion_wrote(raw):

@@ -201,6 +201,28 @@ def test_any_letters_and_spaces_in_names(copy, whole):
     assert set(statuses(copy).values()) == {"Succeeded"}
 
 
+def test_files_that_may_have_been_cut_off_are_named(copy, capfd, monkeypatch):
+    """At the end of a row or in its last number nothing else shows it."""
+    monkeypatch.chdir(copy)
+    said = "the last line has no end"
+    words = ["extract", "--micrographs", "micrographs_ctf.star", "--coordinates", "AutoPick/job001"]
+    assert main([*words, "--box-size", "64"]) == 0
+    err = capfd.readouterr().err
+    assert said not in err and "empty" not in err
+    cut, empty = (copy / f"AutoPick/job001/Micrographs/micrograph_00{i}_autopick.star" for i in (1, 2))
+    cut.write_text(cut.read_text().rstrip()[:-1])
+    empty.write_text("")
+    assert main([*words, "--box-size", "64"]) == 0
+    err = capfd.readouterr().err
+    assert f"{cut.relative_to(copy)}: {said}" in err
+    assert f"{empty.relative_to(copy)}: empty" in err
+    path = copy / "Extract/job002/particles.star"
+    rows = path.read_text().rstrip().split("\n")
+    path.write_text("\n".join(rows[:-5]))
+    assert main(["select-particles", "--particles", "Extract/job002/particles.star", "--split", "2"]) == 0
+    assert f"Extract/job002/particles.star: {said}" in capfd.readouterr().err
+
+
 def test_half_a_table_is_named_with_its_line(copy):
     path = copy / "Extract/job002/particles.star"
     text = path.read_text().rstrip()

@@ -24,7 +24,10 @@ from boxwood.io.atomic import atomic_write
 from boxwood.io.star_format import Columns, format_table, is_empty, table_header
 from boxwood.io.star_parse import parse_star
 
-__all__ = ["Table", "read_star", "read_star_table", "write_star"]
+__all__ = ["Table", "ends_too_soon", "read_star", "read_star_table", "write_star"]
+
+_HEAD = 1 << 16  # bytes in which a file shows whose labels it has
+_TAIL = 1 << 10  # bytes, more than the blanks at its end
 
 
 def read_star(path: str | os.PathLike[str], until: str = "") -> dict[str, Table]:
@@ -71,6 +74,21 @@ def read_star_table(path: str | os.PathLike[str], *names: str) -> Table:
     wanted = " or ".join(f"data_{name}" for name in names)
     found = ", ".join(f"data_{name}" for name in tables) or "no table"
     raise FileFormatError(f"{path} has {found}, but {wanted} is needed: give the file that holds it.")
+
+
+def ends_too_soon(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of RELION's labels ends within a line, as one that was cut off does.
+
+    It may be read all the same: what is missing cannot be seen in the rows before. Whoever writes such
+    files ends every line.
+    """
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _TAIL))
+        if file.read().rstrip(b" \t").endswith((b"\n", b"\r")):
+            return False
+        file.seek(0)
+        return b"\n_rln" in file.read(_HEAD).replace(b"\r", b"\n")
 
 
 def write_star(

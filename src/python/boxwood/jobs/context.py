@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +19,8 @@ from boxwood.project.names import below_job
 if TYPE_CHECKING:
     from boxwood.jobs.job import JobResult
 
+# Files that one warning names.
+_NAMED = 5
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -32,6 +34,12 @@ def announce(items: Iterable[Item], reads: Callable[[Item], Path | None]) -> Ite
         if path is not None:
             read_ahead(path)
         yield item
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Some of many names, for a message of one line."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def remove(files: Iterable[Path]) -> str:
@@ -182,7 +190,18 @@ class JobContext:
 
     def use(self, files: Iterable[Path]) -> None:
         """Note files that are read besides those that the options name; `map` notes those it is told of."""
+        files = set(files) - self.used
         self.used.update(files)
+        self.warn_of_cut(files)
+
+    def warn_of_cut(self, files: Iterable[Path]) -> None:
+        """Say which STAR files end in the middle of a line."""
+        from boxwood.io.star import ends_too_soon
+
+        stars = sorted(path for path in files if path.suffix == ".star" and path.is_file())
+        if cut := [path.as_posix() for path in stars if ends_too_soon(path)]:
+            text = "the last line has no end, so the file may have been cut off; compare it with the original"
+            self.warn(f"{first_of(cut)}: {text}")
 
     def map(
         self,

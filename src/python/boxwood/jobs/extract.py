@@ -11,7 +11,7 @@ import pandas as pd
 
 from boxwood.errors import InputError, JobError
 from boxwood.jobs import extract_tables as tables
-from boxwood.jobs.context import JobContext
+from boxwood.jobs.context import JobContext, first_of
 from boxwood.jobs.extract_options import ExtractOptions
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.pixel_sizes import compare_with_headers
@@ -140,6 +140,10 @@ class Extractor:
         missing = len(self.rows) - len(self.files)
         if missing:
             self.context.log(f"{missing} of {len(self.rows)} micrographs have no coordinates and are skipped")
+
+        empty = [path.as_posix() for path in self.files.values() if path.stat().st_size == 0]
+        if empty:
+            self.context.warn(f"{first_of(empty)}: empty, so nothing was picked there, or the file was lost")
 
     def _read_refined(self, path: Path) -> None:
         from boxwood.io.particles import ParticleSet

@@ -172,6 +172,7 @@ def _run_in(
         # What is continued may have settings of its own that only the job can read.
         for option in () if continuing else options.idle(values):
             context.warn(f"{option.argument} has no effect without {option.needs.replace('=', ' ')}")
+        context.warn_of_cut(path for _, path, _ in input_files(options))
         with stopped_by(context.abort_file), closing(context):
             result = job.run(options, context)
         if not context.outputs:
