@@ -77,14 +77,14 @@ def test_files_that_fit_are_proposed_the_newest_first(workspace):
         (
             {"min_diameter": "-5"},
             "min_diameter",
-            "min_diameter is '-5'; it must be a number of at least 2.5 Å",
+            "Min diameter is '-5'; it must be a number of at least 2.5 Å",
         ),
         (
             {"min_diameter": "wide"},
             "min_diameter",
-            "min_diameter is 'wide'; it must be a number of at least 2.5 Å",
+            "Min diameter is 'wide'; it must be a number of at least 2.5 Å",
         ),
-        ({"seed": "1.5"}, "seed", "seed is '1.5'; it must be a whole number of at least 0"),
+        ({"seed": "1.5"}, "seed", "Seed is '1.5'; it must be a whole number of at least 0"),
         ({"micrographs": "none.star"}, "micrographs", "there is no none.star in the project"),
         ({"micrographs": "/etc/passwd"}, "micrographs", "/etc/passwd leads out of the project"),
         ({"micrographs": "../x.star"}, "micrographs", "../x.star leads out of the project"),
@@ -100,10 +100,21 @@ def test_a_wrong_value_is_named_at_its_field(workspace, texts, field, sentence):
 def test_wrong_combinations_are_named_for_the_form(workspace):
     found = filled(workspace, "autopick", **{**PICK, "max_diameter": "100"})
     assert not found.errors
-    assert found.problem.startswith("max_diameter is 100 Å, less than min_diameter")
+    assert found.problem.startswith("Max diameter is 100 Å, less than Min diameter")
+    assert found.fields == ("max_diameter", "min_diameter")
     without = filled(workspace, "autopick", micrographs="micrographs_ctf.star")
-    assert "min_diameter and max_diameter are not given" in without.problem
-    assert "please give particles" in filled(workspace, "class2d").problem
+    assert "Min diameter and Max diameter are not given" in without.problem
+    assert without.fields == ("min_diameter", "max_diameter")
+    empty = filled(workspace, "class2d")
+    assert "please give Particles (" in empty.problem
+    assert set(empty.fields) == {"particles", "mask_diameter"}
+
+
+def test_what_was_typed_is_not_taken_for_an_option(workspace):
+    quoted = filled(workspace, "autopick", **PICK, seed="min_diameter").errors["seed"]
+    assert quoted.startswith("Seed is 'min_diameter'; ")
+    path = filled(workspace, "class2d", particles="a/mask_diameter.star", mask_diameter="100")
+    assert path.errors["particles"] == "there is no a/mask_diameter.star in the project"
 
 
 def test_what_means_nothing_is_left_out(workspace):

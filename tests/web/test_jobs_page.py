@@ -6,6 +6,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from boxwood.jobs.api import Project
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import exit_status
 
@@ -29,13 +30,16 @@ def test_a_job_is_started_from_its_form(page, copy):
     page.keyboard.press("n")
     page.get_by_role("link", name="autopick pick particles").click()
     expect(page.get_by_label("Micrographs*")).to_have_value("micrographs_ctf.star")
-    expect(page.locator(".problem")).to_contain_text("min_diameter and max_diameter are not given")
+    expect(page.locator(".problem")).to_contain_text("Min diameter and Max diameter are not given")
+    expect(page.get_by_role("tab", name="Laplacian")).to_have_class(re.compile("wrong"))
     expect(page.get_by_role("button", name="Start")).to_be_disabled()
     open_tab(page, "Laplacian")
     smallest = page.get_by_label("Min diameter")
+    expect(page.locator("[data-option=min_diameter] .error")).to_contain_text("are not given")
+    expect(page.get_by_label("Max diameter")).to_have_attribute("aria-invalid", "true")
     smallest.fill("-3")
     expect(page.locator("[data-option=min_diameter] .error")).to_have_text(
-        "min_diameter is '-3'; it must be a number of at least 2.5 Å"
+        "Min diameter is '-3'; it must be a number of at least 2.5 Å"
     )
     smallest.fill("150")
     page.get_by_label("Max diameter").fill("180")
@@ -54,6 +58,39 @@ def test_a_job_is_started_from_its_form(page, copy):
     expect(page.get_by_label("Alias")).to_have_value("second_try")
     assert statuses(copy)["AutoPick/job004/"] == "Succeeded"
     assert (copy / "AutoPick/second_try/autopick.png").exists()
+
+
+def test_manual_picking_leads_to_the_picture_that_is_picked_on(page):
+    go(page, "/new/manual-pick?micrographs=micrographs_ctf.star")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".picking .place")).to_have_text("1 of 3")
+    assert "/pick/ManualPick/job004" in page.url
+
+
+def test_a_job_leads_to_what_it_made(page, copy):
+    project = Project(copy)
+    project.select_micrographs(micrographs="micrographs_ctf.star", first=2)
+    project.select_particles(particles="Extract/job002/particles.star", where="rlnCoordinateX > 100")
+    go(page, "/job/Select/job004")
+    views = page.locator(".views a")
+    expect(views).to_have_text(["Micrographs"])
+    views.click()
+    expect(page.locator("[data-micrograph]")).to_have_count(2)
+    go(page, "/job/Select/job004")
+    page.locator(".plain").get_by_role("link", name="micrographs_selected.star").click()
+    expect(page.locator("[data-micrograph]")).to_have_count(2)
+    page.get_by_role("link", name="Select/job004").click()
+    expect(page.locator("h1")).to_have_text("Select/job004")
+    go(page, "/job/Select/job005")
+    expect(views).to_have_text(["Look at the particles"])
+    page.locator(".plain").get_by_role("link", name="particles.star").last.click()
+    expect(page.locator(".gallery")).to_be_visible()
+    go(page, "/job/Class2D/job003")
+    page.get_by_role("link", name="run_it003_model.star").click()
+    expect(page.locator("output.iteration")).to_have_text("3 of 3")
+    go(page, "/job/AutoPick/job001")
+    page.get_by_role("link", name="coords_suffix_autopick.star").click()
+    expect(page.locator(".picking .place")).to_have_text("1 of 3")
 
 
 def test_a_form_shows_only_what_applies(page):
@@ -223,6 +260,8 @@ def test_an_alias_is_given_on_the_page(note, page, copy):
     alias.fill("job7")
     alias.press("Enter")
     expect(page.locator(".note.error")).to_contain_text("alias 'job7' is not possible")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".note.error")).to_have_count(0)
     expect(alias).to_have_value("good_one")
     go(page, "/job/AutoPick/good_one")
     expect(page.locator("h1")).to_have_text("AutoPick/job001")

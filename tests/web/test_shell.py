@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 
@@ -47,6 +48,21 @@ def test_keys_are_shown_on_asking(page):
 def test_a_new_project_says_what_to_do(tmp_path, start_server, new_page):
     page = new_page(start_server(tmp_path))
     expect(page.locator("main")).to_contain_text("This project has no jobs yet")
+    expect(page.locator("main code")).to_have_text(["boxwood demo", "boxwood simulate"])
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("/job/Extract/%E0", "There is no such page"),
+        ("/pick/AutoPick/job001?name=none.mrc", "AutoPick/job001 has no micrograph none.mrc"),
+        ("/classes/Class2D/job003?iteration=99", "Class2D/job003 has no iteration 99"),
+    ],
+)
+def test_what_is_not_there_is_no_fault_of_the_page(page, visit, address, sentence):
+    visit(page, address)
+    expect(page.locator("main h2")).to_contain_text(sentence)
+    expect(page.locator("main")).not_to_contain_text("fault")
 
 
 def test_a_server_that_has_ended_is_said_to_have(copy, start_server, new_page):

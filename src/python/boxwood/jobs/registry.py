@@ -15,7 +15,7 @@ JOBS: dict[str, tuple[str, str]] = {
         "boxwood.jobs.exchange.import_files",
         "bring in coordinates, particles or class averages of other programs",
     ),
-    "manual-pick": ("boxwood.jobs.manual_pick", "bring coordinates from elsewhere, as if picked by hand"),
+    "manual-pick": ("boxwood.jobs.manual_pick", "pick by hand, or bring in coordinates"),
     "autopick": ("boxwood.jobs.autopick", "pick particles by their diameter (Laplacian of Gaussian)"),
     "extract": ("boxwood.jobs.extract", "cut particles out of micrographs, rescale and normalise them"),
     "class2d": ("boxwood.jobs.class2d", "classify particles in two dimensions by maximum likelihood"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,8 @@ class Filled:
         A sentence for each field that is wrong.
     problem : str
         What is wrong with the form as a whole.
+    fields : tuple of str
+        Options that the problem is about.
     """
 
     job: Job
@@ -134,6 +137,7 @@ class Filled:
     names: frozenset[str]
     errors: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    fields: tuple[str, ...] = ()
 
 
 def read_form(
@@ -161,7 +165,7 @@ def read_form(
             values[name] = option.check(_parsed(option, text))
             _check_paths(workspace, job, option, values[name])
         except InputError as error:
-            errors[name] = str(error)
+            errors[name] = _labelled(str(error), declared)[0]
     before = {name: option.default for name, option in declared.items()}
     if earlier is not None:
         before.update({n: declared[n].check(v) for n, v in earlier.items() if n in declared})
@@ -174,10 +178,33 @@ def read_form(
             raise InputError("please give " + " and ".join(f"{o.name} ({o.help})" for o in missing))
         options = job.options.make(values)
     except InputError as error:
-        return Filled(job, None, names, problem=str(error))
+        problem, fields = _labelled(str(error), declared)
+        return Filled(job, None, names, problem=problem, fields=fields)
     if emptied := [name for name in names if values[name] is None]:
-        return Filled(job, None, names, {emptied[0]: f"{emptied[0]} cannot be emptied when a job goes on"})
+        return Filled(
+            job, None, names, {emptied[0]: f"{_label(emptied[0])} cannot be emptied when a job goes on"}
+        )
     return Filled(job, options, names)
+
+
+def _labelled(sentence: str, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """A sentence with its options called as their fields are, and which these are.
+
+    A name of one word may be a word of the sentence ("5 classes"); it is an option at the start and before
+    its help in parentheses. What is quoted, or part of a path, is none.
+    """
+    found: dict[str, None] = {}
+
+    def label(match: re.Match[str]) -> str:
+        found[match[0]] = None
+        return _label(match[0])
+
+    def pattern(name: str) -> str:
+        return name if "_" in name else rf"(?:^{name}|{name}(?= \())"
+
+    either = "|".join(pattern(name) for name in names)
+    text = re.sub(rf"(?<![\w'\"/.-])(?:{either})(?![\w'\"/-]|\.\w)", label, sentence)
+    return text, tuple(found)
 
 
 def _parsed(option: Option, text: Any) -> Any:

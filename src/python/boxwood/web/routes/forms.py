@@ -50,6 +50,7 @@ def check_form(call: Call) -> dict[str, Any]:
     return {
         "errors": filled.errors,
         "problem": filled.problem,
+        "fields": filled.fields,
         "command": command_of(filled, running),
     }
 

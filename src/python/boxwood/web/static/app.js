@@ -47,7 +47,7 @@ async function show() {
     }
     const [view, match] = found;
     const [module] = await Promise.all([import(view.module), style(view.css)]);
-    const parameters = Object.fromEntries(view.names.map((name, i) => [name, decodeURIComponent(match[i + 1])]));
+    const parameters = Object.fromEntries(view.names.map((name, i) => [name, decoded(match[i + 1])]));
     const page = { main: h("div.view"), parameters, query: new URLSearchParams(location.search), signal, go, title, key };
     await module.show(page);
     if (signal.aborted) return;
@@ -65,6 +65,14 @@ async function show() {
         h("a", { href: "/" }, "See all jobs"),
       ),
     );
+  }
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new ApiError("There is no such page: its address is not whole", 404);
   }
 }
 

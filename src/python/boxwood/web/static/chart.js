@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
 const HEIGHT = 84;
-const LEFT = 48;
+const LEFT = 58;
 const BOTTOM = 15;
 
 function s(tag, attributes, ...children) {
@@ -56,7 +56,8 @@ export function curves({ title, x, curves: all, at, chosen, zero = true, of = (y
   });
   const dots = all.flatMap((curve, k) => (index >= 0 && curve.y[index] !== null ? [s("circle", { class: `dot k${k}`, cx: px(at), cy: py(of(curve.y[index])), r: 3 })] : []));
   const mark = index >= 0 ? [s("line", { class: "mark", x1: px(at), x2: px(at), y1: 4, y2: HEIGHT - BOTTOM })] : [];
-  const ends = [s("text", { class: "tick", x: px(first), y: HEIGHT - 3 }, first), s("text", { class: "tick", x: px(last), y: HEIGHT - 3, "text-anchor": "end" }, last)];
+  const end = (i, anchor) => s("text", { class: "tick", x: px(i), y: HEIGHT - 3, "text-anchor": anchor }, i);
+  const ends = first === last ? [end(first, "start")] : [end(first, "start"), end(last, "end")];
   const back = of === undefined ? (v) => v : (v) => of(v); // 1/(1/y) is y
   const figure = frame([title, legend], low, high, (v) => (low === v && zero ? (of(1) === 1 && of(2) === 2 ? "0" : "∞") : shown(back(v))), ...mark, ...lines, ...dots, ...ends);
   const svg = figure.querySelector("svg");

@@ -23,9 +23,10 @@ export function empty(title, ...hints) {
 
 let notes = 0;
 
-/** A line at the edge of the page; an error stays until it is clicked. */
+/** A line at the edge of the page; an error stays until it is closed. */
 export function note(text, kind = "info") {
-  const line = h(`div.note.${kind}`, { onclick: () => line.remove(), "data-note": ++notes }, text);
+  const line = h(`div.note.${kind}`, { "data-note": ++notes },
+    h("span", {}, text), h("button.quiet", { title: "Close", "aria-label": "Close", onclick: () => line.remove() }, "✕"));
   document.getElementById("notes").append(line);
   if (kind === "info") setTimeout(() => line.remove(), 5000);
 }

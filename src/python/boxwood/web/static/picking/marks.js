@@ -1,6 +1,7 @@
-// Circles of thousands of picks: each colour is drawn once, and stamped.
+// Circles of thousands of picks: each colour is drawn once, and stamped, which is many times quicker than one path of all.
 
 const SHADES = 48;
+const HALO = 1.25; // on either side of a line
 export const GREEN = "#35d05a";
 
 /** From blue over violet to red; 0 to 1. */
@@ -18,11 +19,12 @@ class Stamps {
 
   /** Draw circles; places: (x, y, part or null) in screen pixels. A part from 0 to 1 is a colour from blue to red. */
   draw(context, places, radius, width, height) {
-    const [line, ratio] = [Math.min(2.2, Math.max(1.2, radius / 8)), devicePixelRatio];
+    const [line, ratio] = [Math.min(2.6, Math.max(2, radius / 8)), devicePixelRatio];
     const key = `${radius} ${ratio}`;
     if (key !== this.key) this.stamps.clear();
     this.key = key;
-    const reach = radius + line + 1;
+    const reach = Math.ceil((radius + line / 2 + HALO + 1) * ratio) / ratio;
+    const whole = (length) => Math.round(length * ratio) / ratio; // between pixels a thin line fades
     for (const [x, y, part] of places) {
       if (x < -reach || y < -reach || x > width + reach || y > height + reach) continue;
       const colour = part === null ? GREEN : shade(Math.round(part * SHADES) / SHADES);
@@ -31,7 +33,7 @@ class Stamps {
         continue;
       }
       if (!this.stamps.has(colour)) this.stamps.set(colour, stamp(reach, radius, line, colour, ratio));
-      context.drawImage(this.stamps.get(colour), x - reach, y - reach, 2 * reach, 2 * reach);
+      context.drawImage(this.stamps.get(colour), whole(x - reach), whole(y - reach), 2 * reach, 2 * reach);
     }
   }
 }
@@ -39,8 +41,8 @@ class Stamps {
 export function ring(context, x, y, radius, line, colour) {
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
-  context.lineWidth = line + 1.5;
-  context.strokeStyle = "rgb(0 0 0 / .45)";
+  context.lineWidth = line + 2 * HALO;
+  context.strokeStyle = "rgb(0 0 0 / .65)";
   context.stroke();
   context.lineWidth = line;
   context.strokeStyle = colour;
@@ -49,7 +51,7 @@ export function ring(context, x, y, radius, line, colour) {
 
 function stamp(reach, radius, line, colour, ratio) {
   const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = Math.ceil(2 * reach * ratio);
+  canvas.width = canvas.height = Math.round(2 * reach * ratio);
   const context = canvas.getContext("2d");
   context.scale(canvas.width / (2 * reach), canvas.height / (2 * reach));
   ring(context, reach, reach, radius, line, colour);

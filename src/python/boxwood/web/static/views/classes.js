@@ -29,6 +29,10 @@ export async function show(page) {
   }
 
   const settings = recalled(page.query, DEFAULTS);
+  if (settings.iteration >= 0 && !run.iterations.includes(settings.iteration)) {
+    page.main.append(empty(`${run.job} has no iteration ${settings.iteration}`, h("a.button", { href: `/classes/${run.job}` }, "See the last one")));
+    return;
+  }
   const known = new Map(); // iteration → what is said of it
   let now = null;
   let convergence = [];

@@ -74,14 +74,22 @@ export async function show(page) {
     const number = ++newest;
     const found = await post(`/api/form/${job}/check`, filled(), page.signal);
     if (number !== newest) return found;
-    for (const [name, field] of fields) field.complain(found.errors[name] ?? "");
+    complain(found);
     aliasError.textContent = found.errors.alias ?? "";
     alias.setAttribute("aria-invalid", Boolean(found.errors.alias));
-    tabs.forEach((tab, i) => buttons[i].classList.toggle("wrong", tab.fields.some((field) => found.errors[field.name] || field.missing())));
+    tabs.forEach((tab, i) => buttons[i].classList.toggle("wrong", tab.fields.some((field) => found.errors[field.name] || found.fields.includes(field.name) || field.missing())));
     problem.textContent = found.problem;
     command.set(found.command || "… as soon as the form is complete");
     start.disabled = !found.command || Object.keys(found.errors).length > 0;
     return found;
+  }
+
+  /** Say at its field what is wrong; what is wrong with several fields is said once in a tab. */
+  function complain({ errors, problem, fields: about }) {
+    for (const tab of tabs) {
+      const first = tab.fields.find((field) => about.includes(field.name) && !field.row.hidden);
+      for (const field of tab.fields) field.complain(errors[field.name] ?? (field === first ? problem : ""), about.includes(field.name));
+    }
   }
 
   async function submit(event) {
@@ -97,7 +105,7 @@ export async function show(page) {
         post(`/api/run/${run.id}/forget`).catch(() => {});
         return;
       }
-      await page.go(run.job ? `/job/${run.job}` : "/");
+      await page.go(run.job ? `/job/${run.job}${job === "manual-pick" ? "?then=pick" : ""}` : "/");
     } catch (error) {
       note(error.message, "error");
     } finally {
@@ -157,7 +165,7 @@ function makeField(field, form, going_on) {
     missing: () => field.required && !element.hidden && one.value() === "",
     value: () => (field.type === "bool" ? input.checked : input.value),
     set: (value) => { if (field.type === "bool") input.checked = value === true || value === "true" || value === "yes"; else input.value = value ?? ""; },
-    complain: (text) => { error.textContent = text; input.setAttribute("aria-invalid", Boolean(text)); },
+    complain: (text, wrong) => { error.textContent = text; input.setAttribute("aria-invalid", Boolean(text) || wrong); },
   };
   const start = form.values[field.name];
   one.set(start ?? (field.type === "bool" || field.choices.length ? field.default : ""));

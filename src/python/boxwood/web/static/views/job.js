@@ -5,11 +5,14 @@ import { autosave } from "../autosave.js";
 import { h, note, when } from "../dom.js";
 import { live } from "../live.js";
 import { commandLine, copyButton, fileOf, progressBar, status } from "../parts.js";
-import { viewsOf } from "../views.js";
+import { placeOf, viewsOf } from "../views.js";
 
 export async function show(page) {
   const address = `/api/job/${page.parameters.job}`;
   const job = await get(address, page.signal);
+  // a job of manual picking is there to be picked in
+  const goOn = (now) => now.status === "Succeeded" && page.query.get("then") === "pick" && page.go(`/pick/${job.name}`, { replace: true });
+  if (goOn(job)) return;
   page.title(job.alias || job.name);
   const head = h("div.state");
   const out = log(job.out);
@@ -17,13 +20,13 @@ export async function show(page) {
   const errors = h("details.errors", { open: true, hidden: true }, h("summary", {}, "Warnings and errors"), err.element);
   const drawn = h("div");
   const about = h("div");
+  const views = h("span.views");
   const cancel = h("button.danger", { onclick: () => act(post(`${address}/cancel`).then(() => { cancel.disabled = true; note("It stops within a second or two; every file stays whole."); })) }, "Cancel");
   const alias = h("input.alias", { value: job.alias, placeholder: "no alias", "aria-label": "Alias", autocomplete: "off", onchange: rename });
 
   page.main.append(
     h("div.heading", {}, h("h1", {}, job.name), alias, h("div.actions", {},
-      viewsOf(job.name).map(({ open, href }) => h("a.button.main", { href }, open)),
-      cancel,
+      views, cancel,
       job.kind && h("a.button", { href: `/new/${job.kind}?like=${job.name}`, title: "The same form, to be changed" }, "New like this"),
       job.continues && h("a.button.continue", { href: `/new/${job.kind}?continue=${job.name}` }, "Continue"))),
     head,
@@ -38,6 +41,7 @@ export async function show(page) {
   function fill(found) {
     drawn.replaceChildren(...parts(pictures(found)));
     about.replaceChildren(...parts(facts(found)));
+    views.replaceChildren(...viewsOf(found.name, found.outputs).map(({ open, href }) => h("a.button.main", { href }, open)));
   }
 
   function drawState(now) {
@@ -80,6 +84,7 @@ export async function show(page) {
       drawState(now);
       if (now.status === known) return;
       known = now.status;
+      if (goOn(now)) return;
       fill(await get(address, page.signal)); // what it has made is known now
     },
   });
@@ -106,12 +111,19 @@ function log(text) {
   };
 }
 
+/** A file that the job made, linked to the view that shows it. */
+function made(file) {
+  const name = file.split("/").slice(2).join("/");
+  const href = placeOf(file);
+  return h("span.file", {}, href ? h("a", { href }, name) : name);
+}
+
 function facts(job) {
   const list = (title, items) => items.length > 0 && [h("h2", {}, title), h("ul.plain", {}, items.map((item) => h("li", {}, item)))];
   const settings = Object.entries(job.settings);
   return [
     list("Reads", job.inputs.map(fileOf)),
-    list("Made", job.outputs.map((file) => h("span.file", {}, file.split("/").slice(2).join("/")))),
+    list("Made", job.outputs.map(made)),
     list("Used by", job.users.map((name) => h("a", { href: `/job/${name}` }, name))),
     job.command && [h("h2", {}, "Command", copyButton(() => job.command)), commandLine(job.command).shown],
     settings.length > 0 && h("details", {}, h("summary", {}, "All settings"),

@@ -3,6 +3,7 @@
 import { address, get } from "../api.js";
 import { autosave } from "../autosave.js";
 import { empty, h } from "../dom.js";
+import { fileOf } from "../parts.js";
 import { ctfFacts, showCtf } from "../picking/ctf.js";
 import { histogram } from "../picking/histogram.js";
 import { longList } from "../picking/rows.js";
@@ -20,13 +21,16 @@ const HISTOGRAMS = [
   { name: "picks", title: "Picks", digits: 4 },
 ];
 
+/** The job, or the STAR file, that is looked at. */
+const linkTo = (source) => (source.endsWith(".star") ? fileOf(source) : h("a", { href: `/job/${source}` }, source));
+
 export async function show(page) {
   const name = page.parameters.job;
   const facts = await get(address("/api/picks", { source: name }), page.signal);
   page.title(`micrographs of ${facts.source}`);
   page.main.classList.add("whole", "micrographs");
   if (!facts.names.length) {
-    page.main.append(empty("There are no micrographs", `${facts.star} has no rows.`, h("a", { href: `/job/${facts.source}` }, "See the job")));
+    page.main.append(empty("There are no micrographs", `${facts.star} has no rows.`, linkTo(facts.source)));
     return;
   }
   new Micrographs(page, facts);
@@ -79,7 +83,7 @@ class Micrographs {
   heading() {
     const { source, star, picks } = this.facts;
     return h("div.heading", {},
-      h("h1", {}, picks ? "Picks of " : "Micrographs of ", h("a", { href: `/job/${source}` }, source)),
+      h("h1", {}, picks ? "Picks of " : "Micrographs of ", linkTo(source)),
       h("span.faint", {}, star), this.state);
   }
 

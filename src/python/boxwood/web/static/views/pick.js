@@ -1,6 +1,6 @@
 // Picking on one micrograph after the other, by hand or after automatic picking.
 
-import { address, get, post } from "../api.js";
+import { ApiError, address, get, post } from "../api.js";
 import { autosave } from "../autosave.js";
 import { h, note } from "../dom.js";
 import { line } from "../picking/contrast.js";
@@ -22,7 +22,7 @@ export async function show(page) {
   page.main.classList.add("whole", "picking");
   const view = new Picking(page, facts);
   const first = asked ? facts.names.indexOf(asked) : 0;
-  if (first < 0) throw new Error(`${facts.source} has no micrograph ${asked}`);
+  if (first < 0) throw new ApiError(`${facts.source} has no micrograph ${asked}`, 404);
   await view.open(first);
 }
 

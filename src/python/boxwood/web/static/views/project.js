@@ -27,7 +27,9 @@ export async function show(page) {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (job) => words.every((word) => [job.name, job.alias, job.status, ...job.outputs, ...job.inputs].join(" ").toLowerCase().includes(word));
     if (!jobs.length)
-      list.replaceChildren(empty("This project has no jobs yet", h("a", { href: "/new" }, "Start one here"), "or on the command line, or in RELION's window."));
+      list.replaceChildren(empty("This project has no jobs yet",
+        ["The first one needs a STAR file of micrographs: RELION's Import makes one of your own; ", h("code", {}, "boxwood demo"), " or ", h("code", {}, "boxwood simulate"), " on the command line make a project to try."],
+        ["With such a file: ", h("a", { href: "/new" }, "Start one here"), "or on the command line, or in RELION's window."]));
     else {
       const shown = jobs.filter(fits);
       const old = new Map([...list.children].map((card) => [card.dataset.key, card]));
