@@ -260,7 +260,7 @@ def test_an_alias_is_given_on_the_page(note, page, copy):
     alias.fill("job7")
     alias.press("Enter")
     expect(page.locator(".note.error")).to_contain_text("alias 'job7' is not possible")
-    page.get_by_role("button", name="Close").click()
+    page.locator(".note.error").get_by_role("button", name="Close").click()
     expect(page.locator(".note.error")).to_have_count(0)
     expect(alias).to_have_value("good_one")
     go(page, "/job/AutoPick/good_one")

@@ -141,7 +141,10 @@ export async function show(page) {
       playing = null;
     } else {
       if (current() === run.iterations.at(-1)) goTo(run.iterations[0]);
-      playing = setInterval(() => (current() === run.iterations.at(-1) ? togglePlay() : step(1)), PLAY_MS);
+      playing = setInterval(() => {
+        step(1);
+        if (current() === run.iterations.at(-1)) togglePlay(); // at once, else the next key would be undone
+      }, PLAY_MS);
     }
     play.textContent = playing ? "❚❚" : "▶";
   }
