@@ -85,6 +85,12 @@ def test_a_job_leads_to_what_it_made(page, copy):
     expect(views).to_have_text(["Look at the particles"])
     page.locator(".plain").get_by_role("link", name="particles.star").last.click()
     expect(page.locator(".gallery")).to_be_visible()
+    with ProjectFolder(copy).edit() as pipeline:
+        pipeline.set_status("Select/job005/", "Scheduled")
+    (copy / "Select/job005/RELION_JOB_EXIT_SUCCESS").unlink()
+    go(page, "/job/Select/job005")
+    expect(page.locator(".state")).to_contain_text("scheduled")
+    expect(views).to_have_count(0)  # nothing is there yet
     go(page, "/job/Class2D/job003")
     page.get_by_role("link", name="run_it003_model.star").click()
     expect(page.locator("output.iteration")).to_have_text("3 of 3")
