@@ -34,7 +34,7 @@ def new_client():
 
     def make(workspace):
         address = f"http://127.0.0.1:{PORT}"
-        return TestClient(make_app(workspace, PORT), base_url=address, headers={"origin": address})
+        return TestClient(make_app(workspace), base_url=address, headers={"origin": address})
 
     return make
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from boxwood.web.guard import Keys, from_here
+from boxwood.web.workspace import Workspace
 
-COOKIE = "boxwood-8000"
 PLACES = [
     "/",
     "/api/project",
@@ -17,12 +17,12 @@ PLACES = [
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_nothing_is_shown_without_the_cookie(stranger, place):
+def test_nothing_is_shown_without_the_cookie(stranger, workspace, place):
     answer = stranger.get(place)
     assert answer.status_code == 401
     assert "has not logged in" in answer.text
     assert stranger.get(place, params={"token": "guessed"}).status_code == 401
-    stranger.cookies.set(COOKIE, "guessed")
+    stranger.cookies.set(workspace.keys.cookie, "guessed")
     assert stranger.get(place).status_code == 401
 
 
@@ -131,3 +131,16 @@ def test_a_logged_in_page_lets_another_browser_in(client, other):
     token = client.post("/api/link").json()["token"]
     other.get("/", params={"token": token})
     assert other.get("/api/project").status_code == 200
+
+
+def test_two_servers_on_forwarded_ports_do_not_log_each_other_out(client, workspace, copy, new_client):
+    """A browser has one set of cookies for 127.0.0.1, whatever the port; both may serve 8000 at home."""
+    second = Workspace(copy)
+    with new_client(second) as other:
+        other.cookies = client.cookies
+        assert other.get("/api/project").status_code == 401
+        other.get("/", params={"token": second.keys.new_token()})
+        assert other.get("/api/project").status_code == 200
+        client.cookies = other.cookies
+        assert client.get("/api/project").status_code == 200
+    second.pool.shutdown()

@@ -1,9 +1,13 @@
 """Jobs: what is said of them, the stream of what changes, thumbnails, alias, cancelling."""
 
+import fcntl
 import io
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,10 +177,12 @@ def test_what_a_run_says_is_understood_piece_by_piece(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text("")
     run = Run(path, "")
+    program = path.open("a")
+    fcntl.flock(program, fcntl.LOCK_EX)
 
     def say(*events, end="\n"):
-        with path.open("a") as file:
-            file.write("\n".join(json.dumps(event) for event in events) + end)
+        program.write("\n".join(json.dumps(event) for event in events) + end)
+        program.flush()
         run.update()
 
     say({"event": "command", "text": "boxwood autopick"})
@@ -186,8 +192,11 @@ def test_what_a_run_says_is_understood_piece_by_piece(tmp_path):
     assert run.job == "AutoPick/job001/" and run.progress == {}  # the line is not whole yet
     say(end="\n")
     assert run.progress == {"AutoPick/job001/": {"done": 1, "total": 4, "text": "micrographs"}}
-    say({"event": "error", "text": "no"}, {"event": "end", "status": "Failed"})
+    say({"event": "error", "text": "no"})
+    assert (run.error, run.ended) == ("no", False)
+    say({"event": "end", "output": "AutoPick/job001/", "status": "Failed"})
     assert (run.error, run.ended) == ("no", True)
+    program.close()
 
 
 def test_a_run_of_several_jobs_is_none_of_them(tmp_path):
@@ -213,3 +222,50 @@ def test_a_later_server_knows_what_an_earlier_one_started(tmp_path):
     assert [(run["command"], run["error"]) for run in runs.summary()] == [("boxwood x", "no such file")]
     runs.forget("a")
     assert runs.summary() == [] and not list(folder.iterdir())
+
+
+def test_a_run_that_died_without_a_word_is_known_to_have_by_a_later_server(tmp_path, monkeypatch):
+    """It was killed, and its server with it; as long as it lives, a later server shows it as running."""
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **settings: popen(sleeper, **settings))
+    program = Runs(tmp_path).start(["run"]).process
+    try:
+        later = Runs(tmp_path)
+        assert [(run["command"], run["ended"]) for run in later.summary()] == [("boxwood run", False)]
+        program.kill()
+        program.wait()
+        (shown,) = later.summary()
+        assert (shown["ended"], shown["error"]) == (True, "its program ended without a word")
+        later.forget(shown["id"])
+        assert later.summary() == [] and not list((tmp_path / FOLDER).iterdir())
+    finally:
+        program.kill()
+        program.wait()
+
+
+def test_the_end_of_one_of_several_jobs_is_not_the_end_of_the_run(tmp_path):
+    events = [
+        {"event": "start", "output": "./", "text": ""},
+        {"event": "start", "output": "AutoPick/job001/", "text": "autopick"},
+        {"event": "end", "output": "AutoPick/job001/", "status": "Succeeded"},
+    ]
+    path = tmp_path / "r.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    with path.open("a") as program:
+        fcntl.flock(program, fcntl.LOCK_EX)
+        run = Run(path, "")
+        run.update()
+        assert not run.ended
+    run.update()
+    assert run.ended and "without a word" in run.error
+
+
+def test_what_an_ended_run_has_said_is_not_read_again(tmp_path, monkeypatch):
+    folder = tmp_path / FOLDER
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_text('{"event": "command", "text": "boxwood x"}\n')
+    runs = Runs(tmp_path)
+    first = runs.summary()
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was opened again"))
+    assert runs.summary() == first and first[0]["ended"]

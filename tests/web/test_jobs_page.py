@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from boxwood.jobs.api import Project
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import exit_status
+from boxwood.web.runs import FOLDER
 
 
 def go(page, address):
@@ -244,6 +245,7 @@ def test_a_server_that_is_away_is_said_to_be(copy, start_server, new_page):
     start_server.end()
     expect(page.locator(".offline")).to_contain_text("The server does not answer")
     page.goto(start_server(copy, "--port", port))
+    page.wait_for_selector(".card")
     expect(page.locator(".card")).to_have_count(3)
     expect(page.locator(".offline")).to_have_count(0)
 
@@ -314,3 +316,52 @@ def test_two_pages_do_not_overwrite_each_other(note, page, copy, choice):
     if kept == "mine":
         expect(page.locator("h2", has_text="Note")).to_contain_text("saved")
     assert path.read_text() == kept
+
+
+@pytest.mark.parametrize("pressed", ["Enter", "Space"])
+def test_a_key_pressed_as_the_conflict_shows_drops_nothing(note, page, copy, pressed):
+    note.press("Control+End")
+    (copy / "AutoPick/job001/note.txt").write_text("theirs")
+    note.fill("mine")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_be_focused()
+    page.keyboard.press(pressed)
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Save mine over theirs").click()
+    expect(page.locator("h2", has_text="Note")).to_contain_text("saved")
+    assert (copy / "AutoPick/job001/note.txt").read_text() == "mine"
+
+
+def test_a_draft_is_not_offered_to_another_project_at_the_same_address(note, page, copy, start_server):
+    """Servers of two projects often have the same port, one after the other."""
+    page.route("**/note", lambda route: route.abort())
+    note.fill("a draft of the first project")
+    expect(page.locator("h2", has_text="Note")).to_contain_text("failed")
+    second = shutil.copytree(copy, copy.parent / "second", symlinks=True)
+    before = (second / "AutoPick/job001/note.txt").read_text()
+    port = re.search(r":(\d+)/", page.url)[1]
+    place = page.url
+    page.goto("about:blank")  # the page keeps its draft
+    start_server.end()
+    page.goto(start_server(second, "--port", port))
+    page.wait_for_selector(".card")
+    page.unroute("**/note")
+    page.goto(place)
+    expect(page.get_by_label("Note")).to_have_value(before)
+    start_server.end()
+    page.goto(start_server(copy, "--port", port))
+    page.wait_for_selector(".card")
+    page.goto(place)
+    expect(page.get_by_label("Note")).to_have_value("a draft of the first project")
+
+
+def test_a_run_that_died_with_its_server_can_be_dismissed(copy, start_server, new_page):
+    folder = copy / FOLDER
+    folder.mkdir(parents=True)
+    (folder / "20260101-000000-0000.jsonl").write_text('{"event": "command", "text": "boxwood run"}\n')
+    page = new_page(start_server(copy))
+    run = page.locator(".run")
+    expect(run).to_contain_text("its program ended without a word")
+    run.get_by_role("button", name="Dismiss").click()
+    expect(run).to_have_count(0)
+    assert not list(folder.iterdir())

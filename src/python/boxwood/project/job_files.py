@@ -105,8 +105,13 @@ def open_log(path: Path) -> TextIO:
 
 def is_at_work(folder: Path) -> bool:
     """Whether a boxwood is at work in this job; also True where files cannot be locked."""
+    return is_held(folder / "run.out")
+
+
+def is_held(path: Path) -> bool:
+    """Whether a program holds the lock on a file; also True where files cannot be locked."""
     try:
-        with (folder / "run.out").open("rb") as file:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

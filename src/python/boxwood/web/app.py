@@ -6,9 +6,10 @@ from importlib import import_module
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -28,8 +29,8 @@ class _Fresh(StaticFiles):
         return response
 
 
-def make_app(workspace: Workspace, port: int) -> Starlette:
-    """Return the application that shows one project; `port` is where it is served."""
+def make_app(workspace: Workspace) -> Starlette:
+    """Return the application that shows one project."""
     routes: list[BaseRoute] = []
     for name in MODULES:
         routes += import_module(f"boxwood.web.routes.{name}").ROUTES
@@ -39,13 +40,26 @@ def make_app(workspace: Workspace, port: int) -> Starlette:
         Route("/image/{path:path}", _no_such_thing),
         Route("/{path:path}", _page),  # the address of a view: the page's own router reads it
     ]
-    app = Starlette(routes=routes, middleware=[Middleware(Guard, keys=workspace.keys, port=port)])
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, keys=workspace.keys)],
+        exception_handlers={HTTPException: _refused},
+    )
     app.state.workspace = workspace
     return app
 
 
 async def _page(request: Request) -> Response:
-    return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+    text = (STATIC / "index.html").read_text(encoding="utf-8")
+    named = text.replace("<html ", f'<html data-project="{request.app.state.workspace.id}" ', 1)
+    return HTMLResponse(named, headers={"cache-control": "no-cache"})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What Starlette refuses by itself: another method (405), a file that is not there."""
+    assert isinstance(error, HTTPException)
+    text = f"{request.method} {request.url.path}: {error.detail.lower()}"
+    return JSONResponse({"error": text}, error.status_code, error.headers)
 
 
 async def _no_such_thing(request: Request) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +20,8 @@ from boxwood.web.revisions import ConflictError
 from boxwood.web.workspace import Workspace
 
 _LARGEST_BODY = 64 << 20
+# What may stand for half a character, alone or beside the other half.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 Number = TypeVar("Number", int, float)
 
 
@@ -25,7 +29,14 @@ class MissingError(InputError):
     """What a request names is not there; the answer is 404."""
 
 
-_STATUS = {OutsideError: 403, MissingError: 404, ConflictError: 409, FileNotFoundError: 404}
+_STATUS = {
+    OutsideError: 403,
+    MissingError: 404,
+    ConflictError: 409,
+    FileNotFoundError: 404,
+    NotADirectoryError: 404,
+    IsADirectoryError: 400,
+}
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,13 @@ class Call:
         return value
 
     def number(self, name: str, default: Number) -> Number:
-        """Return a number of the query, of the default's type."""
+        """Return a number of the query, of the default's type; it must be finite."""
         try:
-            return type(default)(self.query.get(name, default))
-        except ValueError:
+            value = type(default)(self.query.get(name, default))
+            if not math.isfinite(value):
+                raise ValueError
+            return value
+        except (ValueError, OverflowError):
             raise InputError(f"{name} is {self.query[name]!r}; it must be a number") from None
 
     def given(self, name: str, kind: type = str) -> Any:
@@ -114,6 +128,11 @@ async def _json(request: Request) -> Any:
         if len(content) > _LARGEST_BODY:
             raise InputError(f"the request is longer than {_LARGEST_BODY >> 20} MiB")
     try:
-        return json.loads(content) if content else None
-    except ValueError:
-        raise InputError("the request is no JSON") from None
+        found = json.loads(content) if content else None
+        if _SURROGATE.search(content):
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError("the request has half a character in it, which no file can hold") from None
+    except (ValueError, RecursionError):
+        raise InputError("the request is no JSON, or lists in lists too deep") from None
+    return found

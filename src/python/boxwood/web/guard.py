@@ -34,12 +34,20 @@ _HEADERS = {
 
 
 class Keys:
-    """Tokens of links, each good for one login, and the keys in the cookies of those who have logged in."""
+    """Tokens of links, each good for one login, and the keys in the cookies of those who have logged in.
+
+    Attributes
+    ----------
+    cookie : str
+        The cookies' name.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tokens: list[str] = []
         self._sessions: list[str] = []
+        # Cookies do not know ports: servers seen as one host, on forwarded ports say, each need a name.
+        self.cookie = f"boxwood-{secrets.token_hex(8)}"
 
     def new_token(self) -> str:
         """Return a token for one login."""
@@ -80,14 +88,11 @@ class Guard:
     ----------
     app : ASGI application
     keys : Keys
-    port : int
-        Tells the cookies of several servers on one computer apart.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, port: int) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
         self.app = app
         self.keys = keys
-        self.cookie = f"boxwood-{port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -116,14 +121,14 @@ class Guard:
             session = self.keys.exchange(token)
             if session is not None:
                 return self._logged_in(request, session)
-        if self.keys.is_session(request.cookies.get(self.cookie, "")):
+        if self.keys.is_session(request.cookies.get(self.keys.cookie, "")):
             return _to_page(request) if token is not None else None
         why = "This link was used already, or is cut off." if token else "This browser has not logged in."
         return _refusal(request, 401, f"{why} Press Enter where boxwood ui runs: it prints a new link.")
 
     def _logged_in(self, request: Request, session: str) -> Response:
         answer = _to_page(request)
-        answer.set_cookie(self.cookie, session, httponly=True, samesite="strict", path="/")
+        answer.set_cookie(self.keys.cookie, session, httponly=True, samesite="strict", path="/")
         return answer
 
 

@@ -14,8 +14,9 @@ from boxwood.jobs.job import Job
 from boxwood.jobs.registry import JOBS, load_job
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import ABORT_NOW, FAILURE, SETTINGS, exit_status, is_at_work
-from boxwood.project.job_form import JobForm
+from boxwood.project.job_form import JOB_STAR, RUN_JOB, JobForm
 from boxwood.project.pipeline import PipelineJob
+from boxwood.web.inside import OutsideError
 from boxwood.web.workspace import Workspace
 
 PICTURES = (".png", ".svg", ".jpg")
@@ -89,15 +90,16 @@ def mark_lost(workspace: Workspace, name: str) -> None:
 
 def progress_of(workspace: Workspace, name: str) -> dict[str, Any] | None:
     """How far a running job is ("AutoPick/job001/"), as it told the page or wrote into its log."""
-    return workspace.runs.progress(name) or _logged_progress(workspace.root / name / "run.out")
+    return workspace.runs.progress(name) or _logged_progress(workspace, name)
 
 
-def _logged_progress(path: Path) -> dict[str, Any] | None:
+def _logged_progress(workspace: Workspace, name: str) -> dict[str, Any] | None:
     try:
+        path = workspace.read(Path(name) / "run.out")
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))
             lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
+    except (OSError, OutsideError):  # the job's own page says which file leads out
         return None
     for line in reversed(lines):
         if found := _PROGRESS.match(line):
@@ -111,8 +113,8 @@ def job_detail(workspace: Workspace, name: str) -> dict[str, Any]:
     job = project.job(name)
     folder = project.root / job.name
     users = [j.name.rstrip("/") for j in project.pipeline().jobs() if set(j.inputs) & set(job.outputs)]
-    kind, values, why = asked_for(folder)
-    note = _text(folder / "note.txt")
+    kind, values, why = asked_for(workspace, job.name)
+    note = _text(workspace.read(f"{job.name}note.txt"))
     commands = _COMMAND.findall(note)
     pictures = sorted(path for path in folder.glob("*") if path.suffix in PICTURES)
     return {
@@ -129,9 +131,23 @@ def job_detail(workspace: Workspace, name: str) -> dict[str, Any]:
     }
 
 
-def asked_for(folder: Path) -> tuple[Job | None, dict[str, Any], str]:
-    """Which of our jobs a job's folder holds, with which options; else why it is none of ours."""
+def form_folder(workspace: Workspace, name: str) -> Path:
+    """The folder of a job whose form is to be read.
+
+    Raises
+    ------
+    OutsideError
+        If a file that tells what the job was asked for leads out of the project.
+    """
+    for file in (SETTINGS, JOB_STAR, RUN_JOB):
+        workspace.read(Path(name) / file)
+    return workspace.root / name
+
+
+def asked_for(workspace: Workspace, name: str) -> tuple[Job | None, dict[str, Any], str]:
+    """Which of our jobs "AutoPick/job001/" is, with which options; else why it is none of ours."""
     try:
+        folder = form_folder(workspace, name)
         settings = folder / SETTINGS
         if settings.exists():
             found = json.loads(settings.read_text(encoding="utf-8"))

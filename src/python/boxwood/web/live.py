@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwood.project.folder import PIPELINE
+from boxwood.web.inside import OutsideError
 from boxwood.web.jobs import job_now, progress_of, status_of
 from boxwood.web.revisions import revision
 from boxwood.web.workspace import Workspace
@@ -34,6 +35,11 @@ class Watch:
         "120-0": how much of the job's two logs the page has already.
     progress : bool
         Whether the page wants to know how far all jobs are that run.
+
+    Raises
+    ------
+    OutsideError
+        If a file or one of the job's logs leads out of the project.
     """
 
     def __init__(
@@ -41,6 +47,8 @@ class Watch:
     ) -> None:
         self.workspace = workspace
         self.job = job
+        if job:
+            self._logs()
         self.progress = progress
         self.files = {name: workspace.read(name) for name in files}
         words = after.split("-")
@@ -82,11 +90,14 @@ class Watch:
         statuses = [(job.name, status_of(self.workspace.project, job)) for job in self.told["jobs"]]
         return self.stamps[PIPELINE], statuses, self.workspace.runs.summary()
 
+    def _logs(self) -> list[Path]:
+        return [self.workspace.read(Path(self.job) / name) for name in LOGS]
+
     def _job_events(self) -> Iterator[tuple[str, Any]]:
         pieces = {}
-        for place, name in enumerate(LOGS):
-            text, self.offsets[place] = piece_of(self.workspace.root / self.job / name, self.offsets[place])
-            pieces[name.removeprefix("run.")] = text
+        for place, path in enumerate(self._logs()):
+            text, self.offsets[place] = piece_of(path, self.offsets[place])
+            pieces[LOGS[place].removeprefix("run.")] = text
         now = job_now(self.workspace, self.job)
         if self._is_new("job", now) or any(pieces.values()):
             yield "job", {**now, **pieces}
@@ -135,7 +146,10 @@ async def stream(watch: Watch) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
     loop = asyncio.get_running_loop()
     while True:
-        found = await loop.run_in_executor(watch.workspace.pool, lambda: list(watch.events()))
+        try:
+            found = await loop.run_in_executor(watch.workspace.pool, lambda: list(watch.events()))
+        except OutsideError:  # a log has become a link that leads out: the page asks again, and is told
+            return
         for kind, data in found:
             yield f"event: {kind}\nid: {watch.position}\ndata: {json.dumps(data)}\n\n"
         if not found:

@@ -94,16 +94,26 @@ def gallery_of(workspace: Workspace, name: str) -> Gallery:
 
     def make() -> tuple[Gallery, int]:
         particles = ParticleSet.read(path)
-        root = particles.root()
-        stacks = particles.table["rlnImageName"].astype("str").str.rpartition("@")[2].unique()
-        for stack in stacks:
-            workspace.read(root / stack)
-        found = particles.images(root)
+        found = images_of(workspace, particles)
         return Gallery(particles, found, tag), int(particles.table.memory_usage(deep=True).sum())
 
     key: Hashable = ("particles", str(path), tag)
     gallery: Gallery = workspace.pictures.get(key, make)
     return gallery
+
+
+def images_of(workspace: Workspace, particles: ParticleSet) -> ParticleImages:
+    """A reader of the images of particles.
+
+    Raises
+    ------
+    OutsideError
+        If one of their stacks is not in the project.
+    """
+    root = particles.root()
+    for stack in particles.table["rlnImageName"].astype("str").str.rpartition("@")[2].unique():
+        workspace.read(root / stack)
+    return particles.images(root)
 
 
 def ordered(table: pd.DataFrame, column: str, *, reverse: bool = False) -> IntArray:
@@ -146,7 +156,7 @@ def shown_values(table: pd.DataFrame, column: str, rows: IntArray) -> dict[str, 
 def selection_file(workspace: Workspace, name: str) -> Path:
     """Where the selection of a file's rows is kept: beside it, "particles_selection.star"."""
     path = workspace.write(name)
-    return path.with_name(f"{path.stem}_selection.star")
+    return workspace.write(path.with_name(f"{path.stem}_selection.star"))
 
 
 def kept_selection(path: Path, count: int) -> tuple[AnyArray | None, str]:

@@ -32,7 +32,7 @@ from boxwood.options import Options
 from boxwood.project.job_form import JobForm
 from boxwood.project.pipeline import PipelineJob
 from boxwood.web.endpoint import MissingError
-from boxwood.web.jobs import status_of
+from boxwood.web.jobs import form_folder, status_of
 from boxwood.web.revisions import revision, save
 from boxwood.web.workspace import Workspace
 
@@ -157,7 +157,7 @@ def options_of(workspace: Workspace, source: Source) -> Options:
     values: dict[str, Any] = {}
     if source.pick_name:
         try:
-            found = job_of(JobForm.read(workspace.read(source.name)))
+            found = job_of(JobForm.read(form_folder(workspace, source.name)))
             values = {name: value for name, value in found.values.items() if found.job.name == kind.name}
         except (BoxwoodError, OSError):
             values = {}

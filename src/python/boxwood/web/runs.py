@@ -6,6 +6,7 @@ knows how far it is. A job is started from checked options alone, as words of a 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -14,14 +15,16 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from boxwood.errors import InputError
 from boxwood.jobs.job import Job
 from boxwood.options import Options
 from boxwood.options.arguments import ArgumentParser, add_arguments, as_command, given_values
+from boxwood.project.job_files import is_held
 
 FOLDER = ".boxwood/runs"
 _JOB = re.compile(r"\w+/job\d+/")
@@ -39,7 +42,7 @@ class Run:
         Its events, a line each.
     command : str
     process : Popen or None
-        None if an earlier server started it.
+        None if an earlier server started it; whether it is at work then shows by the lock on its events.
     job : str
         Its folder, "AutoPick/job006/", once it is known; "" for what is no job of the project, or several.
     begun : bool
@@ -63,12 +66,16 @@ class Run:
     lines: list[str] = field(default_factory=list)
     _offset: int = 0
     _current: str = ""
+    _first: str = ""
+    _said_end: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def update(self) -> None:
         """Read what was said since the last time."""
         with self._lock:
-            exited = self.process is not None and self.process.poll() is not None
+            if self.ended:
+                return
+            exited = self.process.poll() is not None if self.process else not is_held(self.path)
             with self.path.open("rb") as file:
                 file.seek(self._offset)
                 content = file.read()
@@ -76,10 +83,16 @@ class Run:
             self._offset += len(whole)
             for line in whole.decode(errors="replace").splitlines():
                 self._take(line)
-            if exited and not self.ended:
-                self.ended = True
-                if self.process is not None and self.process.returncode and not self.error:
-                    self.error = "\n".join(self.lines[-3:]) or f"it ended with code {self.process.returncode}"
+            self.ended = exited or (self.process is None and self._said_end)
+            if exited and not self.error:
+                self.error = self._how_it_died()
+
+    def _how_it_died(self) -> str:
+        if self.process is None:
+            told = "" if self._said_end else "its program ended without a word"
+        else:
+            told = f"it ended with code {self.process.returncode}" if self.process.returncode else ""
+        return told and ("\n".join(self.lines[-3:]) or told)
 
     def _take(self, line: str) -> None:
         try:
@@ -93,13 +106,14 @@ class Run:
             self.command = event["text"]
         elif kind == "start":
             self._current = event["output"]
+            self._first = self._first or self._current
             if _JOB.fullmatch(self._current) and not self.begun:
                 self.job = self._current
             self.begun = True
         elif kind == "progress":
             self.progress[self._current] = {name: event[name] for name in ("done", "total", "text")}
-        elif kind == "end":
-            self.ended = self.ended or self.process is None
+        elif kind == "end":  # of all, or of one of several jobs
+            self._said_end = event["output"] == self._first
         elif kind == "error":
             self.error = event["text"]
         if kind in ("log", "start", "result") and event.get("text"):
@@ -139,6 +153,7 @@ class Runs:
                 said = {"event": "command", "text": " ".join(["boxwood", *words])}
                 events.write(json.dumps(said).encode() + b"\n")
                 events.flush()
+                _hold(events)
                 process = subprocess.Popen(
                     [sys.executable, "-m", "boxwood", *words, "--json"],
                     cwd=self.root,
@@ -201,6 +216,12 @@ class Runs:
             if job in run.progress:
                 return run.progress[job]
         return None
+
+
+def _hold(events: BinaryIO) -> None:
+    """Lock a file until the last process that has it open, as its output, has ended in whatever way."""
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(events, fcntl.LOCK_EX)
 
 
 def command_words(job: Job, options: Options, names: Collection[str], extra: Sequence[str] = ()) -> list[str]:

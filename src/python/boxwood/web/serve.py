@@ -55,7 +55,7 @@ def serve(project: Path, port: int = 0, data: Sequence[Path] = ()) -> None:
     if sys.stdin is not None and sys.stdin.isatty():
         threading.Thread(target=_more_links, args=(workspace, address), daemon=True).start()
     config = uvicorn.Config(
-        make_app(workspace, port),
+        make_app(workspace),
         log_level="warning",
         access_log=False,  # it would show tokens
         server_header=False,

@@ -14,9 +14,11 @@ from boxwood.io.coordinates import coordinate_files, read_coordinates
 from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.io.star import read_star
+from boxwood.jobs.select_micrographs import micrographs_star
 from boxwood.typing import AnyArray
 from boxwood.web import images
 from boxwood.web.micrographs import pyramid_of
+from boxwood.web.particles import images_of
 from boxwood.web.workspace import Workspace
 
 WIDTH, HEIGHT = 240, 120
@@ -41,8 +43,9 @@ def thumbnail(workspace: Workspace, job: str) -> AnyArray | None:
 
             def make(source: Path = source, draw: Draw = draw) -> tuple[AnyArray | None, int]:
                 try:
+                    workspace.read(source)
                     return draw(workspace, source), WIDTH * HEIGHT
-                except (BoxwoodError, OSError, KeyError):  # half-written, or made by something else
+                except (BoxwoodError, OSError, KeyError):  # half-written, made by something else, outside
                     return None, 1
 
             kept: AnyArray | None = workspace.pictures.get(key, make)
@@ -56,7 +59,8 @@ Draw = Callable[[Workspace, Path], AnyArray]
 def _classes(workspace: Workspace, model: Path) -> AnyArray:
     table = read_star(model)["model_classes"]
     shares = np.asarray(table["rlnClassDistribution"], float)
-    stack = read_stack(model.with_name(re.sub(r"_model\.star$", "_classes.mrcs", model.name)))
+    averages = model.with_name(re.sub(r"_model\.star$", "_classes.mrcs", model.name))
+    stack = read_stack(workspace.read(averages))
     order = np.argsort(-shares, kind="stable")
     return _sheet(stack[order[shares[order] > 0][:_MOST]])
 
@@ -68,12 +72,13 @@ def _averages(workspace: Workspace, path: Path) -> AnyArray:
 def _particles(workspace: Workspace, path: Path) -> AnyArray:
     particles = ParticleSet.read(path)
     rows = np.arange(min(len(particles), _MOST))
-    return _sheet(particles.select(rows).images().read(rows))
+    return _sheet(images_of(workspace, particles.select(rows)).read(rows))
 
 
 def _picks(workspace: Workspace, listing: Path) -> AnyArray:
     """The middle of the first micrograph that has picks, in the thumbnail's shape."""
-    name, file = next(iter(coordinate_files(listing.parent).items()))
+    workspace.read(micrographs_star(listing))
+    name, file = next(iter(coordinate_files(listing).items()))
     table = read_coordinates(workspace.read(file))
     pyramid, _ = pyramid_of(workspace, name)
     level = pyramid.preview(images.TILE_PX)

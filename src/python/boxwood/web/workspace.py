@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,6 +50,12 @@ class Workspace:
         self.root = Path(os.path.realpath(self.root))
         self.data = tuple(Path(os.path.realpath(folder)) for folder in self.data)
         self.runs = Runs(self.root)
+
+    @property
+    def id(self) -> str:
+        """Tells the project from others in what a browser keeps: two may be seen at one address in turn."""
+        place = os.fsencode(f"{socket.gethostname()}:{self.root}")
+        return hashlib.blake2b(place, digest_size=8).hexdigest()
 
     @property
     def project(self) -> ProjectFolder:

@@ -90,11 +90,13 @@ def _saved(call: Call, job: str, count: int) -> list[dict[str, Any]]:
     """Backup selections of the Select jobs that read this job's files."""
     found = []
     for other in call.workspace.project.pipeline().jobs():
-        backup = call.workspace.root / other.name / "backup_selection.star"
-        if not (any(file.startswith(job) for file in other.inputs) and backup.exists()):
+        if not any(file.startswith(job) for file in other.inputs):
             continue
         if not any(file.endswith(("_model.star", "_optimiser.star")) for file in other.inputs):
             continue  # a selection of particles
+        backup = call.workspace.read(f"{other.name}backup_selection.star")
+        if not backup.exists():
+            continue
         tables = read_star(backup).values()
         if any("rlnSelected" in table and np.size(table["rlnSelected"]) == count for table in tables):
             selected = np.flatnonzero(read_selection(backup, count)).tolist()

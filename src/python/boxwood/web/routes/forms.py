@@ -89,7 +89,7 @@ def _filled(call: Call) -> tuple[Filled, Running]:
 def _earlier(call: Call, kind: str, name: str) -> Mapping[str, Any]:
     """The options of an earlier job of the same kind."""
     project = call.workspace.project
-    job, values, why = asked_for(project.root / project.job(name).name)
+    job, values, why = asked_for(call.workspace, project.job(name).name)
     if job is None or job.name != kind:
         raise InputError(f"{name} is no job of `boxwood {kind}`. {why}".strip())
     return values

@@ -45,8 +45,11 @@ def show_micrograph(call: Call) -> dict[str, Any]:
 
 def micrograph_preview(call: Call) -> Response:
     """A whole micrograph, no longer than `size` pixels (default 512)."""
+    size = call.number("size", images.TILE_PX)
+    if size < 1:
+        raise InputError(f"size is {size}; a preview has at least 1 pixel")
     pyramid, tag = pyramid_of(call.workspace, call.text("name"))
-    return picture(call, pyramid.preview(call.number("size", images.TILE_PX)).pixels, tag)
+    return picture(call, pyramid.preview(size).pixels, tag)
 
 
 def micrograph_tile(call: Call) -> Response:
@@ -91,7 +94,10 @@ def asked_images(call: Call, count: int, what: str) -> AskedImages:
         raise InputError(f"ask for 1 to {_MOST_IMAGES} of the {count} images of {what}")
     if not (0 < side <= _LARGEST_SIDE and 0 < columns <= _MOST_IMAGES):
         raise InputError(f"a sheet has images of 1 to {_LARGEST_SIDE} pixels")
-    return AskedImages(chosen, side, columns, call.number("sigma", 3.0))
+    sigma = call.number("sigma", 3.0)
+    if sigma <= 0:
+        raise InputError(f"sigma is {sigma:g}; it must be above 0")
+    return AskedImages(chosen, side, columns, sigma)
 
 
 def stack_sheet(call: Call) -> Response:

@@ -30,9 +30,8 @@ def name_of(call: Call) -> str:
 def show_job(call: Call) -> dict[str, Any]:
     """All of a job but its files: status, settings, the ends of its logs and where they end, its note."""
     name = name_of(call)
-    folder = call.workspace.root / name
-    logs = [piece_of(folder / log, 0) for log in LOGS]
-    note = folder / "note.txt"
+    logs = [piece_of(call.workspace.read(f"{name}{log}"), 0) for log in LOGS]
+    note = call.workspace.read(f"{name}note.txt")
     return {
         **job_detail(call.workspace, name),
         "out": logs[0][0],

@@ -21,7 +21,7 @@ export const settled = () => Promise.all(sending);
  *  Returns { changed(), flush(), draft }. What a page that is closed could not send any more is kept in the browser: `draft` is
  *  that content when the file is opened the next time, to be shown and followed by changed(); null if there is none. */
 export function autosave(page, { address, revision, content, reload, shown = () => {} }) {
-  const kept = `boxwood-draft ${address}`;
+  const kept = `boxwood-draft ${document.documentElement.dataset.project} ${address}`;
   let timer = null;
   let queue = Promise.resolve();
   let dirty = false;
@@ -78,7 +78,8 @@ export function autosave(page, { address, revision, content, reload, shown = () 
       flush();
     };
     const dialog = h("dialog.conflict", { onclose: () => dialog.remove() },
-      h("h2", {}, "Somebody else has saved"),
+      // Enter and space are keys of views, too: neither button may be the one that they press by chance.
+      h("h2", { tabindex: -1, autofocus: true }, "Somebody else has saved"),
       h("p", {}, `${error.message}.`),
       h("p.buttons", {}, h("button.main", { onclick: drop }, "Show theirs, drop mine"), h("button.danger", { onclick: over }, "Save mine over theirs")));
     document.body.append(dialog);
