@@ -21,4 +21,4 @@ export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktra
 export TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1
 export OPENBLAS_NUM_THREADS=1 PYTHONPATH=$build/python
 LD_PRELOAD="$(gcc -print-file-name=$library) $(gcc -print-file-name=libstdc++.so)" \
-  python -m pytest -q -p no:cacheprovider "${@:-tests/kernels}"
+  python -m pytest -q -k "not emulat and not cuda" "${@:-tests/kernels}"
