@@ -1,5 +1,7 @@
 """Particles that cannot be used, and groups of which none can, are named by the job; the others go on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,11 @@ def test_an_option_without_effect_is_said(tmp_path, make_particles):
         reporter = JsonLines(stream)
         run_job(JOB, {**SETTINGS, "mini_batches": 7}, project=tmp_path, output="out", reporter=reporter)
     assert "--mini-batches has no effect without algorithm vdam" in log.read_text()
+
+
+def test_the_stacks_must_have_the_size_the_star_file_says(tmp_path, make_particles):
+    make_particles(tmp_path, COUNT, BOX, PIXEL)
+    particles = ParticleSet.read(tmp_path / "particles.star")
+    replace(particles, optics=particles.optics.assign(rlnImageSize=16)).write(tmp_path / "wrong.star")
+    with pytest.raises(InputError, match=f"says that images have 16 px .* the stacks have {BOX} px"):
+        run_job(JOB, {**SETTINGS, "particles": "wrong.star"}, project=tmp_path, output="out")

@@ -466,15 +466,6 @@ def test_refusals_of_what_is_continued(finished, tmp_path):
         read_iteration(IterationFiles(str(folder / "whole/run"), 9))
 
 
-def test_the_stacks_must_have_the_size_the_star_file_says(finished, tmp_path):
-    folder, _ = finished
-    particles = ParticleSet.read(folder / "particles.star")
-    replace(particles, optics=particles.optics.assign(rlnImageSize=16)).write(tmp_path / "wrong.star")
-    values = {**SETTINGS, "particles": tmp_path / "wrong.star"}
-    with pytest.raises(InputError, match=f"says that images have 16 px .* the stacks have {BOX} px"):
-        run_job(JOB, values, project=folder, output=tmp_path / "out")
-
-
 @pytest.mark.parametrize("dialect", ["3.1", "5"])
 @pytest.mark.parametrize("noise_groups", ["optics", "micrograph"])
 def test_noise_goes_through_both_dialects(finished, tmp_path, noise_groups, dialect):

@@ -87,7 +87,7 @@ class Builder:
         files = self._files_of(source) | self._files_of(EMULATION / "cuda_emulation.h")
         return self._made(f"{source.stem}.o", [p.read_bytes() for p in sorted(files)], command)
 
-    def library(self, name: str, sources: list[Path], with_libraries: list[Path]) -> Path:
+    def shared_object(self, name: str, sources: list[Path], with_libraries: list[Path]) -> Path:
         """A shared library of its own: its thread-local storage is the kernels' shared memory."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(self._object, sources))
@@ -125,7 +125,7 @@ class Emulation:
 @pytest.fixture(scope="session")
 def cuda_library(builder: Builder) -> Path:
     sources = [*sorted(EMULATION.glob("*.cpp")), *sorted(ROOT.glob("src/cuda/*.cu"))]
-    return builder.library("kernels", sources, [])
+    return builder.shared_object("kernels", sources, [])
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def cuda_emulated(builder: Builder, cuda_library: Path) -> ModuleType:
     """The module `_cuda` with its kernels executed on the CPU."""
     folder = ROOT / "src/cpp/bindings"
     bindings = [folder / "cuda.cpp", *sorted(folder.glob("define_*.cpp"))]
-    module = builder.library("_cuda_emulated", bindings, [cuda_library])
+    module = builder.shared_object("_cuda_emulated", bindings, [cuda_library])
     spec = importlib.util.spec_from_file_location("_cuda_emulated", module)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -153,7 +153,7 @@ def cuda_emulated(builder: Builder, cuda_library: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def wrong_kernel_library(builder: Builder) -> Path:
-    return builder.library(
+    return builder.shared_object(
         "wrong",
         [
             EMULATION / "wrong_kernels.cu",
