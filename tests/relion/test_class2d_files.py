@@ -115,7 +115,10 @@ def test_relion_goes_on_from_our_files_as_we_do(both):
     # Both averaged the same particles: spectra and averages differ by the few that went elsewhere.
     np.testing.assert_allclose(ours.noise[:, 2:15], theirs.noise[:, 2:15], rtol=0.15)
     np.testing.assert_allclose(ours.shares, theirs.shares, atol=0.05)
-    for one, two in zip(ours.averages, theirs.averages, strict=True):
+    # The plain model lets a class die, in both programs; of a few particles there is no average to compare.
+    alive = (ours.shares > 0.02) & (theirs.shares > 0.02)
+    assert ours.shares[alive].sum() > 0.95 and theirs.shares[alive].sum() > 0.95
+    for one, two in zip(ours.averages[alive], theirs.averages[alive], strict=True):
         assert likeness(one, two) > 0.93
     # Contrast depends on how sharp the random grid of either program makes the poses of a small class.
     ratio = ours.averages.std(axis=(1, 2)) / theirs.averages.std(axis=(1, 2))
@@ -123,7 +126,7 @@ def test_relion_goes_on_from_our_files_as_we_do(both):
     assert np.corrcoef(us.norm, they.norm)[0, 1] > 0.8
     # Three digits are left of a spectrum that is written as 0.001xxx.
     for model in (ours, theirs):
-        low = np.s_[:, 1:4]
+        low = np.s_[alive, 1:4]
         ratio = model.regularisation * model.tau2[low] / model.sigma2[low]
         np.testing.assert_allclose(model.ssnr[low], ratio, rtol=2e-3)
 
