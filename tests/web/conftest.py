@@ -6,11 +6,13 @@ A test of a view asks for `page`, which is logged in to a server that shows the 
 import re
 import shutil
 
+import pandas as pd
 import pytest
 
 pytest.importorskip("starlette", reason="needs pip install 'boxwood[ui]'")
 from starlette.testclient import TestClient
 
+from boxwood.io.particles import MicrographSet
 from boxwood.web import serve
 from boxwood.web.app import make_app
 from boxwood.web.workspace import Workspace
@@ -60,8 +62,7 @@ def client(stranger, workspace):
     return stranger
 
 
-@pytest.fixture
-def start_server():
+def _servers():
     """Start `boxwood ui` of a project in a process; returns its link. `end()` ends them all."""
     processes = []
 
@@ -80,6 +81,34 @@ def start_server():
     end()
 
 
+start_server = pytest.fixture(_servers, name="start_server")
+module_server = pytest.fixture(_servers, scope="module", name="module_server")  # for a module's own project
+
+
+@pytest.fixture(scope="session")
+def make_apoferritin(shared_data):
+    """A function that makes a project whose micrographs, the first so many, are real ones behind a link."""
+
+    def make(folder, count):
+        folder.mkdir()
+        (folder / "Micrographs").symlink_to(shared_data / "apoferritin10146")
+        files = sorted((folder / "Micrographs").glob("*.png"))[:count]
+        optics = {
+            "rlnOpticsGroupName": ["one"],
+            "rlnOpticsGroup": [1],
+            "rlnMicrographPixelSize": [1.5],
+            "rlnVoltage": [300.0],
+            "rlnSphericalAberration": [2.7],
+            "rlnAmplitudeContrast": [0.1],
+        }
+        names = [f"Micrographs/{path.name}" for path in files]
+        table = pd.DataFrame({"rlnMicrographName": names, "rlnOpticsGroup": 1})
+        MicrographSet(pd.DataFrame(optics), table).write(folder / "micrographs.star")
+        return folder
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium without a window, or a skipped test."""
@@ -94,8 +123,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def new_page(browser):
+def _pages(browser):
     """Open a link in a browser of its own, as a second user would; faults of the page fail the test."""
     contexts, faults = [], []
 
@@ -114,13 +142,17 @@ def new_page(browser):
     assert faults == []
 
 
+new_page = pytest.fixture(_pages, name="new_page")
+new_module_page = pytest.fixture(_pages, scope="module", name="new_module_page")
+
+
 @pytest.fixture
 def page(copy, start_server, new_page):
     """The first page of the project in `copy`, logged in."""
     return new_page(start_server(copy))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def visit():
     """Open an address of the page that is shown: visit(page, "/job/Extract/job002")."""
 
@@ -131,7 +163,7 @@ def visit():
     return go
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shown():
     """Numbers of the particles or classes in sight in a gallery, in their order: shown(page)."""
 

@@ -2,34 +2,17 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from boxwood.io.particles import MicrographSet
 from boxwood.web.workspace import Workspace
 
 pytestmark = pytest.mark.data
 
 
 @pytest.fixture
-def apoferritin(shared_data, tmp_path):
-    """A project whose micrographs are a link to the real ones."""
-    folder = tmp_path / "apoferritin"
-    folder.mkdir()
-    (folder / "Micrographs").symlink_to(shared_data / "apoferritin10146")
-    names = [f"Micrographs/{path.name}" for path in sorted((folder / "Micrographs").glob("*.png"))]
-    optics = {
-        "rlnOpticsGroupName": ["one"],
-        "rlnOpticsGroup": [1],
-        "rlnMicrographPixelSize": [1.5],
-        "rlnVoltage": [300.0],
-        "rlnSphericalAberration": [2.7],
-        "rlnAmplitudeContrast": [0.1],
-    }
-    table = pd.DataFrame({"rlnMicrographName": names, "rlnOpticsGroup": 1})
-    MicrographSet(pd.DataFrame(optics), table).write(folder / "micrographs.star")
-    return folder
+def apoferritin(make_apoferritin, tmp_path):
+    return make_apoferritin(tmp_path / "apoferritin", 8)
 
 
 @pytest.mark.parametrize("name", ["relion31_project", "relion5_project"])
