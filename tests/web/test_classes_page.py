@@ -78,6 +78,15 @@ def test_the_averages_of_every_iteration_are_seen(page, shown):
     expect(page.locator("output.iteration")).to_have_text("2 of 3")
 
 
+def test_a_view_that_is_left_before_it_is_complete_is_no_fault(page, visit):
+    page.route("**/api/classes/convergence/**", lambda route: None)  # never answered
+    with page.expect_request("**/api/classes/convergence/**"):
+        visit(page, f"/classes/{JOB}")
+    page.get_by_role("link", name=JOB, exact=True).click()
+    expect(page.locator("h1")).to_have_text(JOB)
+    expect(page.locator("#notes")).to_be_empty()
+
+
 def test_a_class_shows_its_particles(page, copy, visit):
     visit(page, f"/classes/{JOB}")
     tile(page, 2).click()

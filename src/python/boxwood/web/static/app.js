@@ -130,7 +130,8 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("popstate", show);
 addEventListener("unhandledrejection", (event) => {
-  if (event.reason?.name !== "AbortError") note(event.reason?.message ?? String(event.reason), "error");
+  if (event.reason?.name === "AbortError") event.preventDefault(); // what a view had asked for when it was left
+  else note(event.reason?.message ?? String(event.reason), "error");
 });
 
 startTheme();
