@@ -12,7 +12,7 @@ from boxwood.io.coordinates import read_coordinates
 from boxwood.io.star import read_star
 from boxwood.jobs.api import Project
 from boxwood.jobs.registry import load_job
-from boxwood.jobs.runner import schedule_job
+from boxwood.jobs.runner import run_job, schedule_job
 from boxwood.picking.agreement import Agreement, agreement
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.form_fields import form_fields
@@ -164,6 +164,31 @@ def test_picks_with_our_templates_are_particles(chain):
     again = found["picked again"]
     # Templates know more than a diameter.
     assert again.recall > 0.8 and again.precision > found["picked"].precision
+
+
+def test_relion_selects_from_our_classes_and_we_go_on(chain, tmp_path):
+    """Particles of a class, which its star_handler selects; averages it selects in a window only."""
+    folder, did = chain
+    data = did["classified"] + "run_it016_data.star"
+    words = (
+        "--i",
+        data,
+        "--o",
+        tmp_path / "one.star",
+        "--select",
+        "rlnClassNumber",
+        "--minval",
+        1,
+        "--maxval",
+        1,
+    )
+    subprocess.run(["relion_star_handler", *map(str, words)], cwd=folder, check=True, capture_output=True)
+    every, some = (read_star(path)["particles"] for path in (folder / data, tmp_path / "one.star"))
+    wanted = every.loc[every["rlnClassNumber"] == 1, "rlnImageName"]
+    assert some["rlnImageName"].tolist() == wanted.tolist() and 10 < len(some) < len(every)
+    values = {**CLASSES, "particles": tmp_path / "one.star", "iterations": 2}
+    result = run_job(load_job("class2d"), values, project=folder, output=tmp_path / "again", threads=2)
+    assert not result.bad and len(result.tables["particles"]) == len(some)
 
 
 def test_both_extractions_are_the_same(chain):
