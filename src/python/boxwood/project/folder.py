@@ -14,7 +14,7 @@ from boxwood.project import job_files
 from boxwood.project.alias import check_alias, link_alias
 from boxwood.project.job_form import JobType, write_forms
 from boxwood.project.lock import pipeline_lock
-from boxwood.project.names import below_job, canonical, job_folder
+from boxwood.project.names import below_job, canonical, is_called, job_folder
 from boxwood.project.pipeline import Pipeline, PipelineJob
 
 PIPELINE = "default_pipeline.star"
@@ -57,11 +57,9 @@ class ProjectFolder:
         """
         text = str(name).rstrip("/")
         folder = job_folder(text, self.root) or text + "/"
-        number = text.removeprefix("job")
         jobs = self.pipeline().jobs()
         for job in jobs:
-            same = number.isdecimal() and int(number) == int(job.name.rstrip("/").rpartition("job")[2])
-            if same or folder in (job.name, job.alias):
+            if is_called(job.name, text) or folder in (job.name, job.alias):
                 return job
         known = ", ".join(job.name.rstrip("/") for job in jobs) or "none"
         raise InputError(f"{name} is no job of the project in {self.root.resolve()}; its jobs: {known}")

@@ -18,6 +18,13 @@ def job_folder(path: str | os.PathLike[str], root: Path = Path()) -> str | None:
     return name if JOB.fullmatch(name) else None
 
 
+def is_called(job: str, text: str) -> bool:
+    """Whether "Extract/job002", "job002" or "2" means the job "Extract/job002/"."""
+    number = text.rstrip("/").removeprefix("job")
+    same = number.isdecimal() and int(number) == int(job.rstrip("/").rpartition("job")[2])
+    return same or text.rstrip("/") + "/" == job
+
+
 def canonical(path: str | os.PathLike[str], root: Path = Path()) -> str:
     """Return `path` relative to `root` where it is inside, with aliases replaced by their jobs."""
     parts = _relative_parts(path, root)

@@ -12,6 +12,7 @@ from boxwood.io.atomic import move
 from boxwood.project.alias import link_alias
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import check_idle
+from boxwood.project.names import is_called
 from boxwood.project.pipeline import Pipeline, PipelineJob
 
 TRASH = "Trash"
@@ -132,15 +133,12 @@ def trashed(project: ProjectFolder) -> list[str]:
 
 def find_trashed(project: ProjectFolder, name: str) -> str:
     """The deleted job "Extract/job002/" that a name, a number or an alias means; any other name unchanged."""
-    number = name.rstrip("/").removeprefix("job")
+    given = name.rstrip("/") + "/"
     for job in trashed(project):
-        alias = (Pipeline.read(project.root / TRASH / job / "job_pipeline.star").process(job) or {}).get(
-            "rlnPipeLineProcessAlias"
-        )
-        same = number.isdecimal() and int(number) == int(job.rstrip("/").rpartition("job")[2])
-        if same or name.rstrip("/") + "/" in (job, alias):
+        process = Pipeline.read(project.root / TRASH / job / "job_pipeline.star").process(job) or {}
+        if is_called(job, name) or given == process.get("rlnPipeLineProcessAlias"):
             return job
-    return name.rstrip("/") + "/"
+    return given
 
 
 def restore(project: ProjectFolder, name: str) -> None:
