@@ -164,7 +164,6 @@ class Victim:
                 if self.finished(project) or not self.kill(project, at):
                     break
                 kills += 1
-                self.free_lock(project)
                 if broken := list(self.broken(project)):
                     return broken
             self.outcomes["killed"] += kills
@@ -175,15 +174,11 @@ class Victim:
         finally:
             shutil.rmtree(project)
 
-    def free_lock(self, project):
-        """Remove a lock that does not say yet whose it is, as the message after two minutes asks for."""
+    def broken(self, project):
+        """Files that are there and not whole, and a lock that does not say whose it is."""
         lock = project / ".relion_lock"
         if lock.is_dir() and not any(path.stat().st_size for path in lock.iterdir()):
-            shutil.rmtree(lock)
-            self.outcomes["locked by nobody"] += 1
-
-    def broken(self, project):
-        """Files that are there and not whole."""
+            yield "the lock does not say whose it is"
         for path in project.rglob("*"):
             plain = path.name.startswith(("RELION_JOB", "coords_suffix_", "lock_"))
             if not path.is_file() or path.suffix == ".tmp" or plain:

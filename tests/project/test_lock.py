@@ -139,6 +139,59 @@ def test_the_lock_of_a_boxwood_elsewhere_is_left(tmp_path, dead, elsewhere):
     assert run_a_job(ProjectFolder(tmp_path)) == "AutoPick/job001/"
 
 
+# Killed before one of its changes to the file system, and after its lock is taken from it.
+KILLED_BEFORE = """
+import os, signal, sys
+from boxwood.project.lock import pipeline_lock
+left = int(sys.argv[2])
+def see(event, arguments):
+    global left
+    written = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if written or event in ("os.mkdir", "os.rename", "os.rmdir", "os.remove", "ctypes.dlsym"):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(see)
+with pipeline_lock(__import__("pathlib").Path(sys.argv[1])):
+    pass
+"""
+
+
+def test_no_moment_is_wrong_to_be_killed_at(tmp_path):
+    """Whenever that is, the next boxwood goes on without waiting, and clears up."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}
+    kills, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        words = [sys.executable, "-c", KILLED_BEFORE, tmp_path, str(kills + 1)]
+        code = subprocess.run(words, env=environment, timeout=60).returncode
+        kills += code == -signal.SIGKILL
+        with pipeline_lock(tmp_path, patience_seconds=0):
+            assert os.listdir(tmp_path) == [".relion_lock"]
+        assert os.listdir(tmp_path) == []
+    assert code == 0 and kills >= 6
+
+
+def test_a_lock_of_relion_with_nothing_in_it_is_not_replaced(tmp_path, monkeypatch):
+    """RELION makes the folder first, and may do so after we have looked."""
+    (tmp_path / ".relion_lock").mkdir()
+    monkeypatch.setattr("boxwood.project.lock.os.path.lexists", lambda _: False)
+    with pytest.raises(JobError, match="locked by another program"), pipeline_lock(tmp_path, 0):
+        pass
+    assert os.listdir(tmp_path) == [".relion_lock"] and not os.listdir(tmp_path / ".relion_lock")
+
+
+def test_the_lock_works_where_a_rename_may_replace(tmp_path, monkeypatch):
+    """Some file systems do not know the rename that fails where there is a file."""
+    monkeypatch.setattr("boxwood.project.lock._renamed", lambda *_: False)
+    with pipeline_lock(tmp_path):
+        assert os.listdir(tmp_path) == [".relion_lock"]
+        written = (tmp_path / ".relion_lock" / "lock_default_pipeline.star").read_text()
+        assert written.startswith(f"boxwood, process {os.getpid()} on ")
+        with pytest.raises(JobError, match="by boxwood, process"), pipeline_lock(tmp_path, 0):
+            pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_one_of_many_removes_the_lock(tmp_path, dead):
     """Whoever comes second must not take the lock of the first for that of the dead."""
     environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}

@@ -1,10 +1,19 @@
-"""RELION's lock on default_pipeline.star: a folder that only one program can make."""
+"""RELION's lock on default_pipeline.star: a folder that only one program can make.
+
+It is prepared under another name, with its owner's in it, and renamed, and renamed again to be removed.
+Whenever a boxwood is killed, its lock says whose it was.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import fcntl
+import hashlib
 import os
 import re
+import secrets
+import shutil
 import signal
 import socket
 import threading
@@ -21,6 +30,8 @@ from boxwood.io.atomic import writing
 LOCK_FOLDER = ".relion_lock"
 LOCK_FILE = "lock_default_pipeline.star"
 _OWNER = re.compile(r"boxwood, process (\d+) on (.+)")
+# Of Linux: take the folder of the process as what names start from; fail where the new name exists.
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 
 
 @contextmanager
@@ -46,8 +57,7 @@ def pipeline_lock(
                 try:
                     yield
                 finally:
-                    (folder / LOCK_FILE).unlink(missing_ok=True)
-                    os.rmdir(folder)
+                    _give_back(folder)
                 return
         if owner := _removed(folder):
             if say:
@@ -64,14 +74,75 @@ def pipeline_lock(
 
 def _taken(folder: Path) -> bool:
     """Make the lock and say whose it is; False if somebody else has it."""
+    if os.path.lexists(folder):
+        return False
+    prepared = _aside(folder)
     with writing(f"the project folder {folder.parent.resolve()}"):
+        os.mkdir(prepared)
         try:
-            os.mkdir(folder)
+            with suppress(OSError):  # on a full disk: the lock is the folder, what it holds is for who waits
+                (prepared / LOCK_FILE).write_text(f"boxwood, process {os.getpid()} on {_computer()}\n")
+            if not _renamed(prepared, folder):
+                _make(folder, prepared)
         except FileExistsError:
             return False
-    with suppress(OSError):  # on a full disk: the lock is the folder, what it holds is for who waits
-        (folder / LOCK_FILE).write_text(f"boxwood, process {os.getpid()} on {_computer()}\n")
+        finally:
+            shutil.rmtree(prepared, ignore_errors=True)
+    _clear(folder)
     return True
+
+
+def _renamed(prepared: Path, folder: Path) -> bool:
+    """Give the folder its name, False where the file system cannot do that without replacing another.
+
+    A plain rename would replace a lock of RELION's that has nothing in it yet.
+
+    Raises
+    ------
+    FileExistsError
+        There is one of that name.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):  # no Linux, or a very old one
+        return False
+    if rename(_AT_FDCWD, os.fsencode(prepared), _AT_FDCWD, os.fsencode(folder), _RENAME_NOREPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(folder))
+
+
+def _make(folder: Path, prepared: Path) -> None:
+    """The lock in two steps: who is killed between them leaves one that does not say whose it is."""
+    os.mkdir(folder)
+    with suppress(OSError):
+        os.rename(prepared / LOCK_FILE, folder / LOCK_FILE)
+
+
+def _give_back(folder: Path) -> None:
+    gone = _aside(folder)
+    os.rename(folder, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    """A name beside the lock's that tells the process that uses it."""
+    return folder.with_name(f"{LOCK_FOLDER}.{os.getpid()}.{_mark()}.{secrets.token_hex(4)}.tmp")
+
+
+def _mark() -> str:
+    """Where process numbers mean the same, in a few letters."""
+    return hashlib.sha256(_computer().encode()).hexdigest()[:8]
+
+
+def _clear(folder: Path) -> None:
+    """Remove what processes of this computer that were killed have left aside."""
+    name = re.compile(rf"{re.escape(LOCK_FOLDER)}\.(\d+)\.{_mark()}\.[0-9a-f]{{8}}\.tmp")
+    for entry in os.listdir(folder.parent):
+        if (found := name.fullmatch(entry)) and _has_ended(int(found[1])):
+            shutil.rmtree(folder.with_name(entry), ignore_errors=True)
 
 
 def _computer() -> str:
@@ -99,8 +170,7 @@ def _removed(folder: Path) -> str:
         owner = _owner(folder)
         if not _is_dead(owner):
             return ""
-        (folder / LOCK_FILE).unlink()
-        os.rmdir(folder)
+        _give_back(folder)
         return owner
     except OSError:  # a file system without locks, or one that is read only
         return ""
@@ -127,10 +197,12 @@ def _held(folder: Path) -> str:
 def _is_dead(owner: str) -> bool:
     """Whether the owner was a boxwood on this computer that has ended."""
     found = _OWNER.fullmatch(owner)
-    if found is None or found[2] != _computer():
-        return False
+    return found is not None and found[2] == _computer() and _has_ended(int(found[1]))
+
+
+def _has_ended(process: int) -> bool:
     try:
-        os.kill(int(found[1]), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return True
     except OSError:
