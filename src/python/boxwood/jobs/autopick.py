@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Micrographs that get a picture of their picks.
 PICTURES = 5
+# Picks that are aligned together: enough for good class averages, few enough for the memory.
+ALIGNED_TOGETHER = 25_000
 _X, _Y, _FOM = "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit"
 
 
@@ -50,21 +53,17 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     compare_with_headers({picker.root / name: size for name, size in picker.pixel_size.items()}, context)
     if options.method == "adaptive":
         picker.learn()
-    picked: dict[str, Picked] = {}
+    # Of micrographs by the thousand, only their figures of merit are kept.
+    merits: dict[str, DoubleArray] = {}
     context.reserve(names)
-    for done in context.map(picker.pick, names, what="micrograph", reads=picker.reads):
-        picked[done.item] = done.result
-        if done.result.reason:
-            context.log(f"{done.item}: no picks, because {done.result.reason}")
-    if picker.aligns:
-        picked = picker.align(picked)
-    for name, result in picked.items():
+    for name, result in picker.picks(names):
+        merits[name] = result.table[_FOM].to_numpy(np.float64, copy=True)
         _draw(context, name, result)
-    summary = _summary(picked)
-    files = {"coordinates": _write_list(options, context, picked), "summary": context.output / "summary.star"}
+    summary = _summary(merits)
+    files = {"coordinates": _write_list(options, context, merits), "summary": context.output / "summary.star"}
     _write_table(files["summary"], summary, context)
     total = int(summary["rlnGroupNrParticles"].sum())
-    fom = np.concatenate([result.table[_FOM].to_numpy(np.float64) for result in picked.values()] or [[]])
+    fom = np.concatenate([*merits.values(), np.zeros(0)])
     if len(fom):
         with context.picture("autopick.png"):
             from boxwood.report.picks import draw_pick_statistics
@@ -74,8 +73,8 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     return JobResult(
         files=files,
         tables={"summary": summary},
-        values={"picks": total, "micrographs": len(picked)},
-        summary=f"{total} particles picked on {len(picked)} micrographs",
+        values={"picks": total, "micrographs": len(merits)},
+        summary=f"{total} particles picked on {len(merits)} micrographs",
     )
 
 
@@ -108,6 +107,26 @@ class Picker:
     def reads(self, name: str) -> Path | None:
         """The file with the micrograph, if its pixels are needed."""
         return None if self.options.read_fom_maps or self._finished(name) else self.root / name
+
+    def picks(self, names: list[str]) -> Iterator[tuple[str, Picked]]:
+        """The micrographs and their picks, in order, as they will stay."""
+        waiting: dict[str, Picked] = {}  # to be aligned
+        count = 0
+        for done in self.context.map(self.pick, names, what="micrograph", reads=self.reads):
+            if done.result.reason:
+                self.context.log(f"{done.item}: no picks, because {done.result.reason}")
+            if not self.aligns:
+                yield done.item, done.result
+                continue
+            waiting[done.item] = done.result
+            count += len(done.result.table)
+            if count >= 2 * ALIGNED_TOGETHER:  # so that no small rest is ever left
+                part = first_of(waiting, ALIGNED_TOGETHER)
+                yield from self.align(part).items()
+                waiting = {name: result for name, result in waiting.items() if name not in part}
+                count = sum(len(result.table) for result in waiting.values())
+        if waiting:
+            yield from self.align(waiting).items()
 
     def pick(self, name: str) -> Picked:
         path = self.context.output_path(name, "_autopick.star")
@@ -191,6 +210,17 @@ class Picker:
         return maps, preview(micrograph[0], pixel) if name in self.drawn else None
 
 
+def first_of(picked: dict[str, Picked], picks: int) -> dict[str, Picked]:
+    """The first micrographs with so many picks or a few more."""
+    chosen: dict[str, Picked] = {}
+    for name, result in picked.items():
+        if picks <= 0:
+            break
+        chosen[name] = result
+        picks -= len(result.table)
+    return chosen
+
+
 def _pixel_sizes(micrographs: MicrographSet, given: float | None) -> list[float]:
     if given is not None and not any(label in micrographs.optics for label in micrographs.pixel_labels):
         return [given] * len(micrographs)
@@ -205,12 +235,12 @@ def _earlier(path: Path) -> pd.DataFrame:
     return table if _FOM in table else table.assign(**{_FOM: pd.Series(dtype=np.float64)})
 
 
-def _summary(picked: dict[str, Picked]) -> pd.DataFrame:
+def _summary(merits: dict[str, DoubleArray]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "rlnMicrographName": list(picked),
-            _FOM: [float(p.table[_FOM].mean()) if len(p.table) else 0.0 for p in picked.values()],
-            "rlnGroupNrParticles": [len(p.table) for p in picked.values()],
+            "rlnMicrographName": list(merits),
+            _FOM: [float(fom.mean()) if len(fom) else 0.0 for fom in merits.values()],
+            "rlnGroupNrParticles": [len(fom) for fom in merits.values()],
         }
     )
 
@@ -221,14 +251,14 @@ def _write_table(path: Path, table: pd.DataFrame, context: JobContext) -> None:
     write_star(path, {"": table}, dialect=context.dialect)
 
 
-def _write_list(options: AutopickOptions, context: JobContext, picked: dict[str, Picked]) -> Path:
+def _write_list(options: AutopickOptions, context: JobContext, names: Iterable[str]) -> Path:
     """The file that RELION hands to extraction; its form depends on RELION's generation."""
     from boxwood.io.coordinates import write_coordinate_list, write_coords_suffix
 
     if context.dialect == "3.1":
         return write_coords_suffix(context.output, "autopick", options.micrographs)
     path = context.output / "autopick.star"
-    files = {name: result.path.as_posix() for name, result in picked.items()}
+    files = {name: context.output_path(name, "_autopick.star").as_posix() for name in names}
     write_coordinate_list(path, files, dialect=context.dialect)
     return path
 

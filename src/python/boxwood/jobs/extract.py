@@ -20,6 +20,7 @@ from boxwood.project.nodes import coordinate_node
 if TYPE_CHECKING:
     from boxwood.extraction import CtfCorrection
     from boxwood.io.particles import MicrographSet
+    from boxwood.io.star_format import Columns
     from boxwood.typing import FloatArray
 
 # Particles in the gallery, and how many of them one micrograph may give.
@@ -51,25 +52,31 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     context.use(extractor.files.values())
     compare_with_headers({extractor.reads(name): extractor.pixel_size[name] for name in names}, context)
     gallery = Gallery()
-    parts: dict[str, pd.DataFrame] = {}
+    parts: dict[str, Columns] = {}
+    few = 0
     context.reserve(names)
     for done in context.map(extractor.extract, names, what="micrograph", reads=extractor.reads):
         assert isinstance(done.result, Extracted)  # map leaves failures out
-        parts[done.item] = done.result.table
+        parts[done.item] = tables.columns(done.result.table)
+        few += len(done.result.table) < FEW_PARTICLES
         for text in done.result.warnings:
             context.warn(f"{done.item}: {text}")
         gallery.add(done.result)
     table = tables.joined(list(parts.values()))
     if table.empty:
         raise JobError(f"no particle was extracted from {len(names)} micrographs; look at the warnings")
-    _tell_few(parts, context)
+    if few:
+        context.log(
+            f"{few} micrographs have fewer than {FEW_PARTICLES} particles; where noise is estimated for each "
+            "micrograph, join them into groups"
+        )
     optics = tables.optics_of_images(
         extractor.optics, extractor.image_pixel_sizes(table), options, context.dialect
     )
     files = {"particles": context.output / "particles.star"}
     ParticleSet(optics, table).write(files["particles"], dialect=context.dialect)
     if options.reextract is not None:
-        _write_coordinate_list(options, context, parts)
+        _write_coordinate_list(options, context, list(parts))
     if gallery.count:
         with context.picture("particles.png"):
             gallery.draw(context.output / "particles.png")
@@ -93,7 +100,7 @@ class Extractor:
         self.micrographs = micrographs
         self.optics = micrographs.optics
         self.root = micrographs.root()
-        self.rows = {str(row["rlnMicrographName"]): row for _, row in micrographs.table.iterrows()}
+        self.rows = {str(name): row for row, name in enumerate(micrographs.table["rlnMicrographName"])}
         sizes = [options.pixel_size] * len(micrographs) if options.pixel_size else micrographs.pixel_sizes()
         self.pixel_size = dict(zip(self.rows, map(float, sizes), strict=True))
         self.reference_pixel_size = options.reference_pixel_size or 1.0
@@ -251,7 +258,7 @@ class Extractor:
                 table = table[table[tables.FOM] > self.options.min_fom].reset_index(drop=True)
         return tables.with_micrograph(
             table,
-            self.rows[name],
+            self.micrographs.table.iloc[self.rows[name]],
             own_optics=self.optics is not self.micrographs.optics,
             overwrite_ctf=self.options.keep_micrograph_ctf,
         )
@@ -294,25 +301,14 @@ class Gallery:
         draw_particles(path, np.stack(self.images[:GALLERY]), np.asarray(self.total) / self.count, self.count)
 
 
-def _tell_few(parts: dict[str, pd.DataFrame], context: JobContext) -> None:
-    few = sum(len(table) < FEW_PARTICLES for table in parts.values())
-    if few:
-        context.log(
-            f"{few} micrographs have fewer than {FEW_PARTICLES} particles; where noise is estimated for each "
-            "micrograph, join them into groups"
-        )
-
-
-def _write_coordinate_list(
-    options: ExtractOptions, context: JobContext, parts: dict[str, pd.DataFrame]
-) -> None:
+def _write_coordinate_list(options: ExtractOptions, context: JobContext, names: list[str]) -> None:
     """The coordinates extracted again, as RELION hands them on."""
     from boxwood.io.coordinates import coordinate_path, write_coordinate_list, write_coords_suffix
 
     if context.dialect == "3.1":
         write_coords_suffix(context.output, "extract", options.micrographs)
         return
-    files = {name: coordinate_path(context.output, name, "extract") for name in parts}
+    files = {name: coordinate_path(context.output, name, "extract") for name in names}
     write_coordinate_list(context.output / LIST, files, dialect=context.dialect)
 
 
