@@ -213,7 +213,7 @@ def test_a_class_without_particles_leaves_the_common_prior_alone():
 
 def test_more_and_fewer_rings():
     _, sums = some_sums()
-    batches = MiniBatches(10, 12, False, 120, 120)
+    batches = MiniBatches(0, 10, 12, False, 120, 120)
     wide = replace(
         sums,
         denominator=np.zeros((3, RINGS + 3, 3), dtype=complex),
@@ -254,7 +254,7 @@ def test_wrong_settings_are_refused(arguments, sentence):
 
 
 def test_default_sizes_follow_the_classes():
-    assert MiniBatches.of(Class2DParameters(classes=100)) == MiniBatches(200, 2500, True, 10000, 200_000)
+    assert MiniBatches.of(Class2DParameters(classes=100)) == MiniBatches(0, 200, 2500, True, 10000, 200_000)
     assert MiniBatches.of(Class2DParameters(classes=3)).size == 200
 
 

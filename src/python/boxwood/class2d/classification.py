@@ -238,7 +238,7 @@ class Classification:
         rng = self._rng(iteration)
         sampling = self._sampling(before)
         search = self._search(sampling, before.iteration, rng)
-        indices = self._subset(iteration, rng)
+        indices = self._subset(before, rng)
         self._recentre(before.assignments, indices)
         assignments, norm = before.assignments.copy(), before.model.norm.copy()
         posterior = self._posterior(before)
@@ -291,7 +291,7 @@ class Classification:
     ) -> IterationResult:
         """The same by RELION's arithmetic."""
         iteration, assignments = before.iteration + 1, before.assignments.copy()
-        indices = self._subset(iteration, self._rng(iteration))
+        indices = self._subset(before, self._rng(iteration))
         found = step(iteration, before.model, indices, assignments, partial(progress, iteration))
         assignments.class_index[self.faults != 0] = -1
         measures = ClassMeasures(
@@ -401,9 +401,9 @@ class Classification:
         offset = shortened(assignments.offset_px[indices], 1.6 * self.parameters.offset_range_px)
         self.particles.move(indices, np.round(offset).astype(np.int32))
 
-    def _subset(self, iteration: int, rng: np.random.Generator) -> AnyArray:
+    def _subset(self, before: IterationResult, rng: np.random.Generator) -> AnyArray:
         """All usable particles; with fast subsets, RELION's schedule of random parts in early iterations."""
-        n, k = len(self.good), self.parameters.classes
+        n, k, iteration = len(self.good), self.parameters.classes, before.iteration + 1
         if self.batches is not None:
             size = self.batches.size_at(iteration, n)
         elif (
@@ -414,6 +414,10 @@ class Classification:
             size = 100 * k if iteration <= 5 else 300 * k if iteration <= 10 else max(300 * k, int(0.3 * n))
         if size >= n:
             return self.good
+        if self.parameters.unseen_first:
+            unseen = before.assignments.class_index[self.good] < 0
+            order = rng.permutation(n)
+            return np.sort(self.good[order[np.argsort(~unseen[order], kind="stable")][:size]])
         return np.sort(rng.choice(self.good, size, replace=False))
 
     def _rng(self, iteration: int) -> np.random.Generator:

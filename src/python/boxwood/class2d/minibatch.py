@@ -33,8 +33,10 @@ class MiniBatches:
 
     Attributes
     ----------
+    first : int
+        Iteration after which the schedule begins.
     count : int
-        Iterations, the last one included.
+        Iterations of the schedule, the last one included.
     size : int
         Particles of the first.
     growing : bool
@@ -43,6 +45,7 @@ class MiniBatches:
         Particles that the sums of several stand for, at first and in the end.
     """
 
+    first: int
     count: int
     size: int
     growing: bool
@@ -56,18 +59,24 @@ class MiniBatches:
         size = parameters.batch_size or max(_SMALLEST_BATCH, _BATCH * k)
         memory = max(size, _MEMORY * k)
         largest = max(memory, _LARGEST_MEMORY * k)
-        return cls(parameters.mini_batches, size, parameters.batch_size is None, memory, largest)
+        growing = parameters.batch_size is None
+        return cls(parameters.restarted, parameters.mini_batches, size, growing, memory, largest)
+
+    def is_last(self, iteration: int) -> bool:
+        """Whether an iteration is the one over the whole set."""
+        return iteration == self.first + self.count
 
     def memory_at(self, iteration: int, particles: int) -> int:
         """How many of the `particles` the sums of an iteration stand for: ever more, by even factors."""
         first, last = _GROWTH
-        grown = min(max((iteration / self.count - first) / (last - first), 0.0), 1.0)
+        place = (iteration - self.first) / self.count
+        grown = min(max((place - first) / (last - first), 0.0), 1.0)
         largest = max(self.memory, min(self.largest_memory, particles))
         return min(round(self.memory * (largest / self.memory) ** grown), particles)
 
     def size_at(self, iteration: int, particles: int) -> int:
         """How many of the `particles` one iteration takes."""
-        if iteration == self.count:
+        if self.is_last(iteration):
             return particles
         part = self.memory_at(iteration, particles) // _PARTS if self.growing else 0
         return min(max(self.size, part), particles)
@@ -76,7 +85,7 @@ class MiniBatches:
         self, iteration: int, before: Statistics | None, fresh: Statistics, grid: PolarGrid, particles: int
     ) -> Statistics:
         """The running sums (17): those before, faded, and the fresh ones. The whole set needs no memory."""
-        if before is None or iteration == self.count:
+        if before is None or self.is_last(iteration):
             return fresh
         fade = max(0.0, 1.0 - fresh.count / self.memory_at(iteration, particles))
         return _with_rings(before, fresh.denominator.shape[1], grid).scaled(fade) + fresh

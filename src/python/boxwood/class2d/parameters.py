@@ -71,6 +71,11 @@ class Class2DParameters:
     batch_size : int or None
         Particles of a mini-batch; None: 25 a class and at least 200, growing to a tenth of what the sums
         remember.
+    restarted : int
+        Mini-batches count their schedule from this iteration on, which is set back where particles are added
+        (`boxwood.class2d.grow`).
+    unseen_first : bool
+        Mini-batches take particles that have no class yet before others.
     recipe : str
         "balanced" keeps classes alive (docs/class2d.md, "Keeping classes alive"), "plain" is
         expectation-maximisation with a prior per class, and "relion" that with the arithmetic of RELION 3.1
@@ -115,6 +120,8 @@ class Class2DParameters:
     algorithm: str = "em"
     mini_batches: int = 200
     batch_size: int | None = None
+    restarted: int = 0
+    unseen_first: bool = False
     recipe: str = "balanced"
     offset_prior: str = "fixed"
     merge_duplicates: bool = False
@@ -175,6 +182,8 @@ class Class2DParameters:
             raise InputError(
                 f"batch_size is {self.batch_size}; it must be at least the {self.classes} classes"
             )
+        if self.restarted < 0 or (self.restarted and self.algorithm == "em"):
+            raise InputError(f"restarted is {self.restarted}; it must be 0, or more with algorithm vdam")
         if self.fast_subsets and self.algorithm == "vdam":
             raise InputError("fast_subsets is for algorithm em; vdam has mini-batches in their place")
         if self.until_converged and self.algorithm == "vdam":
@@ -203,6 +212,11 @@ class Class2DParameters:
     @property
     def last_iteration(self) -> int:
         """Iterations, or mini-batches, in all."""
+        return self.restarted + self._scheduled
+
+    @property
+    def _scheduled(self) -> int:
+        """Iterations from the beginning of the schedule to its end."""
         return self.mini_batches if self.algorithm == "vdam" else self.iterations
 
     @property
@@ -213,8 +227,8 @@ class Class2DParameters:
     @property
     def hard_iterations(self) -> int:
         """First iterations, in which every particle goes wholly to its best normalised correlation."""
-        balanced = round(0.2 * self.last_iteration) if self.recipe == "balanced" else 0
-        return max(balanced, int(self.first_iteration_cc))
+        balanced = round(0.2 * self._scheduled) if self.recipe == "balanced" else 0
+        return self.restarted + max(balanced, int(self.first_iteration_cc))
 
     @property
     def last_scheduled(self) -> int:
@@ -226,7 +240,7 @@ class Class2DParameters:
     def last_refill(self) -> int:
         """Last iteration after which weak classes are refilled."""
         share = 0.8 if self.algorithm == "vdam" else _REFILLING
-        return int(share * self.last_iteration) if self.recipe == "balanced" else 0
+        return self.restarted + int(share * self._scheduled) if self.recipe == "balanced" else 0
 
     @property
     def merging(self) -> range:
