@@ -13,6 +13,7 @@ from boxwood.class2d.maximisation import Prior, wiener
 from boxwood.class2d.refill import LARGE, WEAK, refill
 from boxwood.class2d.source import ArraySource
 from boxwood.errors import InputError
+from boxwood.execution import Threads
 from boxwood.imaging.masks import soft_circle
 
 BOX = 32
@@ -234,7 +235,7 @@ def test_objective_never_decreases(data):
     n = len(data[0])
     run = Classification(
         ArraySource(data[0]), data[1], [OpticsGroup(BOX, PIXEL)], None, parameters, 0, None, None, None,
-        np.zeros(n), np.zeros((n, 2)), get_backend("cpu"), 2,
+        np.zeros(n), np.zeros((n, 2)), get_backend("cpu"), Threads(2),
     )  # fmt: skip
     model = run.begin().model
     rings = model.limit + 1
@@ -246,8 +247,8 @@ def test_objective_never_decreases(data):
     samples = None
     for _ in range(6):
         even, odd = expectation(
-            model, run.particles, run.good, run.groups, search, Assignments.empty(n), np.ones(n),
-            run.backend, 2, lambda done, total: None,
+            model, run.particles, run.good, search, Assignments.empty(n), np.ones(n), run.executor,
+            lambda done, total: None,
         )  # fmt: skip
         statistics = even + odd
         if samples is not None:

@@ -12,10 +12,10 @@ from boxwood.backends import get_backend
 from boxwood.class2d import Class2DParameters, classify2d
 from boxwood.class2d.screening import (
     Fault,
-    NormalisedSource,
     complaints,
     ctf_faults,
     image_faults,
+    normalised,
     usual_deviation,
 )
 from boxwood.class2d.source import ArraySource
@@ -186,11 +186,9 @@ def test_normalising_on_the_fly_is_that_of_extraction(particles):
     """A ramp, another mean and another unit are gone; what cannot be normalised is still screened."""
     ramp = np.linspace(0, 40, BOX, dtype=np.float32)
     spoilt = 17 * particles.images + 500 + ramp
-    source = NormalisedSource(ArraySource(spoilt), np.full(COUNT, 11.0), get_backend("cpu"), 1)
-    got = source.read(np.arange(COUNT))
-    plain = NormalisedSource(ArraySource(particles.images), np.full(COUNT, 11.0), get_backend("cpu"), 1)
+    got, plain = (normalised(images, 11.0, get_backend("cpu"), 1) for images in (spoilt, particles.images))
     # float32 of grey values around 600 has 2e-5 of a deviation of 17.
-    np.testing.assert_allclose(got, plain.read(np.arange(COUNT)), atol=5e-5)
+    np.testing.assert_allclose(got, plain, atol=5e-5)
     outside = got[:, soft_circle((BOX, BOX), 11.0, 0) == 0]
     np.testing.assert_allclose(outside.mean(axis=1), 0, atol=0.02)
     np.testing.assert_allclose(outside.std(axis=1), 1, atol=0.02)

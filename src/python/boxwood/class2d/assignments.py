@@ -46,3 +46,8 @@ class Assignments:
     def copy(self) -> "Assignments":
         """Arrays of its own."""
         return replace(self, **{name: value.copy() for name, value in vars(self).items()})
+
+    def put(self, indices: AnyArray, others: "Assignments") -> None:
+        """Replace those of the particles `indices`."""
+        for name, value in vars(self).items():
+            value[indices] = getattr(others, name)

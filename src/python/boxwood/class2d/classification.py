@@ -21,23 +21,24 @@ from boxwood.class2d.minibatch import MiniBatches, centre, follow, rescale
 from boxwood.class2d.model import Model
 from boxwood.class2d.optics import OpticsGroup, SampledOptics
 from boxwood.class2d.parameters import Class2DParameters
-from boxwood.class2d.particles import BackgroundNoise, FixedPoses, PolarParticles
+from boxwood.class2d.particles import BackgroundNoise, FixedPoses, PolarForm, PolarParticles, Rows
 from boxwood.class2d.posterior import Posterior
 from boxwood.class2d.refill import refill
 from boxwood.class2d.result import IterationResult
 from boxwood.class2d.sampling import LARGEST_PSI_STEP_DEG, Sampling, coarser_steps, make_sampling
 from boxwood.class2d.screening import (
-    NormalisedSource,
     check_enough,
     check_grey_scale,
     complaints,
     ctf_faults,
+    normalised,
     sample,
     usual_deviation,
 )
 from boxwood.class2d.source import ImageSource
 from boxwood.class2d.statistics import Statistics
 from boxwood.errors import InputError
+from boxwood.execution import Executor
 from boxwood.imaging.centring import shortened
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
@@ -73,9 +74,10 @@ class Classification:
         psi_deg: AnyArray,
         offset_px: AnyArray,
         backend: Backend,
-        threads: int,
+        executor: Executor,
     ) -> None:
-        self.parameters, self.backend, self.threads = parameters, backend, threads
+        self.parameters, self.backend, self.executor = parameters, backend, executor
+        self.threads = executor.here.threads
         n = len(source)
         if n == 0:
             raise InputError("there are no particles to classify")
@@ -110,11 +112,16 @@ class Classification:
         self.prior = Prior(parameters.regularisation * weight, per_class=plain)
         self.batches = MiniBatches.of(parameters) if batches else None
         self.faults = np.zeros(n, dtype=np.int8) if ctf_rows is None else ctf_faults(ctf_rows)
+        own = None
         if parameters.normalise:
             own = np.array([min(radius, g.size_angstrom / 2) / g.pixel_size_angstrom for g in optics])
-            source = NormalisedSource(source, own[optics_of], backend, threads)
         check_enough(len(self.good), parameters.classes)
-        samples = [sample(source, self.good[optics_of[self.good] == g]) for g in range(len(optics))]
+
+        def read(group: int, indices: AnyArray) -> AnyArray:
+            images = source.read(indices)
+            return images if own is None else normalised(images, float(own[group]), backend, self.threads)
+
+        samples = [sample(partial(read, g), self.good[optics_of[self.good] == g]) for g in range(len(optics))]
         usual = np.array([usual_deviation(images) for images in samples])
         for deviation in usual:
             check_grey_scale(float(deviation))
@@ -127,29 +134,40 @@ class Classification:
                 f"the mask of {parameters.mask_diameter_angstrom:g} Å is wider than the box of "
                 f"{model.size_angstrom:g} Å; it is {2 * radius:.0f} Å wide instead"
             )
-        self.particles = PolarParticles(
-            source,
+        form = PolarForm(
+            n,
             self.grid,
             sampled,
-            optics_of,
-            None if ctf_rows is None else np.asarray(ctf_rows, dtype=np.float64),
-            ctf_mode,
-            self.faults,
             usual,
-            backend,
-            threads,
+            ctf_mode,
             parameters.memory_gib,
             None
             if parameters.zero_mask
             else [BackgroundNoise(s, parameters.seed) if len(s) else None for s in samples],
+            own,
+        )
+        rows = Rows.of(
+            source,
+            self.groups,
+            self.faults,
+            None if ctf_rows is None else np.asarray(ctf_rows, dtype=np.float64),
             None
             if parameters.turns
             else FixedPoses(psi_deg, 0 * offset_px if parameters.align else offset_px - np.round(offset_px)),
         )
+        engine = executor.here.keep("class2d", lambda: form.engine(backend, self.threads))
+        self.particles = PolarParticles(form, rows, engine)
         self._as_relion = None
         if parameters.recipe == "relion":
             self._as_relion = CartesianStep(
-                parameters, self.particles, ctf_rows, ctf_mode, self.groups, self.pixel_size, backend, threads
+                parameters,
+                self.particles,
+                ctf_rows,
+                ctf_mode,
+                self.groups,
+                self.pixel_size,
+                backend,
+                self.threads,
             )
         if not parameters.align:  # the mask must be around the particle, not around the box
             self.particles.move(np.arange(n), np.round(offset_px).astype(np.int32))
@@ -200,15 +218,13 @@ class Classification:
         model = initial_model(
             self.particles,
             first,
-            self.groups,
             self.groups.scales,
             self.parameters.classes,
             self.pixel_size,
             self.largest_limit,
             self.parameters.initial_resolution_angstrom,
             rng,
-            self.backend,
-            self.threads,
+            self.executor,
         )
         n = len(self.particles)
         assignments = Assignments.empty(n)
@@ -246,12 +262,10 @@ class Classification:
             before.model,
             self.particles,
             indices,
-            self.groups,
             search,
             assignments,
             norm,
-            self.backend,
-            self.threads,
+            self.executor,
             lambda done, total: progress(iteration, done, total),
             posterior,
         )
@@ -329,7 +343,6 @@ class Classification:
             pixel_size_angstrom=self.pixel_size,
             offset_prior=p.offset_prior,
             lowest_ring=self._lowest_ring(),
-            frame_deg=None if p.turns else self._psi_deg,
             bf16=p.precision == "bf16",
         )
 

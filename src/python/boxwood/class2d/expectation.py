@@ -1,24 +1,25 @@
 """Expectation: posterior of every particle over classes, angles and offsets, and the sums of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from boxwood.backends import Backend
+from boxwood.backends import Backend, get_backend
 from boxwood.class2d.assignments import Assignments
-from boxwood.class2d.groups import Groups
 from boxwood.class2d.half_sets import by_half
 from boxwood.class2d.measures import posterior_sums
 from boxwood.class2d.model import Model
-from boxwood.class2d.particles import PolarBatch, PolarParticles
+from boxwood.class2d.particles import Engine, FixedPoses, PolarBatch, PolarForm, PolarParticles, Rows
 from boxwood.class2d.posterior import Posterior
-from boxwood.class2d.prefetch import prefetch
 from boxwood.class2d.sampling import Sampling
-from boxwood.class2d.statistics import Statistics
+from boxwood.class2d.screening import Fault
+from boxwood.class2d.source import Selected, StoredSource
+from boxwood.class2d.statistics import Halves, Statistics
 from boxwood.errors import InputError
+from boxwood.execution import Executor, Here, Made, prefetch
 from boxwood.imaging.polar import PolarGrid, cutoff
 from boxwood.typing import AnyArray
 
@@ -37,8 +38,6 @@ class Search:
     ----------
     lowest_ring : int
         Rings below it do not count in the likelihood.
-    frame_deg : (n,) or None
-        Angle by which each image has been turned into the frame of the class averages.
     """
 
     sampling: Sampling
@@ -50,14 +49,7 @@ class Search:
     pixel_size_angstrom: float = 1.0
     offset_prior: str = "fixed"
     lowest_ring: int = 1
-    frame_deg: AnyArray | None = None
     bf16: bool = False
-
-    def in_image(self, offsets: AnyArray, part: AnyArray) -> AnyArray:
-        """(1 or n, t, 2) offsets (t, 2) as they are in the frame of the images of `part`."""
-        if self.frame_deg is None:
-            return offsets[None]
-        return turned(offsets[None], -self.frame_deg[part, None])
 
     def log_prior_offset(self, centres: AnyArray, offsets: AnyArray, sigma_px: float) -> AnyArray:
         """(n, t) Gaussian prior on the whole offset, centre (n, 2) plus search (1 or n, t, 2).
@@ -119,16 +111,51 @@ def ring_weights(limit: int, rings: int) -> AnyArray:
     return 2 * np.pi * np.arange(1, rings + 1) * cutoff(rings, limit)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is found of some particles.
+
+    Attributes
+    ----------
+    faults : (n,) int8
+        Of all that were asked for.
+    reasons : dict of int to str
+        Why images of some of these cannot be read.
+    assignments, norm, posterior
+        Of the m of them that have no fault; None if there are none.
+    """
+
+    faults: AnyArray
+    reasons: dict[int, str]
+    assignments: Assignments | None = None
+    norm: AnyArray | None = None
+    posterior: Posterior | None = None
+
+    @classmethod
+    def nothing(cls, rows: Rows) -> "Found":
+        """Only what was seen when the images were read."""
+        unreadable = np.flatnonzero(rows.faults == Fault.NOT_FINITE)
+        assert isinstance(rows.source, Selected)
+        reasons = {int(i): reason for i in unreadable if (reason := rows.source.reason(int(i)))}
+        return cls(rows.faults, reasons)
+
+    def tell(self, rows: Rows, indices: AnyArray) -> AnyArray:
+        """Enter the faults of the particles `indices` into the rows of all; returns those without one."""
+        rows.faults[indices], rows.screened[indices] = self.faults, True
+        if isinstance(rows.source, StoredSource):
+            for i, reason in self.reasons.items():
+                rows.source.give_up(int(indices[i]), reason)
+        return indices[self.faults == Fault.NONE]
+
+
 def expectation(
     model: Model,
     particles: PolarParticles,
     indices: AnyArray,
-    groups: Groups,
     search: Search,
     assignments: Assignments,
     new_norm: AnyArray,
-    backend: Backend,
-    threads: int,
+    executor: Executor,
     progress: Callable[[int, int], None],
     posterior: Posterior | None = None,
 ) -> tuple[Statistics, Statistics]:
@@ -136,55 +163,103 @@ def expectation(
 
     Returns the sums over each half of these. `progress(done, total)` is called after every batch.
     """
-    # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
-    parts = list(by_half(indices, groups.half, BATCH))
-    loaded = prefetch(particles.batch, (part for _, part in parts))
-    grid = particles.grid
-    rings = min(model.limit + 1, grid.rings)
-    references = PreparedReferences.of(
-        model.references, grid, rings, search.perturbation_rad, backend, threads, search.lowest_ring
-    )
-    context = _Context(model, particles, groups, search, references, rings, backend, threads, posterior)
-    halves: dict[int, Statistics] = {}
-    done = 0
-    with closing(prefetch(lambda batch: (batch, context.search_in(batch)), loaded)) as searched:
-        for (half, part), (batch, result) in zip(parts, searched, strict=True):
-            if result is not None:
-                statistics = context.sums(batch, result, assignments, new_norm)
-                halves[half] = halves[half] + statistics if half in halves else statistics
-            done += len(part)
-            progress(done, len(indices))
-    if not halves:
+    rows, done = particles.rows, 0
+    parts = list(by_half(indices, rows.groups.half, BATCH))
+    rows.norm = model.norm
+
+    def found(number: int, result: Found) -> None:
+        nonlocal done
+        part = parts[number][1]
+        usable = result.tell(rows, part)
+        if result.assignments is not None:
+            assignments.put(usable, result.assignments)
+            new_norm[usable] = result.norm
+        if posterior is not None and result.posterior is not None:
+            posterior.put(usable, result.posterior)
+        done += len(part)
+        progress(done, len(indices))
+
+    top = 0 if posterior is None else posterior.top
+    common = replace(model, norm=np.zeros(0))  # that of a particle goes with its row
+    work = Expectation(common, particles.form, particles.engine.backend.name, search, top)
+    items = Made(len(parts), lambda number: (parts[number][0], rows.take(parts[number][1])))
+    sums = executor.map_add(work, items, found, lambda number: parts[number][1][0] / len(rows))
+    if sums is None:
         raise InputError("an expectation needs at least one usable particle")
-    nothing = next(iter(halves.values())).nothing
-    return tuple(halves.get(half, nothing) for half in (0, 1))  # type: ignore[return-value]
+    return sums.both
 
 
-def batches(indices: AnyArray) -> Iterator[AnyArray]:
+def batches(indices: AnyArray) -> list[AnyArray]:
     """Parts of at most BATCH indices."""
-    for first in range(0, len(indices), BATCH):
-        yield indices[first : first + BATCH]
+    return [indices[first : first + BATCH] for first in range(0, len(indices), BATCH)]
+
+
+def engine_here(here: Here, form: PolarForm, backend: str) -> Engine:
+    """What a process makes transforms with, and those that it has made for this classification."""
+    engine: Engine = here.keep("class2d", lambda: form.engine(get_backend(backend), here.threads))
+    return engine
+
+
+class Expectation:
+    """The posteriors of batches of particles under a model, and the sums of them.
+
+    Parameters
+    ----------
+    model : Model
+        Its norms are not used, but those of the rows.
+    form : PolarForm
+    backend : str
+    search : Search
+    top : int
+        Largest samples of each posterior to return.
+    """
+
+    def __init__(self, model: Model, form: PolarForm, backend: str, search: Search, top: int) -> None:
+        self._model, self._form, self._backend = model, form, backend
+        self._search, self._top = search, top
+        self._context: _Context | None = None
+
+    def __call__(
+        self, here: Here, items: Iterable[tuple[int, Rows]]
+    ) -> Generator[tuple[Found, Halves | None], None, None]:
+        # While the kernel has one batch, the next is read and transformed, and the one before is summed up.
+        engine = engine_here(here, self._form, self._backend)
+
+        def load(item: tuple[int, Rows]) -> tuple[int, Rows, PolarBatch]:
+            half, rows = item
+            return half, rows, PolarParticles(self._form, rows, engine).batch()
+
+        loaded = prefetch(load, items)
+        if self._context is None:
+            self._context = _Context(self._model, self._form, engine, self._search, self._top)
+        context = self._context
+        with closing(prefetch(lambda one: (*one, context.search_in(one[2])), loaded)) as searched:
+            for half, rows, batch, result in searched:
+                found = Found.nothing(rows)
+                if result is None:
+                    yield found, None
+                else:
+                    assigned, sums = context.results(batch, result)
+                    yield replace(found, **assigned), Halves.of(half, sums)
 
 
 class _Context:
     """What is the same for all batches of one expectation."""
 
-    def __init__(
-        self,
-        model: Model,
-        particles: PolarParticles,
-        groups: Groups,
-        search: Search,
-        references: PreparedReferences,
-        rings: int,
-        backend: Backend,
-        threads: int,
-        posterior: Posterior | None,
-    ) -> None:
-        self.model, self.particles, self.groups, self.search = model, particles, groups, search
-        self.references, self.rings, self.backend, self.threads = references, rings, backend, threads
-        self.posterior = posterior
-        grid = particles.grid
+    def __init__(self, model: Model, form: PolarForm, engine: Engine, search: Search, top: int) -> None:
+        self.model, self.search, self.engine, self.top = model, search, engine, top
+        self.grid = grid = form.grid
+        self.mask_pixels = np.array([optics.mask.sum() for optics in form.optics])
+        self.rings = rings = min(model.limit + 1, grid.rings)
+        self.references = PreparedReferences.of(
+            model.references,
+            grid,
+            rings,
+            search.perturbation_rad,
+            engine.backend,
+            engine.threads,
+            search.lowest_ring,
+        )
         self.samples = grid.samples(rings)
         self.area = ring_weights(model.limit, rings)
         self.weights = self.area / (grid.ring_samples[:rings] * model.sigma2[:, :rings])
@@ -199,55 +274,53 @@ class _Context:
         self.all_area = 2 * np.pi * np.arange(1, grid.rings + 1)
         self.log_noise = 0.5 * (self.all_area * np.log(np.pi * model.sigma2)).sum(axis=1)
 
-    def _scale(self, part: AnyArray) -> AnyArray:
+    def _scale(self, rows: Rows) -> AnyArray:
         """(n, 2) float32: factors of the image and of the CTF."""
         model = self.model
-        scale = [model.mean_norm / model.norm[part], model.scale[self.groups.scale[part]]]
+        scale = [model.mean_norm / rows.norm, model.scale[rows.groups.scale]]
         return np.stack(scale, axis=1).astype(np.float32)
 
-    def _log_prior_offset(self, part: AnyArray, offsets: AnyArray) -> AnyArray:
-        centres, offsets = self.particles.centres[part], self.search.in_image(offsets, part)
-        return self.search.log_prior_offset(centres, offsets, self.model.sigma_offset_px)
+    def _log_prior_offset(self, rows: Rows, offsets: AnyArray) -> AnyArray:
+        offsets = in_image(offsets, rows.poses)
+        return self.search.log_prior_offset(rows.centres, offsets, self.model.sigma_offset_px)
 
     def search_in(self, batch: PolarBatch) -> dict[str, Any] | None:
         """What the kernel finds in a batch, None in an empty one."""
-        search, sampling, rings, part = self.search, self.search.sampling, self.rings, batch.indices
-        if len(part) == 0:
+        search, sampling, rings, rows = self.search, self.search.sampling, self.rings, batch.rows
+        if len(rows) == 0:
             return None
-        return self.backend.expectation(
+        return self.engine.backend.expectation(
             batch.transform,
             batch.ctf,
-            self.groups.noise[part].astype(np.int32),
+            rows.groups.noise.astype(np.int32),
             self.weights.astype(np.float32),
-            self._scale(part),
-            self.particles.grid.ring_samples[:rings],
-            self.particles.grid.ring_harmonics[:rings],
+            self._scale(rows),
+            self.grid.ring_samples[:rings],
+            self.grid.ring_harmonics[:rings],
             self.references.harmonics,
             self.references.power,
             self.phases,
-            self._log_prior_offset(part, sampling.offsets),
+            self._log_prior_offset(rows, sampling.offsets),
             self.log_shares,
             search.psi_prior,
             self.coarse_phases,
             sampling.parent,
-            self._log_prior_offset(part, sampling.coarse_offsets),
+            self._log_prior_offset(rows, sampling.coarse_offsets),
             sampling.psi,
             search.hard,
             search.cut,
             search.fraction,
-            0 if self.posterior is None else self.posterior.top,
+            self.top,
             search.bf16,
-            self.threads,
+            self.engine.threads,
         )
 
-    def sums(
-        self, batch: PolarBatch, result: dict[str, Any], assignments: Assignments, new_norm: AnyArray
-    ) -> Statistics:
-        """Assign the particles of a batch, and sum up what the maximisation needs."""
-        model, search, rings, part = self.model, self.search, self.rings, batch.indices
-        centres, offsets = self.particles.centres[part], search.in_image(search.sampling.offsets, part)
-        noise_group = self.groups.noise[part]
-        scale = self._scale(part)
+    def results(self, batch: PolarBatch, result: dict[str, Any]) -> tuple[dict[str, Any], Statistics]:
+        """What is found of each particle of a batch, and the sums over all of them."""
+        model, search, rings, rows = self.model, self.search, self.rings, batch.rows
+        centres, offsets = rows.centres, in_image(search.sampling.offsets, rows.poses)
+        noise_group = rows.groups.noise
+        scale = self._scale(rows)
         best = result["best"]
         log_sum, largest, entropy = result["statistics"][:, :3].T.astype(np.float64)
         # From weighted sums over a ring back to means over it.
@@ -259,26 +332,29 @@ class _Context:
         noise_term = 0.5 * (self.all_area / model.sigma2[noise_group] * image_power).sum(axis=1)
         gain = (result["cross"] - 0.5 * result["model"]).sum(axis=1) if search.hard else log_sum
         log_likelihood = gain - noise_term - self.log_noise[noise_group]
-        self._norms(part, batch.total_power, scale[:, 0], explained, new_norm)
 
-        assignments.class_index[part] = best[:, 0]
         turn = np.rad2deg(search.perturbation_rad)
-        assignments.psi_deg[part] = best[:, 1] * search.sampling.psi_step_deg + turn
-        assignments.offset_px[part] = centres + _rows(offsets, best[:, 2])
-        if self.posterior is not None:
-            angles = np.arange(search.sampling.psi) * search.sampling.psi_step_deg + turn
-            self.posterior.fill(part, result, angles, offsets, centres)
-        assignments.largest[part] = largest
-        assignments.log_likelihood[part] = log_likelihood
-        assignments.significant[part] = np.exp(entropy)
+        angles = np.arange(search.sampling.psi) * search.sampling.psi_step_deg + turn
+        assigned = {
+            "assignments": Assignments(
+                best[:, 0],
+                best[:, 1] * search.sampling.psi_step_deg + turn,
+                centres + _rows(offsets, best[:, 2]),
+                largest,
+                log_likelihood,
+                np.exp(entropy),
+            ),
+            "norm": self._norms(rows, batch.total_power, scale[:, 0], explained),
+            "posterior": Posterior.of(result, angles, offsets, centres) if self.top else None,
+        }
 
         squares = ((centres[:, None, :] + offsets) ** 2).sum(axis=2)
         if search.offset_prior == "relion":
-            log_prior_offset = self._log_prior_offset(part, search.sampling.offsets)
+            log_prior_offset = self._log_prior_offset(rows, search.sampling.offsets)
             squares = -2.0 * model.sigma_offset_px**2 * log_prior_offset
         strong = self._strong_rings()
         class_square, class_entropy = posterior_sums(result["class_posterior"])
-        return Statistics(
+        return assigned, Statistics(
             numerator=result["numerator"],
             denominator=result["denominator"],
             class_mass=result["class_posterior"].sum(axis=0, dtype=np.float64),
@@ -287,33 +363,36 @@ class _Context:
             residual=_group_sum(residual, noise_group, len(model.sigma2)),
             group_count=np.bincount(noise_group, minlength=len(model.sigma2)).astype(np.float64),
             offset_square=float((result["offset_posterior"] * squares).sum(dtype=np.float64)),
-            signal_image=self._scale_sum(part, result["cross"], strong),
-            signal_model=self._scale_sum(part, result["model"], strong),
-            count=float(len(part)),
+            signal_image=self._scale_sum(rows, result["cross"], strong),
+            signal_model=self._scale_sum(rows, result["model"], strong),
+            count=float(len(rows)),
             log_likelihood=float(log_likelihood.sum()),
             largest=float(largest.sum()),
             entropy=float(entropy.sum()),
         )
 
-    def _norms(
-        self, part: AnyArray, total_power: AnyArray, scale: AnyArray, explained: AnyArray, out: AnyArray
-    ) -> None:
+    def _norms(self, rows: Rows, total_power: AnyArray, scale: AnyArray, explained: AnyArray) -> AnyArray:
         """Residual amplitude per pixel of each unscaled image, all frequencies."""
-        pixels = self.particles.grid.box**2
+        pixels = self.grid.box**2
         full = 2 * np.pi * np.arange(1, self.rings + 1)
         inside = np.where(self.area > 0.5 * full, full, 0.0)
         residual = total_power * scale.astype(np.float64) ** 2 - (explained @ inside) / pixels
-        out[part] = (
-            np.sqrt(np.maximum(residual, 1e-3 * total_power) / self.particles.mask_pixels(part)) / scale
-        )
+        mask_pixels = self.mask_pixels[rows.groups.optics]
+        norm: AnyArray = np.sqrt(np.maximum(residual, 1e-3 * total_power) / mask_pixels) / scale
+        return norm
 
     def _strong_rings(self) -> AnyArray:
         """Rings with strong signal in the typical class, weighted by shares."""
         return self.model.shares @ self.model.ssnr[:, : self.rings] > _STRONG_SIGNAL
 
-    def _scale_sum(self, part: AnyArray, values: AnyArray, rings: AnyArray) -> AnyArray:
+    def _scale_sum(self, rows: Rows, values: AnyArray, rings: AnyArray) -> AnyArray:
         sums = values[:, rings].sum(axis=1, dtype=np.float64)
-        return np.bincount(self.groups.scale[part], weights=sums, minlength=len(self.model.scale))
+        return np.bincount(rows.groups.scale, weights=sums, minlength=len(self.model.scale))
+
+
+def in_image(offsets: AnyArray, poses: FixedPoses | None) -> AnyArray:
+    """(1 or n, t, 2) offsets (t, 2) as they are in the frame of images whose angles were undone."""
+    return offsets[None] if poses is None else turned(offsets[None], -poses.psi_deg[:, None])
 
 
 def turned(offsets: AnyArray, angle_deg: AnyArray) -> AnyArray:

@@ -51,6 +51,10 @@ class Groups:
             )
         return cls(optics, noise, _indices(micrographs, particles), half)
 
+    def take(self, rows: AnyArray) -> "Groups":
+        """Those of some particles."""
+        return Groups(self.optics[rows], self.noise[rows], self.scale[rows], self.half[rows])
+
     @property
     def scales(self) -> int:
         """Number of grey scales."""

@@ -14,6 +14,7 @@ from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.result import IterationResult
 from boxwood.class2d.source import ArraySource, ImageSource
 from boxwood.errors import InputError
+from boxwood.execution import Executor, Threads
 from boxwood.typing import AnyArray
 
 
@@ -34,6 +35,7 @@ def classify2d(
     start: IterationResult | None = None,
     backend: str = "cpu",
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: Callable[[int, int, int], None] = lambda iteration, done, total: None,
     warn: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=4),
     **settings: Any,
@@ -69,6 +71,9 @@ def classify2d(
         See `boxwood.backends.get_backend`.
     threads : int
         Of the CPU.
+    executor : Executor, optional
+        Where batches of particles are searched; default: here, with `threads`. It is used for one
+        classification.
     progress : callable
         Called with (iteration, particles done, particles in all).
     warn : callable
@@ -102,7 +107,7 @@ def classify2d(
         np.zeros(len(images)) if psi_deg is None else np.asarray(psi_deg, dtype=np.float64),
         np.zeros((len(images), 2)) if offset_px is None else np.asarray(offset_px, dtype=np.float64),
         get_backend(backend, warn),
-        threads or available_threads(),
+        executor or Threads(threads or available_threads()),
     )
     if start is None:
         for complaint in run.complaints:

@@ -6,13 +6,129 @@ from dataclasses import dataclass
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.class2d.groups import Groups
 from boxwood.class2d.optics import SampledOptics
-from boxwood.class2d.screening import Fault, image_faults
-from boxwood.class2d.source import ImageSource
+from boxwood.class2d.screening import Fault, image_faults, normalised
+from boxwood.class2d.source import ImageSource, Selected
+from boxwood.class2d.transforms import Transforms
 from boxwood.errors import InputError
 from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid
 from boxwood.typing import AnyArray
+
+
+@dataclass
+class Rows:
+    """What is known of particles, a row each. Some of them are all that another process needs of these.
+
+    Attributes
+    ----------
+    index : (n,) int64
+        In the whole set.
+    source : ImageSource or Selected
+        Of these images.
+    groups : Groups
+    centres : (n, 2) int32
+        Whole pixels of the model, around which offsets are searched.
+    faults : (n,) int8
+        `Fault` of what is known already; what is found when images are read is added.
+    screened : (n,) bool
+        Whether the image has been looked at.
+    norm : (n,) float64
+        Of the model that is searched with.
+    ctf_rows : (n, 9) float64, optional
+    poses : FixedPoses, optional
+        Known angles and offsets, undone in the transforms.
+    """
+
+    index: AnyArray
+    source: ImageSource
+    groups: Groups
+    centres: AnyArray
+    faults: AnyArray
+    screened: AnyArray
+    norm: AnyArray
+    ctf_rows: AnyArray | None = None
+    poses: "FixedPoses | None" = None
+
+    @classmethod
+    def of(
+        cls,
+        source: ImageSource,
+        groups: Groups,
+        faults: AnyArray,
+        ctf_rows: AnyArray | None,
+        poses: "FixedPoses | None",
+    ) -> "Rows":
+        """The whole set, centred in its boxes; `faults` is not copied."""
+        n = len(source)
+        centres, none = np.zeros((n, 2), dtype=np.int32), np.zeros(n, dtype=bool)
+        return cls(np.arange(n), source, groups, centres, faults, none, np.ones(n), ctf_rows, poses)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, rows: AnyArray) -> "Rows":
+        """Some of them, as copies."""
+        return Rows(
+            self.index[rows],
+            Selected.of(self.source, rows),
+            self.groups.take(rows),
+            self.centres[rows],
+            self.faults[rows],
+            self.screened[rows],
+            self.norm[rows],
+            None if self.ctf_rows is None else self.ctf_rows[rows],
+            None if self.poses is None else self.poses.take(rows),
+        )
+
+
+@dataclass(frozen=True)
+class PolarForm:
+    """How images become transforms on the polar grid: the same for all particles and iterations.
+
+    Attributes
+    ----------
+    particles : int
+        In the whole set.
+    grid : PolarGrid
+    optics : sequence of SampledOptics
+        The first is the model's.
+    usual : (groups,) float64
+        Standard deviation of an ordinary image of each optics group.
+    ctf_mode : int
+    memory_gib : float
+        A process keeps transforms until they fill this; the others are made again whenever they are asked
+        for, with the same result.
+    noise : BackgroundNoise of each optics group, optional
+        What fills the outside of the mask; default: zeros.
+    background_px : (groups,) float64, optional
+        Images are normalised by what is farther than this from their origin; default: not at all.
+    """
+
+    particles: int
+    grid: PolarGrid
+    optics: Sequence[SampledOptics]
+    usual: AnyArray
+    ctf_mode: int
+    memory_gib: float
+    noise: "Sequence[BackgroundNoise | None] | None" = None
+    background_px: AnyArray | None = None
+
+    def engine(self, backend: Backend, threads: int) -> "Engine":
+        """What a process makes transforms with."""
+        samples = int(self.grid.sample_start[-1])
+        known = Transforms(self.particles, samples, self.grid.rings, self.memory_gib)
+        return Engine(backend, threads, known)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What one process computes with, and the transforms that it has made."""
+
+    backend: Backend
+    threads: int
+    known: Transforms
 
 
 @dataclass(frozen=True)
@@ -21,8 +137,8 @@ class PolarBatch:
 
     Attributes
     ----------
-    indices : (n,) int
-        Which ones: those asked for, without those that cannot be used.
+    rows : Rows
+        Those asked for, without those that cannot be used.
     ctf : (n, samples) float32
     transform : (n, samples) complex64
     ring_power : (n, rings) float32
@@ -31,7 +147,7 @@ class PolarBatch:
         Sum of squares of the masked image.
     """
 
-    indices: AnyArray
+    rows: Rows
     ctf: AnyArray
     transform: AnyArray
     ring_power: AnyArray
@@ -39,147 +155,103 @@ class PolarBatch:
 
 
 class PolarParticles:
-    """Screens, masks, centres and transforms images, and remembers as many transforms as may be.
+    """Screens, masks, centres and transforms images, and remembers as many transforms as may be."""
 
-    Parameters
-    ----------
-    source : ImageSource
-    grid : PolarGrid
-    optics : sequence of SampledOptics
-        The first is the model's.
-    optics_of : (n,) int
-        Which of them each particle has.
-    ctf_rows : (n, 9) float64, optional
-    ctf_mode : int
-    faults : (n,) int8
-        `Fault` of what is known already; what is found when images are read is added.
-    usual : (groups,) float64
-        Standard deviation of an ordinary image of each optics group.
-    memory_gib : float
-        Transforms of the first particles are kept until they fill this; the others are made again whenever
-        they are asked for, with the same result.
-    noise : BackgroundNoise of each optics group, optional
-        What fills the outside of the mask; default: zeros.
-    poses : FixedPoses, optional
-        Known angles and offsets, undone in the transforms.
-    """
-
-    def __init__(
-        self,
-        source: ImageSource,
-        grid: PolarGrid,
-        optics: Sequence[SampledOptics],
-        optics_of: AnyArray,
-        ctf_rows: AnyArray | None,
-        ctf_mode: int,
-        faults: AnyArray,
-        usual: AnyArray,
-        backend: Backend,
-        threads: int,
-        memory_gib: float,
-        noise: "Sequence[BackgroundNoise | None] | None" = None,
-        poses: "FixedPoses | None" = None,
-    ) -> None:
-        self.source, self.grid, self.backend, self.threads = source, grid, backend, threads
-        self.optics, self.optics_of, self.faults, self._usual = optics, optics_of, faults, usual
-        self.mask = optics[0].mask
-        self.centres = np.zeros((len(source), 2), dtype=np.int32)
-        self._noise, self._poses, self._ctf_rows, self._ctf_mode = noise, poses, ctf_rows, ctf_mode
-        n, samples = len(source), int(grid.sample_start[-1])
-        kept = min(n, int(memory_gib * 2**30 / (8 * samples + 4 * grid.rings + 4)))
-        self._transform = np.empty((kept, samples), dtype=np.complex64)
-        self._ring_power = np.empty((kept, grid.rings), dtype=np.float32)
-        self._total_power = np.empty(kept, dtype=np.float32)
-        self._fresh, self._screened = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    def __init__(self, form: PolarForm, rows: Rows, engine: Engine) -> None:
+        self.form, self.rows, self.engine = form, rows, engine
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.rows)
 
-    def mask_pixels(self, indices: AnyArray) -> AnyArray:
-        """(n,) pixels inside each particle's mask."""
-        return np.array([optics.mask.sum() for optics in self.optics])[self.optics_of[indices]]
+    @property
+    def grid(self) -> PolarGrid:
+        return self.form.grid
+
+    @property
+    def mask(self) -> AnyArray:
+        """(box, box) float32 that of the model."""
+        return self.form.optics[0].mask
 
     def move(self, indices: AnyArray, centres: AnyArray) -> None:
         """Set the whole-pixel centres of particles; their transforms are made anew where they moved."""
-        moved = np.any(self.centres[indices] != centres, axis=1)
-        self.centres[indices] = centres
-        self._fresh[indices[moved]] = False
+        self.rows.centres[indices] = centres
 
-    def batch(self, indices: AnyArray) -> PolarBatch:
-        """Transforms of those of some particles that can be used."""
-        indices = indices[self.faults[indices] == Fault.NONE]
-        stale = indices[~self._fresh[indices]]
-        made = self._make(stale) if len(stale) else None
-        if made is not None:
-            self._keep(*made)
-            indices = indices[self.faults[indices] == Fault.NONE]
-        ctf = self.ctf(indices)
-        if made is not None and len(made[0]) == len(indices):
-            return PolarBatch(indices, ctf, *made[1:])
-        kept = (self._transform, self._ring_power, self._total_power)
-        if made is None or (indices < len(self._transform)).all():
-            return PolarBatch(indices, ctf, *(values[indices] for values in kept))
-        # Some were kept, the others have been made just now.
-        parts = [np.empty((len(indices), *values.shape[1:]), values.dtype) for values in kept]
-        fresh = ~np.isin(indices, made[0])
-        for part, old, new in zip(parts, kept, made[1:], strict=True):
-            part[fresh], part[~fresh] = old[indices[fresh]], new
-        return PolarBatch(indices, ctf, *parts)
-
-    def _keep(self, indices: AnyArray, *made: AnyArray) -> None:
-        room = indices < len(self._transform)
-        for kept, new in zip((self._transform, self._ring_power, self._total_power), made, strict=True):
-            kept[indices[room]] = new[room]
-        self._fresh[indices[room]] = True
+    def batch(self) -> PolarBatch:
+        """Transforms of those particles that can be used."""
+        rows, known = self.rows, self.engine.known
+        usable = np.flatnonzero(rows.faults == Fault.NONE)
+        old = known.knows(rows.index[usable], rows.centres[usable])
+        made = self._make(usable[~old])
+        known.keep(rows.index[made[0]], rows.centres[made[0]], made[1:])
+        if len(made[0]) < (~old).sum():  # some turned out to have a fault
+            fine = rows.faults[usable] == Fault.NONE
+            usable, old = usable[fine], old[fine]
+        ctf = self.ctf(usable)
+        usable_rows = rows if len(usable) == len(rows) else rows.take(usable)
+        if not old.any():
+            return PolarBatch(usable_rows, ctf, *made[1:])
+        kept = known[rows.index[usable[old]]]
+        if old.all():
+            return PolarBatch(usable_rows, ctf, *kept)
+        parts = [np.empty((len(usable), *values.shape[1:]), values.dtype) for values in kept]
+        for part, before, now in zip(parts, kept, made[1:], strict=True):
+            part[old], part[~old] = before, now
+        return PolarBatch(usable_rows, ctf, *parts)
 
     def ctf(self, indices: AnyArray) -> AnyArray:
         """(n, samples) float32, computed anew."""
+        rows, engine = self.rows, self.engine
         out = np.empty((len(indices), int(self.grid.sample_start[-1])), dtype=np.float32)
-        for group, places in by_group(self.optics_of[indices]):
+        for group, places in by_group(rows.groups.optics[indices]):
             chosen = indices[places]
-            out[places] = self.optics[group].ctf(
-                None if self._ctf_rows is None else self._ctf_rows[chosen],
+            out[places] = self.form.optics[group].ctf(
+                None if rows.ctf_rows is None else rows.ctf_rows[chosen],
                 len(chosen),
-                None if self._poses is None else self._poses.psi_deg[chosen],
-                self._ctf_mode,
-                self.backend,
-                self.threads,
+                None if rows.poses is None else rows.poses.psi_deg[chosen],
+                self.form.ctf_mode,
+                engine.backend,
+                engine.threads,
             )
         return out
 
-    def read(self, group: int, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
+    def read(self, group: int, indices: AnyArray) -> tuple[AnyArray, AnyArray]:
         """Images (n, box, box) of some particles of one optics group, and (n,) bool: which can be used."""
-        images, expected = self.source.read(rows), self.optics[group].mask.shape
+        form, rows = self.form, self.rows
+        images, expected = rows.source.read(indices), form.optics[group].mask.shape
         if images.shape[1:] != expected:
             raise InputError(f"particles are {images.shape[1:]} px, expected {expected}")
-        if not self._screened[rows].all():
-            self.faults[rows] = image_faults(images, self._usual[group])
-            self._screened[rows] = True
-        return images, self.faults[rows] == Fault.NONE
+        if form.background_px is not None:
+            radius = float(form.background_px[group])
+            images = normalised(images, radius, self.engine.backend, self.engine.threads)
+        if not rows.screened[indices].all():
+            rows.faults[indices] = image_faults(images, form.usual[group])
+            rows.screened[indices] = True
+        return images, rows.faults[indices] == Fault.NONE
 
     def _make(self, indices: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
         """Read, screen and transform: those that can be used, their transforms, ring and total power."""
+        form, rows, engine = self.form, self.rows, self.engine
         transform = np.zeros((len(indices), int(self.grid.sample_start[-1])), dtype=np.complex64)
         power = np.zeros(len(indices), dtype=np.float32)
-        for group, places in by_group(self.optics_of[indices]):
-            optics, rows = self.optics[group], indices[places]
-            images, fine = self.read(group, rows)
+        for group, places in by_group(rows.groups.optics[indices]):
+            optics, chosen = form.optics[group], indices[places]
+            images, fine = self.read(group, chosen)
             if not fine.all():
-                images, places, rows = images[fine], places[fine], rows[fine]
-            centres, mask = self.centres[rows], None
-            noise = None if self._noise is None else self._noise[group]
+                images, places, chosen = images[fine], places[fine], chosen[fine]
+            centres, mask = rows.centres[chosen], None
+            noise = None if form.noise is None else form.noise[group]
             if noise is not None:
                 shifts = np.rint(optics.offsets_in_image(centres)).astype(np.int32)
-                images = noise.fill(images, shifts, optics.mask, rows)
+                images = noise.fill(images, shifts, optics.mask, rows.index[chosen])
                 centres, mask = np.zeros_like(centres), noise.outer
             transform[places], power[places] = optics.transform(
-                images, centres, self.backend, self.threads, mask
+                images, centres, engine.backend, engine.threads, mask
             )
-        fine = self.faults[indices] == Fault.NONE
+        fine = rows.faults[indices] == Fault.NONE
         if not fine.all():
             indices, transform, power = indices[fine], transform[fine], power[fine]
-        if self._poses is not None:
-            transform = self._poses.apply(transform, indices, self.grid)
+        if rows.poses is not None:
+            transform = rows.poses.apply(transform, indices, self.grid)
         ring_power = self.grid.ring_mean(transform.real**2 + transform.imag**2, self.grid.rings)
         return indices, np.asarray(transform), ring_power.astype(np.float32), power
 
@@ -230,6 +302,10 @@ class FixedPoses:
 
     psi_deg: AnyArray
     offset_px: AnyArray
+
+    def take(self, rows: AnyArray) -> "FixedPoses":
+        """Those of some particles."""
+        return FixedPoses(self.psi_deg[rows], self.offset_px[rows])
 
     def apply(self, transform: AnyArray, indices: AnyArray, grid: PolarGrid) -> AnyArray:
         """Shift by the offset and turn into the frame of the reference."""

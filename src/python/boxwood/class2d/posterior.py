@@ -44,24 +44,31 @@ class Posterior:
     def copy(self) -> "Posterior":
         return Posterior(*(value.copy() for value in vars(self).values()))
 
-    def fill(
-        self, part: AnyArray, result: dict[str, Any], psi_deg: AnyArray, offsets: AnyArray, centres: AnyArray
-    ) -> None:
-        """Put in what the kernel found for the particles `part`.
+    @classmethod
+    def of(
+        cls, result: dict[str, Any], psi_deg: AnyArray, offsets: AnyArray, centres: AnyArray
+    ) -> "Posterior":
+        """What the kernel found for some particles.
 
         Parameters
         ----------
-        part : (m,) int
         result : dict
             Of `Backend.expectation`.
         psi_deg : (angles,)
-        offsets : (1 or m, t, 2), centres : (m, 2)
+        offsets : (1 or n, t, 2), centres : (n, 2)
             What is searched, and around where.
         """
         samples, weight = result["top_samples"], result["top_weights"]
-        rows = np.arange(len(part))[:, None] if len(offsets) > 1 else 0
-        self.class_index[part] = np.where(weight > 0, samples[..., 0], -1)
-        self.psi_deg[part] = np.where(weight > 0, psi_deg[samples[..., 1]], 0)
+        rows = np.arange(len(centres))[:, None] if len(offsets) > 1 else 0
         offset = centres[:, None, :] + offsets[rows, samples[..., 2]]
-        self.offset_px[part] = np.where(weight[..., None] > 0, offset, 0)
-        self.weight[part] = weight
+        return cls(
+            np.where(weight > 0, samples[..., 0], -1).astype(np.int32),
+            np.where(weight > 0, psi_deg[samples[..., 1]], 0).astype(np.float32),
+            np.where(weight[..., None] > 0, offset, 0).astype(np.float32),
+            weight,
+        )
+
+    def put(self, indices: AnyArray, others: "Posterior") -> None:
+        """Replace those of the particles `indices`."""
+        for name, value in vars(self).items():
+            value[indices] = getattr(others, name)

@@ -1,11 +1,11 @@
 """What is wrong with particles: those that get no weight, and images that were not normalised."""
 
+from collections.abc import Callable
 from enum import IntEnum
 
 import numpy as np
 
 from boxwood.backends import Backend
-from boxwood.class2d.source import ImageSource
 from boxwood.errors import InputError
 from boxwood.typing import AnyArray
 
@@ -73,11 +73,11 @@ def image_faults(images: AnyArray, usual: float = np.inf) -> AnyArray:
     return faults
 
 
-def sample(source: ImageSource, indices: AnyArray) -> AnyArray:
-    """Usable images of some of the particles, evenly spread."""
+def sample(read: Callable[[AnyArray], AnyArray], indices: AnyArray) -> AnyArray:
+    """Usable images of some of the particles, evenly spread; `read` reads images by their indices."""
     if len(indices) == 0:
         return np.zeros((0, 1, 1), dtype=np.float32)
-    images = source.read(indices[:: max(1, len(indices) // _SAMPLE)])
+    images = read(indices[:: max(1, len(indices) // _SAMPLE)])
     images = images[image_faults(images) == Fault.NONE]
     if len(images) == 0:
         return images
@@ -132,34 +132,21 @@ def check_enough(usable: int, classes: int) -> None:
         )
 
 
-class NormalisedSource:
-    """Images with a background of mean 0 and standard deviation 1, its ramp taken away, as extraction does.
+def normalised(images: AnyArray, radius_px: float, backend: Backend, threads: int) -> AnyArray:
+    """Images (n, box, box) with a background of mean 0 and deviation 1 and no ramp, as extraction does it.
 
-    Parameters
-    ----------
-    source : ImageSource
-    radius_px : (n,) float64
-        What is farther from the origin of each image is background.
+    What is farther than `radius_px` from the origin is background. Images that cannot be normalised are as
+    they were.
     """
-
-    def __init__(self, source: ImageSource, radius_px: AnyArray, backend: Backend, threads: int) -> None:
-        self._source, self._radius, self._backend, self._threads = source, radius_px, backend, threads
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def read(self, indices: AnyArray) -> AnyArray:
-        """Particles of one optics group; those that cannot be normalised are as they were."""
-        images = self._source.read(indices)
-        n, box = images.shape[:2]
-        if n == 0:
-            return images
-        if box % 2:
-            raise InputError(f"images of {box} px cannot be normalised; give boxes of an even size")
-        # The stack is one tall micrograph, out of which each particle is cut where it lies.
-        centres = np.stack([np.full(n, box // 2), np.arange(n) * box + box // 2], axis=1).astype(np.int32)
-        done, faults = self._backend.extract(
-            images.reshape(n * box, box), centres, None, None, 0.0, box, box, box,
-            float(self._radius[indices[0]]), True, 0.0, 0.0, False, 0, self._threads,
-        )  # fmt: skip
-        return np.where((faults == 0)[:, None, None], done, images)
+    n, box = images.shape[:2]
+    if n == 0:
+        return images
+    if box % 2:
+        raise InputError(f"images of {box} px cannot be normalised; give boxes of an even size")
+    # The stack is one tall micrograph, out of which each particle is cut where it lies.
+    centres = np.stack([np.full(n, box // 2), np.arange(n) * box + box // 2], axis=1).astype(np.int32)
+    done, faults = backend.extract(
+        images.reshape(n * box, box), centres, None, None, 0.0, box, box, box,
+        radius_px, True, 0.0, 0.0, False, 0, threads,
+    )  # fmt: skip
+    return np.where((faults == 0)[:, None, None], done, images)

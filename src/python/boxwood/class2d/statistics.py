@@ -59,3 +59,31 @@ class Statistics:
     def shares(self) -> AnyArray:
         """(k,) posterior mass of each class, summing to 1."""
         return self.class_mass / self.class_mass.sum()
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Sums over each half of some particles; None where a half has none."""
+
+    one: Statistics | None = None
+    two: Statistics | None = None
+
+    @classmethod
+    def of(cls, half: int, sums: Statistics) -> "Halves":
+        """Sums over particles of one half, 0 or 1."""
+        return cls(two=sums) if half else cls(one=sums)
+
+    @property
+    def both(self) -> tuple[Statistics, Statistics]:
+        """Zeros for a half that has no particle."""
+        nothing = next(half.nothing for half in (self.one, self.two) if half is not None)
+        return self.one or nothing, self.two or nothing
+
+    def __add__(self, other: "Halves") -> "Halves":
+        return Halves(_plus(self.one, other.one), _plus(self.two, other.two))
+
+
+def _plus(left: Statistics | None, right: Statistics | None) -> Statistics | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right

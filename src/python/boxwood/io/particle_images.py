@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,16 @@ class ParticleImages:
         """Note that the image of a row turned out to be unreadable."""
         self.usable[row] = False
         self.bad[str(self._names.iloc[row])] = reason
+
+    def select(self, rows: AnyArray) -> ParticleImages:
+        """The images of some rows alone, to be sent to another process; stacks are not opened again."""
+        some = copy(self)
+        used, some.file_of_row = np.unique(self.file_of_row[rows], return_inverse=True)
+        some.files = [self.files[file] for file in used]
+        some._stacks = [self._stacks[file] for file in used]
+        some._index, some._names = self._index[rows], self._names.iloc[rows]
+        some.boxes, some.usable, some.bad = self.boxes[rows], self.usable[rows], {}
+        return some
 
     def _check(self, files: list[str], groups: AnyArray) -> None:
         counts = np.array([0 if stack is None else len(stack) for stack in self._stacks], dtype=np.int64)

@@ -72,7 +72,7 @@ class CartesianStep:
         backend: Backend,
         threads: int,
     ) -> None:
-        if len(particles.optics) > 1 or particles.optics[0].corrected:
+        if len(particles.form.optics) > 1 or particles.form.optics[0].corrected:
             raise InputError(
                 "recipe relion knows one optics group without aberrations and magnification; use plain or "
                 "balanced"
@@ -116,7 +116,7 @@ class CartesianStep:
                 done += len(batch)
                 progress(done, len(indices))
             halves.append(search.take_sums())
-        usable = indices[self._particles.faults[indices] == 0]
+        usable = indices[self._particles.rows.faults[indices] == 0]
         if len(usable) == 0:
             raise InputError("an expectation needs at least one usable particle")
         sums = halves[0] + halves[1]

@@ -26,6 +26,7 @@ class ParticleSource:
 
     def __init__(self, images: ParticleImages) -> None:
         self.images = images
+        self._reasons: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -37,6 +38,19 @@ class ParticleSource:
         except (BoxwoodError, OSError):  # a file changed or went away since it was opened
             self._find_unreadable(indices)
             return self._readable(indices)
+
+    def reason(self, index: int) -> str:
+        """Why an image could not be read when that was tried, or nothing."""
+        return self._reasons.get(index, "")
+
+    def give_up(self, index: int, reason: str) -> None:
+        """Read an image no more."""
+        self._reasons[index] = reason
+        self.images.give_up(index, reason)
+
+    def to_send(self, indices: AnyArray) -> ParticleSource:
+        """The source of some of the images, for another process."""
+        return ParticleSource(self.images.select(indices))
 
     def _readable(self, indices: AnyArray) -> AnyArray:
         readable = self.images.usable[indices]
@@ -52,7 +66,7 @@ class ParticleSource:
             try:
                 self.images.read([index])
             except (BoxwoodError, OSError) as error:
-                self.images.give_up(index, str(error))
+                self.give_up(int(index), str(error))
 
 
 @dataclass(frozen=True)

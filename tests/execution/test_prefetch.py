@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from boxwood.class2d.prefetch import prefetch
+from boxwood.execution.prefetch import prefetch
 
 
 def test_results_come_in_order_through_two_stages():
