@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cpu/kernels.h"
+#include "cpu/processor.h"
 
 namespace boxwood {
 
@@ -25,24 +26,16 @@ namespace baseline {
 const KernelTable& table();
 }
 
-#if defined(BOXWOOD_HAVE_avx512) || defined(BOXWOOD_HAVE_avx512bf16)
-static bool runs_avx512() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
-#endif
-
 const KernelTable* kernels_named(const char* name) {
+    static const Processor runs;
 #ifdef BOXWOOD_HAVE_avx512bf16
-    if (!strcmp(name, "avx512bf16"))
-        return runs_avx512() && __builtin_cpu_supports("avx512bf16") ? &avx512bf16::table() : nullptr;
+    if (!strcmp(name, "avx512bf16")) return runs.avx512bf16 ? &avx512bf16::table() : nullptr;
 #endif
 #ifdef BOXWOOD_HAVE_avx512
-    if (!strcmp(name, "avx512")) return runs_avx512() ? &avx512::table() : nullptr;
+    if (!strcmp(name, "avx512")) return runs.avx512 ? &avx512::table() : nullptr;
 #endif
 #ifdef BOXWOOD_HAVE_avx2
-    if (!strcmp(name, "avx2"))
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2::table() : nullptr;
+    if (!strcmp(name, "avx2")) return runs.avx2 ? &avx2::table() : nullptr;
 #endif
     return strcmp(name, "baseline") ? nullptr : &baseline::table();
 }
