@@ -116,11 +116,11 @@ def test_the_schedule_is_set_back_by_the_share_of_new_particles(early):
 def test_new_particles_are_seen_first_and_find_their_classes(source, early):
     order = np.random.default_rng(5).permutation(ALL)
     grown = grow(early, np.argsort(order)[:SOME], groups(np.arange(SOME)), groups(order))
-    parameters, result = set_back(SMALL, grown, SOME, ALL)
+    parameters, start = set_back(SMALL, grown, SOME, ALL)
     new = ALL - SOME
     unseen = int((grown.assignments.class_index < 0).sum())
     assert unseen >= new
-    for number, result in enumerate(classify(source, order, parameters, result), 1):
+    for number, result in enumerate(classify(source, order, parameters, start), 1):
         left = int((result.assignments.class_index < 0).sum())
         assert left == max(0, unseen - 60 * number)
     found = result.assignments.class_index

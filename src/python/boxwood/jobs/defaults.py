@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from boxwood.imaging.polar import good_length
 
@@ -14,6 +15,21 @@ MASK_PER_DIAMETER = 1.1
 COARSEST_PIXEL_ANGSTROM = 3.6
 PARTICLES_PER_CLASS = 40
 MOST_CLASSES = 50
+
+
+class HasSizes(Protocol):
+    """Options of a job that goes from micrographs to classes."""
+
+    @property
+    def max_diameter(self) -> float: ...
+    @property
+    def box_size(self) -> int | None: ...
+    @property
+    def rescale(self) -> int | None: ...
+    @property
+    def background_diameter(self) -> int | None: ...
+    @property
+    def mask_diameter(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,17 @@ def sizes_for(diameter_angstrom: float, pixel_size_angstrom: float, box_px: int 
         rescaled_px=rescaled if rescaled < box else None,
         background_px=min(box, round(diameter_angstrom / pixel_size_angstrom)),
         mask_angstrom=float(max(mask, math.ceil(diameter_angstrom))),
+    )
+
+
+def chosen_sizes(options: HasSizes, pixel_size_angstrom: float) -> Sizes:
+    """What the user gave, and for the rest what follows from the diameter."""
+    sizes = sizes_for(options.max_diameter, pixel_size_angstrom, options.box_size)
+    return Sizes(
+        box_px=sizes.box_px,
+        rescaled_px=options.rescale or sizes.rescaled_px,
+        background_px=options.background_diameter or sizes.background_px,
+        mask_angstrom=options.mask_diameter or sizes.mask_angstrom,
     )
 
 

@@ -29,6 +29,7 @@ JOBS: dict[str, tuple[str, str]] = {
         "write coordinates, particles or class averages for other programs",
     ),
     "run": ("boxwood.jobs.run", "all of it on your micrographs: autopick, extract, class2d, select"),
+    "live": ("boxwood.jobs.live", "pick, extract and classify micrographs while they come"),
     "demo": ("boxwood.jobs.demo", "all of it on a small simulated project, with a report"),
     "simulate": ("boxwood.jobs.simulate", "simulate micrographs with known particles"),
 }

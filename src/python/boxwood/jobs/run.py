@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.defaults import Sizes, classes_for, sizes_for
+from boxwood.jobs.defaults import chosen_sizes, classes_for
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.steps import Steps, write_overview
 from boxwood.options import Options, option
-
-if TYPE_CHECKING:
-    from boxwood.io.particles import MicrographSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +82,8 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
     from boxwood.io.particles import MicrographSet
 
     micrographs = MicrographSet.read(options.micrographs)
-    sizes = _sizes(options, micrographs)
+    # Where micrographs differ, the finest pixels decide: the box in pixels is the same for all.
+    sizes = chosen_sizes(options, float(min(micrographs.pixel_size_of_groups().values())))
     ctf = micrographs.has_ctf()
     if not ctf:
         context.warn(f"{options.micrographs} has no CTF parameters; particles are classified without")
@@ -121,19 +118,6 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
         files["report"] = write_overview(context.output / "report", steps.done)
         context.log(f"report: {files['report']}")
     return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())
-
-
-def _sizes(options: RunOptions, micrographs: MicrographSet) -> Sizes:
-    """What the user gave, and for the rest what follows from the diameter."""
-    # Where micrographs differ, the finest pixels decide: the box in pixels is the same for all.
-    pixel_size = float(min(micrographs.pixel_size_of_groups().values()))
-    sizes = sizes_for(options.max_diameter, pixel_size, options.box_size)
-    return Sizes(
-        box_px=sizes.box_px,
-        rescaled_px=options.rescale or sizes.rescaled_px,
-        background_px=options.background_diameter or sizes.background_px,
-        mask_angstrom=options.mask_diameter or sizes.mask_angstrom,
-    )
 
 
 def _select(model: Path, options: RunOptions, steps: Steps) -> None:

@@ -1,0 +1,234 @@
+"""Micrographs that are picked, extracted and classified while they come, whatever comes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from microscope import LIVE, PIXEL, FastClock, Microscope
+
+import boxwood
+from boxwood.errors import InputError, JobAborted, JobError
+from boxwood.io.mrc import read_stack
+from boxwood.io.particles import MicrographSet, ParticleSet
+from boxwood.io.star import read_star
+from boxwood.jobs.live.run import FINISH
+from boxwood.jobs.registry import load_job
+from boxwood.jobs.runner import run_job
+
+JOB = Path("Class2D/job001")
+NAME = "Micrographs/m{:03d}.mrc"
+
+
+@pytest.fixture
+def microscope(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = Microscope()
+    made.clock = FastClock(time.time())
+    monkeypatch.setattr("boxwood.jobs.live.run.Clock", lambda: made.clock)
+    return made
+
+
+def live(continue_from=False, **options):
+    values = options if continue_from else {**LIVE, **options}
+    return run_job(load_job("live"), values, threads=2, continue_from=continue_from)
+
+
+def micrographs():
+    return read_star(JOB / "live.star")["live_micrographs"].set_index("rlnMicrographName")
+
+
+def test_an_hour_of_300_micrographs_with_all_that_can_happen(microscope):
+    """Bad ones are named, each good one is used once, and its particles have a class within two minutes."""
+    clock, m = microscope.clock, microscope
+    m.write(NAME.format(0))
+    m.list(NAME.format(0))
+
+    def regular(i, files=1.0, listed=0.0):
+        name = NAME.format(i)
+        clock.at(12 * i + files, lambda: m.write(name))
+        clock.at(12 * i + listed, lambda: m.list(name))
+
+    late, half, never, gone = {40, 41}, {60}, {80}, {100}
+    for i in set(range(1, 300)) - late - half - never - gone:
+        regular(i)
+    for i in late:  # named ten minutes before it is there
+        regular(i, files=600)
+    for i in half | never:  # half of it is there for five minutes
+        clock.at(12 * i, lambda i=i: m.write(NAME.format(i), part=0.5))
+        clock.at(12 * i, lambda i=i: m.list(NAME.format(i)))
+    for i in half:
+        clock.at(12 * i + 300, lambda i=i: m.write(NAME.format(i)))
+    for i in gone:  # away before it has settled
+        clock.at(12 * i + 59, lambda i=i: m.write(NAME.format(i)))
+        clock.at(12 * i, lambda i=i: m.list(NAME.format(i)))
+        clock.at(12 * i + 61, lambda i=i: Path(NAME.format(i)).unlink())
+    clock.at(900, lambda: m.list(NAME.format(3), NAME.format(4)))  # the same names again
+    copy = "Micrographs/copy_of_5.mrc"
+    clock.at(1000, lambda: shutil.copyfile(NAME.format(5), copy))
+    clock.at(1000, lambda: m.dated(copy))
+    namesake = "MotionCorr/job002/Micrographs/m006.mrc"
+    clock.at(1000, lambda: m.write(namesake, m.pixels(999)))
+    nothing, garbage = "Micrographs/nan.mrc", "Micrographs/garbage.mrc"
+    clock.at(1100, lambda: m.write(nothing, np.full((200, 200), np.nan, np.float32)))
+    clock.at(1100, lambda: Path(garbage).write_bytes(bytes(range(256)) * 40))
+    clock.at(1200, lambda: m.list(copy, namesake, nothing, garbage))
+    for t in (1805, 1810, 2405):  # the list itself is cut off for a while
+        clock.at(t, lambda: m.list(cut=0.6))
+    result = live()
+
+    table = micrographs()
+    used = [NAME.format(i) for i in sorted(set(range(300)) - never - gone)]
+    assert sorted(table.index[table.bwLiveState == "done"]) == used
+    assert result.values["micrographs"] == len(used) == 298
+    states = {
+        name: tuple(table.loc[name, ["bwLiveState", "bwReason"]]) for name in table.index.difference(used)
+    }
+    assert states[copy] == ("duplicate", f"{NAME.format(5)} has the same contents")
+    assert states[namesake] == ("duplicate", f"{NAME.format(6)} has the same name")
+    assert states[nothing][0] == states[garbage][0] == states[NAME.format(80)][0] == "bad"
+    assert "truncated" in states[NAME.format(80)][1] and "header" in states[garbage][1]
+    assert states[NAME.format(100)] == ("vanished", "its file went away before it was used")
+    assert len(states) == 6 and sorted(name for name, _ in result.bad) == sorted(states)
+
+    particles = ParticleSet.read(JOB / "particles.star")
+    assert not particles.table["rlnImageName"].duplicated().any()
+    assert len(particles) == table["rlnGroupNrParticles"].sum() == result.values["particles"] > 1000
+    data = ParticleSet.read(result.files["data"])
+    assert sorted(data.table["rlnImageName"]) == sorted(particles.table["rlnImageName"])
+    assert (data.table["rlnClassNumber"] > 0).all()
+    assert len(MicrographSet.read(JOB / "micrographs.star")) == 298
+    # Latest 20 s to settle and 2 polls of 60 s: the list is read in one and the file seen in the next.
+    began = table.loc[used, "bwTimeClassified"] > 0
+    latency = (table["bwTimeClassified"] - table["bwTimeArrived"]).loc[used][began]
+    assert began.all() and latency[NAME.format(20) :].max() <= 141
+
+
+def test_averages_stay_and_only_two_iterations_to_go_on_from(microscope):
+    for i in range(30):
+        microscope.clock.at(
+            60 * i, lambda i=i: (microscope.write(NAME.format(i)), microscope.list(NAME.format(i)))
+        )
+    microscope.list(NAME.format(0))
+    live()
+    averages, optimisers = (
+        sorted(JOB.glob("run_it*_classes.mrcs")),
+        sorted(JOB.glob("run_it*_optimiser.star")),
+    )
+    assert len(averages) > 5 and len(optimisers) == len(list(JOB.glob("run_it*_data.star"))) == 2
+    assert optimisers[-1].name[:9] == averages[-1].name[:9]
+    assert len(read_stack(averages[0])) == 2
+
+
+def test_a_pattern_is_watched_without_ctf(microscope):
+    for i in range(12):
+        microscope.write(NAME.format(i))
+    result = live(micrographs=None, watch="Micrographs/*.mrc")
+    particles = ParticleSet.read(result.files["particles"])
+    assert result.values["micrographs"] == 12 and particles.optics["rlnImagePixelSize"].iloc[0] == PIXEL
+    assert "rlnDefocusU" not in particles.table and "model" in result.files
+
+
+def test_asked_to_finish_it_takes_what_is_there(microscope):
+    for i in range(12):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(12)))
+    microscope.clock.at(30, lambda: (JOB / FINISH).touch())
+    result = live(stop_after=None)
+    assert result.values["micrographs"] == 12
+    assert read_star(JOB / "live.star")["live_general"]["bwState"].iloc[0] == "ended"
+
+
+def test_the_first_ctrl_c_finishes(microscope):
+    for i in range(12):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(12)))
+    microscope.clock.at(30, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert live(stop_after=None).values["micrographs"] == 12
+
+
+def test_aborted_it_goes_on_with_what_has_come_since(microscope):
+    for i in range(12):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(8)))
+    microscope.clock.at(130, lambda: (JOB / "RELION_JOB_ABORT_NOW").touch())
+    with pytest.raises(JobAborted, match="--continue"):
+        live(stop_after=None)
+    before = set(micrographs().query("bwLiveState == 'done'").index)
+    assert len(before) == 8
+    Path(NAME.format(2)).unlink()  # what was used is needed no more
+    microscope.list(*map(NAME.format, range(8, 12)))
+    result = live(continue_from=JOB, stop_after=1)
+    assert result.values["micrographs"] == 12 and not result.bad
+    assert not ParticleSet.read(JOB / "particles.star").table["rlnImageName"].duplicated().any()
+
+
+def test_another_optics_group_under_a_known_number_is_refused(microscope):
+    microscope.write(NAME.format(0))
+    microscope.list(NAME.format(0))
+    text = Path("micrographs_ctf.star").read_text()
+    microscope.clock.at(100, lambda: Path("micrographs_ctf.star").write_text(text.replace("200.0", "300.0")))
+    with pytest.raises(InputError, match="now says something else of optics group 1 than before"):
+        live()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"micrographs": None}, "give either micrographs, a STAR file that grows, or watch"),
+        ({"watch": "*.mrc"}, "give either micrographs, a STAR file that grows, or watch"),
+        ({"min_diameter": 500}, "exchange them"),
+        ({"begin_with": 1}, "begin_with is 1; it must be at least the 2 classes"),
+    ],
+)
+def test_wrong_options_are_refused(microscope, change, sentence):
+    microscope.list(NAME.format(0))
+    with pytest.raises(InputError, match=sentence):
+        live(**change)
+
+
+def test_without_a_single_good_micrograph_the_job_fails(microscope):
+    microscope.list(NAME.format(0))
+    with pytest.raises(JobError, match="no micrograph of 1 could be used"):
+        live()
+
+
+COMMAND = [sys.executable, "-m", "boxwood", "live"]
+
+
+def start(*words):
+    environment = {"PYTHONPATH": str(Path(boxwood.__file__).parents[1]), "PATH": "/usr/bin:/bin"}
+    return subprocess.Popen([*COMMAND, *words, "--threads", "1"], env=environment, stdout=-3, stderr=-3)
+
+
+def test_killed_twice_it_uses_every_micrograph_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    microscope = Microscope()
+    for i in range(24):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(24)))
+    fast = {**LIVE, "settle": 0, "poll": 0.1, "stop_after": 0}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in fast.items()]
+    undisturbed = run_job(load_job("live"), fast, threads=1, output="undisturbed")
+    for stacks, more in ((6, words), (14, ["--continue", str(JOB)])):
+        process = start(*more)
+        while len(list(JOB.glob("Micrographs/*.mrcs"))) < stacks and process.poll() is None:
+            time.sleep(0.01)
+        assert process.poll() is None, "it ended before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    result = run_job(load_job("live"), {}, threads=1, continue_from=JOB)
+    tables = []
+    for run in (result, undisturbed):
+        table = ParticleSet.read(run.files["particles"]).table
+        names = table["rlnImageName"].str.replace(str(JOB), "undisturbed")
+        tables.append(table.assign(rlnImageName=names).sort_values("rlnImageName", ignore_index=True))
+    assert len(tables[0]) and tables[0].equals(tables[1])
+    assert result.values["micrographs"] == 24
+    for stack in Path("undisturbed/Micrographs").glob("*.mrcs"):
+        np.testing.assert_array_equal(read_stack(JOB / "Micrographs" / stack.name)[:], read_stack(stack)[:])
