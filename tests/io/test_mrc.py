@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image as PillowImage
 
 from boxwood.errors import FileFormatError, InputError
+from boxwood.io import mrc
 from boxwood.io.mrc import (
     StackWriter,
     read_image,
@@ -333,3 +334,32 @@ def test_real_pictures(shared_data):
     assert read_image(shared_data / "micrographs" / "KLH.tif").data.shape == (844, 760)
     png = sorted((shared_data / "apoferritin10146").glob("*.png"))[0]
     assert read_image(png).data.max() > 255
+
+
+def test_images_that_are_nearly_together_are_read_at_once(tmp_path, monkeypatch):
+    """Whatever is asked for, in whatever order, the answer is that of an array."""
+    images = np.random.default_rng(0).normal(size=(60, 8, 8)).astype(np.float32)
+    write_stack(tmp_path / "a.mrcs", images, 1.0)
+    stack = read_stack(tmp_path / "a.mrcs")
+    monkeypatch.setattr("boxwood.io.mrc._GAP", 3 * 8 * 8 * 4)  # three images
+    monkeypatch.setattr("boxwood.io.mrc._SWEEP", 20 * 8 * 8 * 4)
+    reads = []
+    fill = mrc._fill
+    monkeypatch.setattr(
+        "boxwood.io.mrc._fill", lambda f, target, p: (reads.append(len(target)), fill(f, target, p))
+    )
+    for asked, sizes in (
+        ([0, 1, 2, 6, 7], [8]),  # three between
+        ([0, 1, 6, 7], [2, 2]),  # four
+        ([7, 6, 0], [1, 1, 1]),  # backwards
+        ([3, 3], [1, 1]),
+        (range(60), [60]),
+        (range(0, 60, 2), [19, 19, 19]),  # no read that drops images is endless
+        ([], []),
+    ):
+        reads.clear()
+        index = np.array(asked, dtype=np.int64)
+        np.testing.assert_array_equal(stack[index], images[index])
+        assert reads == sizes
+    shuffled = np.random.default_rng(1).integers(60, size=200)
+    np.testing.assert_array_equal(stack[shuffled], images[shuffled])

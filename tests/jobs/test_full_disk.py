@@ -39,6 +39,17 @@ def small_disk(tmp_path):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+class Said:
+    """A reporter that keeps warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def event(self, kind, **data):
+        if kind == "warning":
+            self.warnings.append(data["text"])
+
+
 def fill(disk, leave):
     """Leave so many bytes free."""
     free = os.statvfs(disk)
@@ -53,8 +64,50 @@ def on(disk, whole, leave, *without):
     return folder
 
 
+@pytest.fixture
+def unforeseen(monkeypatch):
+    """A disk that is filled by others, after it was asked for its room."""
+    monkeypatch.setattr("boxwood.jobs.room.free_bytes", lambda _: None)
+
+
+def test_extraction_that_will_not_fit_is_refused_before_it_begins(whole, small_disk):
+    folder = on(small_disk(12_000_000), whole, 100_000, "Class2D", "Extract")
+    refused = r"particles of 32 px take \d+ kB, and the disk of Extract/job\d+/ has [\d.]+ kB free; make room"
+    with pytest.raises(JobError, match=refused):
+        Project(folder, threads=1).extract(**BOXES)
+    assert not list(folder.glob("Extract/**/*.mrcs")) and not temporary_files(folder)
+    (folder.parent / "filler").unlink()
+    name = ProjectFolder(folder).pipeline().jobs()[-1].name
+    result = Project(folder, threads=1).extract(continue_from=name)
+    assert_same_particles(result.output, whole / "Extract/job002")
+
+
+def test_extraction_that_may_not_fit_is_told(whole, small_disk):
+    """Picks with a low figure of merit take no room."""
+    folder = on(small_disk(12_000_000), whole, 100_000, "Class2D", "Extract")
+    said = Said()
+    with pytest.raises(JobError, match="no particle was extracted"):
+        Project(folder, threads=1, reporter=said).extract(**BOXES, min_fom=1e6)
+    assert "particles of 32 px take up to " in said.warnings[0]
+
+
+def test_a_classification_that_will_not_fit_is_refused_before_it_begins(whole, small_disk):
+    particles = "Extract/job002/particles.star"
+    one = sum(path.stat().st_size for path in (whole / "Class2D/job003").glob("run_it003_*"))
+    folder = on(small_disk(12_000_000), whole, one // 2, "Class2D")
+    with pytest.raises(JobError, match=r"the files of one iteration of \d+ particles take .*has .* free"):
+        Project(folder, threads=1).class2d(particles=particles, **CLASSES)
+    assert not list(folder.glob("Class2D/job*/run_it*"))
+    said = Said()
+    (folder.parent / "filler").unlink()
+    fill(folder.parent, 2 * one)
+    with pytest.raises(JobError, match="No space left on device"):
+        Project(folder, threads=1, reporter=said).class2d(particles=particles, **CLASSES)
+    assert any("the files of 4 iterations of" in text for text in said.warnings)
+
+
 @pytest.mark.parametrize("leave", [30_000, 100_000, 200_000])
-def test_a_full_disk_fails_the_job_and_it_goes_on_with_more_room(whole, small_disk, leave):
+def test_a_full_disk_fails_the_job_and_it_goes_on_with_more_room(whole, small_disk, leave, unforeseen):
     """Wherever the room ends: in the books, in the first stack, in a later one."""
     folder = on(small_disk(12_000_000), whole, leave, "Class2D", "Extract")
     before = (folder / "default_pipeline.star").read_bytes()
@@ -74,7 +127,7 @@ def test_a_full_disk_fails_the_job_and_it_goes_on_with_more_room(whole, small_di
         assert not list(folder.glob("Extract/job*"))
 
 
-def test_a_classification_goes_on_from_its_last_whole_iteration(whole, small_disk):
+def test_a_classification_goes_on_from_its_last_whole_iteration(whole, small_disk, unforeseen):
     folder = on(small_disk(12_000_000), whole, 160_000, "Class2D")
     particles = "Extract/job002/particles.star"
     with pytest.raises(JobError, match="No space left on device"):
@@ -98,17 +151,12 @@ def test_a_result_is_kept_when_there_is_no_room_for_the_books(project, toy, smal
         fill(disk, 0)
         return result
 
-    said = []
-
-    class Recorder:
-        def event(self, kind, **data):
-            if kind == "warning":
-                said.append(data["text"])
-
+    said = Said()
     result = run_job(replace(toy, run=fills), {"micrographs": "micrographs.star"}, project=disk,
-                     reporter=Recorder())  # fmt: skip
+                     reporter=said)  # fmt: skip
     assert result.files["coordinates"].exists()
-    assert "ended (succeeded), but the project could not be told" in said[-1] and "make room" in said[-1]
+    last = said.warnings[-1]
+    assert "ended (succeeded), but the project could not be told" in last and "make room" in last
     assert not (disk / ".relion_lock").exists()
     (disk / "filler").unlink()
     # The job had said by its marker that it had ended, if there was room for that; else it can be continued.

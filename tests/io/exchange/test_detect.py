@@ -93,6 +93,14 @@ def test_what_is_nothing_known(tmp_path):
         format_of(tmp_path / "a.bin")
 
 
+def test_a_database_with_a_column_that_is_no_text(tmp_path):
+    """sqlite3 does not guard the names of columns."""
+    content = database(tmp_path).replace(b"X_POSITION REAL", b"X\x80POSITION REAL")
+    (tmp_path / "a.db").write_bytes(content)
+    with pytest.raises(FileFormatError, match="is no database of a cisTEM project, or damaged"):
+        READERS["database"](tmp_path / "a.db")
+
+
 @pytest.mark.parametrize("name", [*SAMPLES, "database"])
 @given(data=st.data())
 def test_damaged_files_are_refused_in_one_sentence(tmp_path_factory, name, data):

@@ -14,10 +14,11 @@ import io
 import math
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,12 +29,17 @@ from boxwood.io.stacks import StackWriter, to_float16, write_stack
 from boxwood.typing import AnyArray, FloatArray
 
 _PIECE = 1 << 24
+# Bytes between two images that are read and dropped: that takes no longer than another request to the disk.
+_GAP = 1 << 18
+# Bytes of one read that drops some.
+_SWEEP = 1 << 24
 
 __all__ = [
     "Image",
     "ImageStack",
     "StackWriter",
     "read_image",
+    "read_pixels",
     "read_stack",
     "split_image_name",
     "to_float16",
@@ -56,6 +62,12 @@ class Image:
     pixel_size_angstrom: float | None
 
 
+class Pixels(Protocol):
+    """An array of images, or what reads them when asked."""
+
+    def __getitem__(self, index: Any, /) -> AnyArray: ...
+
+
 class ImageStack:
     """The images of a file, read when asked for; no file stays open between calls.
 
@@ -68,6 +80,8 @@ class ImageStack:
         Images, rows, columns.
     pixel_size_angstrom : float or None
         None where the file does not say.
+    dtype : numpy.dtype
+        Of the pixels as they are stored, with byte order.
     """
 
     def __init__(
@@ -75,18 +89,24 @@ class ImageStack:
         path: Path,
         shape: tuple[int, int, int],
         pixel_size_angstrom: float | None,
-        open_pixels: Callable[[], AnyArray | _Pixels],
+        dtype: np.dtype,
+        open_pixels: Callable[[], Pixels],
     ) -> None:
         self.path = path
         self.shape = shape
         self.pixel_size_angstrom = pixel_size_angstrom
+        self.dtype = dtype
         self._open_pixels = open_pixels
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: int | slice | AnyArray) -> FloatArray:
-        return np.require(self._open_pixels()[index], np.float32, ["C", "W"])
+        return np.require(self.stored(index), np.float32, ["C", "W"])
+
+    def stored(self, index: int | slice | AnyArray) -> AnyArray:
+        """The same in the type of the file."""
+        return self._open_pixels()[index]
 
 
 def split_image_name(name: str) -> tuple[int | None, str]:
@@ -115,10 +135,14 @@ def read_stack(path: str | os.PathLike[str]) -> ImageStack:
     """
     path = Path(path)
     if path.suffix.lower() in PICTURES:
-        return ImageStack(path, read_picture(path).shape, None, partial(read_picture, path))
+        picture = read_picture(path)
+        return ImageStack(path, picture.shape, None, picture.dtype, partial(read_picture, path))
     header = read_header(path)
-    opened = _decompressed if path.name.lower().endswith(COMPRESSED) else _Pixels
-    return ImageStack(path, header.shape, header.pixel_size_angstrom, partial(opened, path, header))
+    opened: Callable[[Path, MrcHeader], Pixels]
+    opened = _decompressed if path.name.lower().endswith(COMPRESSED) else _Uncompressed
+    return ImageStack(
+        path, header.shape, header.pixel_size_angstrom, header.dtype, partial(opened, path, header)
+    )
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
@@ -140,37 +164,63 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     return Image(stack[index or 0], stack.pixel_size_angstrom)
 
 
-class _Pixels:
-    """The pixels of an uncompressed file, by image.
-
-    They are read, not mapped: where a disk fails or a file is cut off, a mapped page ends the process.
-    """
+class _Uncompressed:
+    """The pixels of an uncompressed file, by image."""
 
     def __init__(self, path: Path, header: MrcHeader) -> None:
         self._path, self._header = path, header
 
     def __getitem__(self, index: int | slice | AnyArray) -> AnyArray:
-        numbers = np.arange(self._header.shape[0])[index]
-        images = np.empty((numbers.size, *self._header.shape[1:]), self._header.dtype)
-        size = math.prod(images.shape[1:]) * images.itemsize
-        # What lies together is read at once.
-        breaks = np.flatnonzero(np.diff(numbers.reshape(-1)) != 1) + 1
-        with open(self._path, "rb", buffering=0) as file:
-            for part, target in zip(
-                np.split(numbers.reshape(-1), breaks), np.split(images, breaks), strict=True
-            ):
-                if part.size:
-                    file.seek(self._header.offset + int(part[0]) * size)
-                    self._fill(file, target)
-        return images if numbers.ndim else images[0]
+        return read_pixels(self._path, self._header, index)
 
-    def _fill(self, file: io.FileIO, target: AnyArray) -> None:
-        rest = memoryview(target.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-        while rest:
-            count = file.readinto(rest)  # may be less than asked for
-            if not count:
-                raise FileFormatError(f"{self._path} is truncated since its header was read; copy it again.")
-            rest = rest[count:]
+
+def read_pixels(path: Path, header: MrcHeader, index: int | slice | AnyArray) -> AnyArray:
+    """Images of an uncompressed file, in the type of the file.
+
+    They are read, not mapped: where a disk fails or a file is cut off, a mapped page ends the process. What
+    lies together is read at once, and so is what lies between images that are nearly together.
+
+    Raises
+    ------
+    FileFormatError
+        The file has become shorter than `header` says.
+    """
+    numbers = np.arange(header.shape[0])[index]
+    images = np.empty((numbers.size, *header.shape[1:]), header.dtype)
+    size = math.prod(images.shape[1:]) * images.itemsize
+    with open(path, "rb", buffering=0) as file:
+        for part in _sweeps(numbers.reshape(-1), size):
+            first, last = int(numbers.reshape(-1)[part][0]), int(numbers.reshape(-1)[part][-1])
+            alone = last - first + 1 == part.stop - part.start
+            target = images[part] if alone else np.empty((last - first + 1, *images.shape[1:]), images.dtype)
+            file.seek(header.offset + first * size)
+            _fill(file, target, path)
+            if not alone:
+                images[part] = target[numbers.reshape(-1)[part] - first]
+    return images if numbers.ndim else images[0]
+
+
+def _sweeps(numbers: AnyArray, size: int) -> Iterator[slice]:
+    """Parts of image numbers (n,), each of which is read from its first image to its last; size in bytes."""
+    step = np.diff(numbers)
+    breaks = np.flatnonzero((step < 1) | ((step - 1) * size > _GAP)) + 1
+    first = 0
+    for end in (*breaks.tolist(), len(numbers)):
+        while first < end:
+            reach = int(np.searchsorted(numbers[first:end], numbers[first] + max(1, _SWEEP // size)))
+            dense = numbers[end - 1] - numbers[first] == end - first - 1
+            last = end if dense else first + reach
+            yield slice(first, last)
+            first = last
+
+
+def _fill(file: io.FileIO, target: AnyArray, path: Path) -> None:
+    rest = memoryview(target.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+    while rest:
+        count = file.readinto(rest)  # may be less than asked for
+        if not count:
+            raise FileFormatError(f"{path} is truncated since its header was read; copy it again.")
+        rest = rest[count:]
 
 
 def _decompressed(path: Path, header: MrcHeader) -> AnyArray:

@@ -109,6 +109,18 @@ class ParticleImages:
             shape = " x ".join(map(str, stack.shape[:0:-1]))
             self.bad[files[self.file_of_row[row]]] = f"images are {shape} pixels, expected {box} x {box}"
 
+    @property
+    def dtypes(self) -> list[np.dtype]:
+        """Types of the pixels in `files`; float32 stands for those that cannot be read."""
+        return [np.dtype(np.float32) if stack is None else stack.dtype for stack in self._stacks]
+
+    def move(self, rows: AnyArray, stack: ImageStack, indices: AnyArray) -> None:
+        """From now on, read rows (n,) as the images `indices` (n,) of another stack."""
+        self._stacks.append(stack)
+        self.files.append(stack.path)
+        self.file_of_row[rows] = len(self.files) - 1
+        self._index[rows] = indices
+
     def read(self, rows: AnyArray | slice | list[int]) -> FloatArray:
         """Read the images of some rows, which have one size.
 
@@ -129,24 +141,20 @@ class ParticleImages:
         chosen = (
             rows if isinstance(rows, np.ndarray) and rows.dtype.kind == "i" else np.arange(len(self))[rows]
         )
-        broken = chosen[~self.usable[chosen]]
+        return self.stored(chosen, np.dtype(np.float32))
+
+    def stored(self, rows: AnyArray, dtype: np.dtype) -> AnyArray:
+        """The same for indices (n,) whose stacks have this type, in it; any type goes to float32."""
+        broken = rows[~self.usable[rows]]
         if len(broken):
             name = self._names.iloc[broken[0]]
             raise FileFormatError(f"the image {name} cannot be read; leave its particle out.")
-        box = int(self.boxes[chosen[0]]) if len(chosen) else self.box
-        images = np.empty((len(chosen), box, box), dtype=np.float32)
-        order = np.lexsort((self._index[chosen], self.file_of_row[chosen]))
-        files = self.file_of_row[chosen][order]
+        box = int(self.boxes[rows[0]]) if len(rows) else self.box
+        images = np.empty((len(rows), box, box), dtype=dtype)
+        order = np.lexsort((self._index[rows], self.file_of_row[rows]))
+        files = self.file_of_row[rows][order]
         for places in np.split(order, np.flatnonzero(np.diff(files)) + 1) if len(order) else []:
-            stack = self._stacks[self.file_of_row[chosen[places[0]]]]
+            stack = self._stacks[self.file_of_row[rows[places[0]]]]
             assert stack is not None  # its rows are usable
-            images[places] = _read_together(stack, self._index[chosen[places]])
+            images[places] = stack.stored(self._index[rows[places]])
         return images
-
-
-def _read_together(stack: ImageStack, indices: AnyArray) -> FloatArray:
-    """Images at sorted indices, in one sweep where they lie close together."""
-    first, last = int(indices[0]), int(indices[-1])
-    if last - first < 2 * len(indices):
-        return stack[first : last + 1][indices - first]
-    return stack[indices]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from boxwood.errors import InputError, JobError
+from boxwood.errors import BoxwoodError, InputError, JobError
 from boxwood.jobs import extract_tables as tables
+from boxwood.jobs import room
 from boxwood.jobs.context import JobContext, first_of
 from boxwood.jobs.extract_options import ExtractOptions
 from boxwood.jobs.job import Job, JobResult
@@ -28,6 +29,8 @@ GALLERY, GALLERY_PER_MICROGRAPH = 100, 20
 # RELION warns where a micrograph has fewer: its noise spectrum would be a poor estimate.
 FEW_PARTICLES = 10
 LIST = "extractpick.star"
+# Characters of a particle in a STAR file, names and a dozen numbers.
+ROW_BYTES = 250
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     names = extractor.names_with_particles()
     context.use(extractor.files.values())
     compare_with_headers({extractor.reads(name): extractor.pixel_size[name] for name in names}, context)
+    extractor.check_room(names)
     gallery = Gallery()
     parts: dict[str, Columns] = {}
     few = 0
@@ -176,6 +180,31 @@ class Extractor:
                 f"{lost} of {len(particles)} particles are on micrographs that are not in "
                 f"{self.options.micrographs}"
             )
+
+    def check_room(self, names: list[str]) -> None:
+        """Refuse to begin if the particles will not fit on the disk."""
+        count = sum(map(self._count, names))
+        pixel_bytes = 2 if self.options.float16 else 4
+        # Each is in two tables, too.
+        needed = count * (self.options.image_size**2 * pixel_bytes + 2 * ROW_BYTES)
+        remedy = "give --rescale" if self.options.float16 else "give --float16 or --rescale"
+        # Some may have a low figure of merit, or lie outside.
+        sure = self.options.min_fom is None and self.options.edge != "drop"
+        what = f"{count} particles of {self.options.image_size} px"
+        room.check_room(self.context, needed, what, remedy, sure=sure)
+
+    def _count(self, name: str) -> int:
+        """Particles of a micrograph that are to be extracted still."""
+        from boxwood.io.coordinates import count_coordinates
+
+        if self.context.continuing and self.context.output_path(name, "_extract.star").exists():
+            return 0
+        if name in self.refined:
+            return len(self.refined[name])
+        try:
+            return count_coordinates(self.files[name])
+        except (BoxwoodError, OSError):
+            return 0  # it is named when it is read
 
     def extract(self, name: str) -> Extracted:
         """Cut out the particles of one micrograph and write its two files."""

@@ -47,7 +47,7 @@ _ENVIRONMENT = {
 MACHINE = {
     *RUNNING.keys() - {"other_args"},
     *("nr_mpi", "nr_threads", "nr_pool", "do_parallel_discio", "do_preread_images", "do_combine_thru_disc"),
-    *("scratch_dir", "use_gpu", "gpu_ids"),
+    *("use_gpu", "gpu_ids"),
 }
 # By the number of the job type; those of RUNNING are in every form.
 FORMS: dict[int, dict[str, FormField]] = {

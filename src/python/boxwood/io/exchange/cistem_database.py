@@ -36,7 +36,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
             yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # names of columns are not guarded by sqlite3
         raise FileFormatError(
             f"{path} is no database of a cisTEM project, or damaged ({error}); give the project's NAME.db."
         ) from None

@@ -303,6 +303,23 @@ class Class2DOptions(Options):
         above=0,
         group="Compute",
     )
+    scratch: Path | None = option(
+        "copy the particles to this folder of a fast local disk and read them there; nothing of it is left",
+        None,
+        group="Compute",
+        joboption="scratch_dir",
+        flag="--scratch_dir",
+        metavar="DIR",
+    )
+    keep_free_scratch: float = option(
+        "leave so much of that disk free; particles that do not fit are read from where they are",
+        10.0,
+        unit="GB",
+        at_least=0,
+        group="Compute",
+        flag="--keep_free_scratch",
+        needs="scratch",
+    )
 
     grad: bool | None = option(
         "",
@@ -314,11 +331,6 @@ class Class2DOptions(Options):
     gpu: str | None = option("", refused="GPUs are chosen with --backend cuda:0,1", flag="--gpu")
     pool: int | None = option("", refused="batches are sized automatically", flag="--pool")
     preread_images: bool | None = option("", refused="set --memory-gib instead", flag="--preread_images")
-    scratch_dir: str | None = option(
-        "",
-        refused="particles are read where they are, and kept in memory with --memory-gib",
-        flag="--scratch_dir",
-    )
 
     def validate(self) -> None:
         """Refuse combinations of values.

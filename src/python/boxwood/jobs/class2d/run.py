@@ -21,6 +21,8 @@ from boxwood.jobs.class2d.files import (
     write_iteration,
 )
 from boxwood.jobs.class2d.options import Class2DOptions
+from boxwood.jobs.class2d.scratch import copied
+from boxwood.jobs.class2d.size import check_iterations_fit
 from boxwood.jobs.class2d.state import Settings, State
 from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
@@ -65,7 +67,11 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     command = shlex.join(["boxwood", "class2d", *as_command(options)])
     writer: Behind[pd.DataFrame]
     named = _BadParticles(data, source, context)
-    with one_behind() as writer:
+    first = 0 if state is None else state.result.iteration
+    box = optics[0].box_px
+    check_iterations_fit(data, box, settings.parameters, first, options.write_every, context)
+    scratch = copied(source.images, options.scratch, options.keep_free_scratch * 1e9, context)
+    with scratch, one_behind() as writer:
         for result in _iterations(state, data, source, optics, settings, options.backend, context):
             named.add(result)
             history = add_iteration(history, result)
