@@ -161,10 +161,14 @@ def test_an_abort_ends_the_copying(images, scratch, context):
     assert not list(scratch.iterdir())
 
 
-def test_the_copy_stays_in_its_process(images, scratch, context):
-    """Another process would read the file of that number of its own."""
-    with copied(images, scratch, 0, context), pytest.raises(TypeError, match="pickle"):
-        pickle.dumps(images)
+def test_another_process_reads_the_particles_where_they_were(images, scratch, context):
+    """There the copy's number is that of another file, or of none, so it cannot be sent by mistake."""
+    rows = np.flatnonzero(images.usable & (images.boxes == BOX))
+    with copied(images, scratch, 0, context):
+        sent = pickle.loads(pickle.dumps(images.select(rows)))
+        np.testing.assert_array_equal(sent.read(np.arange(len(rows))), images.read(rows))
+        with pytest.raises(TypeError, match="pickle"):
+            pickle.dumps(images)
 
 
 KILLED = """

@@ -49,6 +49,7 @@ class ParticleImages:
         self._index = numbers.astype(np.int64) - 1
         self.file_of_row, files = pd.factorize(parts[2])
         self._names = names
+        self._homes: tuple[AnyArray, AnyArray] | None = None  # before they were moved
         self.bad: dict[str, str] = {}
         self.files = [Path(root) / file for file in files]
         self._stacks = [self._open(path, str(file)) for path, file in zip(self.files, files, strict=True)]
@@ -75,12 +76,17 @@ class ParticleImages:
         self.bad[str(self._names.iloc[row])] = reason
 
     def select(self, rows: AnyArray) -> ParticleImages:
-        """The images of some rows alone, to be sent to another process; stacks are not opened again."""
+        """The images of some rows alone, to be sent to another process; stacks are not opened again.
+
+        Those that were moved are read from where they were.
+        """
         some = copy(self)
-        used, some.file_of_row = np.unique(self.file_of_row[rows], return_inverse=True)
+        file_of_row, index = self._homes or (self.file_of_row, self._index)
+        some._homes = None
+        used, some.file_of_row = np.unique(file_of_row[rows], return_inverse=True)
         some.files = [self.files[file] for file in used]
         some._stacks = [self._stacks[file] for file in used]
-        some._index, some._names = self._index[rows], self._names.iloc[rows]
+        some._index, some._names = index[rows], self._names.iloc[rows]
         some.boxes, some.usable, some.bad = self.boxes[rows], self.usable[rows], {}
         return some
 
@@ -115,7 +121,8 @@ class ParticleImages:
         return [np.dtype(np.float32) if stack is None else stack.dtype for stack in self._stacks]
 
     def move(self, rows: AnyArray, stack: ImageStack, indices: AnyArray) -> None:
-        """From now on, read rows (n,) as the images `indices` (n,) of another stack."""
+        """From now on, read rows (n,) in this process as the images `indices` (n,) of another stack."""
+        self._homes = self._homes or (self.file_of_row.copy(), self._index.copy())
         self._stacks.append(stack)
         self.files.append(stack.path)
         self.file_of_row[rows] = len(self.files) - 1
