@@ -211,12 +211,8 @@ def test_pixel_size_is_asked_for_where_the_file_lacks_it(project):
     ("options", "text"),
     [
         ({"min_diameter": 120}, "max_diameter is 100 Å, less than min_diameter, which is 120 Å"),
-        (
-            {"picking_threshold": 0.05},
-            "picking_threshold cannot be set: it belongs to picking with templates",
-        ),
-        ({"references": "refs.star"}, "references cannot be set"),
-        ({"max_stddev_noise": -1}, "max_stddev_noise cannot be set"),
+        ({"reference_3d": "map.mrc"}, "reference_3d cannot be set: maps are not projected"),
+        ({"method": "template"}, "references are not given"),
         ({"helix": True}, "helix cannot be set: helical segments"),
         ({"min_distance": -3}, "min_distance is -3"),
     ],

@@ -188,7 +188,7 @@ def test_a_project_elsewhere(project, tmp_path, monkeypatch, capsys):  # noqa: F
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("do_refs", "Yes", "asks for do_refs, which `boxwood autopick` does not do"),
+        ("do_ref3d", "Yes", "asks for do_ref3d, which `boxwood autopick` does not do"),
         ("do_log", "No", "do_log is No"),
         ("do_pick_helical_segments", "Yes", "do_pick_helical_segments"),
         ("log_diam_min", "$$diameter", "a variable of RELION's scheduler"),

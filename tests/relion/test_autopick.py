@@ -1,6 +1,5 @@
 """The same picks as the real relion_autopick 3.1, with every option that its Laplacian picker has."""
 
-import ctypes
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.mrc import read_image, write_stack
 from boxwood.picking import pick_log
+from boxwood.picking.templates.relion_noise import numbers_for
 
 pytestmark = [
     pytest.mark.relion,
@@ -38,36 +38,6 @@ loop_
 _rlnMicrographName #1
 _rlnOpticsGroup #2
 """
-
-
-class RelionNoise:
-    """What RELION puts around a micrograph that is not square: glibc's rand, Marsaglia's polar method.
-
-    The second number of each pair is kept for the next call, even when the generator is seeded again.
-    """
-
-    def __init__(self):
-        self.libc = ctypes.CDLL(None)
-        self.left = np.zeros(0, np.float32)
-
-    def __call__(self, seed, count):
-        self.libc.srand(seed)
-        one, two, pairs = np.float32(1), np.float32(2), [self.left]
-        drawn = len(self.left)
-        while drawn < count:
-            # one pair at a time near the end, so that no more is drawn than is needed
-            n = max(1, (count - drawn) // 2 - 1)
-            u, v = (
-                np.array([self.libc.rand() for _ in range(2 * n)]).astype(np.float32) / np.float32(2**31 - 1)
-            ).reshape(n, 2).T * two - one
-            w = u * u + v * v
-            good = (w > 0) & (w < 1)
-            u, v, w = u[good], v[good], w[good]
-            pairs.append(np.column_stack([u, v]).ravel() * np.repeat(np.sqrt(-two * np.log(w) / w), 2))
-            drawn += 2 * len(u)
-        noise = np.concatenate(pairs)
-        self.left = noise[count:]
-        return noise[:count]
 
 
 def discs(shape, seed=0, diameter=20, noise=3.0):
@@ -116,7 +86,7 @@ def check(folder, images, pixel, *flags, min_diameter=60, max_diameter=80, max_r
         *("--LoG_diam_min", min_diameter, "--LoG_diam_max", max_diameter),
         *("--lowpass", max_resolution, *(flags if "--shrink" in flags else ("--shrink", 0, *flags))),
     )
-    noise, same, ours_total, total = RelionNoise(), 0, 0, 0
+    same, ours_total, total = 0, 0, 0
     for i, (image, wanted) in enumerate(zip(images, relion, strict=True)):
         picks = pick_log(
             image,
@@ -124,7 +94,7 @@ def check(folder, images, pixel, *flags, min_diameter=60, max_diameter=80, max_r
             min_diameter=min_diameter,
             max_diameter=max_diameter,
             max_resolution=max_resolution,
-            outside=noise(1 + i, max(image.shape) ** 2 - image.size),
+            outside=numbers_for(1, i, max(image.shape) ** 2 - image.size),
             **options,
         )
         same += agreement(picks, wanted)

@@ -1,4 +1,4 @@
-"""Pick particles on micrographs by their diameter."""
+"""Pick particles on micrographs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from boxwood.project.nodes import coordinate_node
 
 if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
+    from boxwood.jobs.template_picking import TemplatePicker
     from boxwood.picking import FomMaps
     from boxwood.picking.adaptive import AdaptiveModel
     from boxwood.typing import DoubleArray, FloatArray
@@ -51,8 +52,7 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     names = [str(name) for name in micrographs.table["rlnMicrographName"]]
     picker = Picker(options, context, micrographs, names)
     compare_with_headers({picker.root / name: size for name, size in picker.pixel_size.items()}, context)
-    if options.method == "adaptive":
-        picker.learn()
+    picker.prepare(micrographs)
     # Of micrographs by the thousand, only their figures of merit are kept.
     merits: dict[str, DoubleArray] = {}
     context.reserve(names)
@@ -96,13 +96,19 @@ class Picker:
         self.backend = get_backend(backend, context.warn, "log_pick_maps")
         self.drawn = set(names[:PICTURES])
         self.model: AdaptiveModel | None = None
+        self.templates: TemplatePicker | None = None
 
-    def learn(self) -> None:
-        """Get the model of the adaptive method."""
-        from boxwood.jobs.adaptive_picking import model_for
+    def prepare(self, micrographs: MicrographSet) -> None:
+        """Get the model of the adaptive method, or the references of templates."""
+        if self.options.method == "adaptive":
+            from boxwood.jobs.adaptive_picking import model_for
 
-        files = {name: self.root / name for name in self.pixel_size}
-        self.model = model_for(self.options, self.context, files, self.pixel_size)
+            files = {name: self.root / name for name in self.pixel_size}
+            self.model = model_for(self.options, self.context, files, self.pixel_size)
+        elif self.options.method == "template" and self.pixel_size:
+            from boxwood.jobs.template_picking import TemplatePicker
+
+            self.templates = TemplatePicker(self.options, self.context, micrographs, self.pixel_size)
 
     def reads(self, name: str) -> Path | None:
         """The file with the micrograph, if its pixels are needed."""
@@ -134,7 +140,8 @@ class Picker:
             return Picked(_earlier(path), path)
         from boxwood.io.coordinates import write_coordinates
 
-        picked = self._adaptive(name, path) if self.options.method == "adaptive" else self._log(name, path)
+        method = {"adaptive": self._adaptive, "template": self._template, "log": self._log}
+        picked = method[self.options.method](name, path)
         if not self.aligns:  # or they are written once they are aligned
             write_coordinates(path, picked.table, dialect=self.context.dialect)
         return picked
@@ -178,6 +185,24 @@ class Picker:
         shown = preview(image, pixel) if name in self.drawn else None
         return Picked(columns(picks), path, picks.reason, size, shown)
 
+    def _template(self, name: str, path: Path) -> Picked:
+        from boxwood.io.mrc import read_stack
+        from boxwood.jobs.template_picking import columns, write_maps
+        from boxwood.report.picks import preview
+
+        assert self.templates is not None
+        micrograph, files = read_stack(self.root / name), self._map_paths(name)
+        if self.options.read_fom_maps:  # its pixels are read only to be drawn
+            maps = self.templates.read_maps(name, files, micrograph.shape[1:])
+        else:
+            maps = self.templates.maps(name, micrograph[0], self.threads)
+            if self.options.write_fom_maps:
+                write_maps(files, maps)
+        picks, pixel = self.templates.pick(name, maps), self.pixel_size[name]
+        size = np.full(len(picks), 2.0 * self.templates.references(name).radius_px)
+        shown = preview(micrograph[0], pixel) if name in self.drawn else None
+        return Picked(columns(picks), path, picks.reason, size, shown)
+
     def _filter(self, name: str) -> tuple[FomMaps, Preview]:
         from boxwood.io.mrc import read_image
         from boxwood.report.picks import preview
@@ -185,18 +210,21 @@ class Picker:
         image, pixel = read_image(self.root / name).data, self.pixel_size[name]
         maps = autopick_maps.make_maps(self.options, image, name, pixel, self.threads, self.backend)
         if self.options.write_fom_maps:
-            autopick_maps.write_maps(self._map_paths(name), maps)
+            autopick_maps.write_maps(self._map_paths(name).values(), maps)
         return maps, preview(image, pixel) if name in self.drawn else None
 
-    def _map_paths(self, name: str) -> tuple[Path, Path]:
-        best, size = (self.context.output_path(name, end) for end in (autopick_maps.BEST, autopick_maps.SIZE))
-        return best, size
+    def _map_paths(self, name: str) -> dict[str, Path]:
+        """Files of a micrograph's maps, by what they hold."""
+        ends = {"best": autopick_maps.BEST, "size": autopick_maps.SIZE}
+        if self.options.method == "template":
+            from boxwood.jobs.template_picking import MAPS as ends
+        return {kind: self.context.output_path(name, end) for kind, end in ends.items()}
 
     def _finished(self, name: str) -> bool:
         """Whether the job that is continued has picked it."""
         if not self.context.continuing or self.options.read_fom_maps:
             return False
-        maps = self._map_paths(name) if self.options.write_fom_maps else ()
+        maps = self._map_paths(name).values() if self.options.write_fom_maps else ()
         files = (self.context.output_path(name, "_autopick.star"), *maps)
         return all(file.exists() for file in files)
 
@@ -206,7 +234,9 @@ class Picker:
 
         pixel = self.pixel_size[name]
         micrograph = read_stack(self.root / name)  # its pixels are read only to be drawn
-        maps = autopick_maps.read_maps(self.options, self._map_paths(name), micrograph.shape[1:], pixel)
+        maps = autopick_maps.read_maps(
+            self.options, tuple(self._map_paths(name).values()), micrograph.shape[1:], pixel
+        )
         return maps, preview(micrograph[0], pixel) if name in self.drawn else None
 
 
@@ -293,10 +323,8 @@ JOB = Job(
     options=AutopickOptions,
     run=run,
     process=4,
-    label="relion.autopick.log",
+    label=lambda options: f"relion.autopick.{'ref2d' if options.method == 'template' else 'log'}",
     joboptions={
-        "do_log": "Yes",
-        "do_refs": "No",
         "do_ref3d": "No",
         "do_topaz": "No",
         "continue_manual": "No",

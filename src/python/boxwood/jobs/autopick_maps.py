@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def make_maps(
     )
 
 
-def write_maps(paths: tuple[Path, Path], maps: FomMaps) -> None:
+def write_maps(paths: Iterable[Path], maps: FomMaps) -> None:
     """Write the files of best response and its diameter."""
     from boxwood.io.mrc import write_stack
 
@@ -55,7 +56,7 @@ def write_maps(paths: tuple[Path, Path], maps: FomMaps) -> None:
 
 
 def read_maps(
-    options: AutopickOptions, paths: tuple[Path, Path], shape: tuple[int, int], pixel_size: float
+    options: AutopickOptions, paths: tuple[Path, ...], shape: tuple[int, int], pixel_size: float
 ) -> FomMaps:
     """Read what `write_maps` wrote for a micrograph of this shape.
 

@@ -1,7 +1,8 @@
-"""Options of picking by diameter; RELION's fields for templates are known, to say why not."""
+"""Options of picking: by diameter, by what is learned, or with templates."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,44 @@ from typing import Any
 from boxwood.errors import InputError
 from boxwood.jobs.backend import backend_option
 from boxwood.options import Options, option
-from boxwood.options.joboptions import Noted
+from boxwood.options.joboptions import Field
+from boxwood.options.kinds import Kind
 
-_TEMPLATES = "it belongs to picking with templates, and this job picks by diameter; leave it out"
+_WITH_TEMPLATES = "method=template"
+# RELION's form says so where nothing else is wanted, and we do where templates pick.
+USUAL_DISTANCE = 100.0
 
 
-def _template_option(help: str, joboption: str | tuple[str, str], unset: str, flag: str = "") -> Any:
-    return option(
-        help, None, group="References", joboption=joboption, unset=unset, flag=flag, refused=_TEMPLATES
-    )
+def by_templates(form: Mapping[str, str]) -> bool:
+    """Whether a form of RELION, of any generation, asks for picking with 2D references."""
+    return form.get("do_log", "Yes").lower() == "no" and form.get("fn_refs_autopick", "") != ""
+
+
+class _Method:
+    """RELION 3 picks with the references it is given unless it is told not to; later ones have a switch."""
+
+    names: Collection[str] = ("do_log", "do_refs")
+
+    def write(self, value: Any, kind: Kind) -> dict[str, str]:
+        templates = value == "template"
+        return {"do_log": "No" if templates else "Yes", "do_refs": "Yes" if templates else "No"}
+
+    def read(self, form: Mapping[str, str]) -> Any:
+        return "template" if by_templates(form) else None
+
+
+@dataclass(frozen=True)
+class _OfTemplates(Field):
+    """A field that RELION reads where it picks with templates, and ignores otherwise."""
+
+    def read(self, form: Mapping[str, str]) -> Any:
+        return super().read(form) if by_templates(form) else None
+
+
+def _template_option(help: str, default: Any, joboption: str, flag: str, **settings: Any) -> Any:
+    settings = {"group": "References", "needs": _WITH_TEMPLATES} | settings
+    unset = "-1" if default is None else ""
+    return option(help, default, joboption=_OfTemplates(joboption, unset), flag=flag, **settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +69,20 @@ class AutopickOptions(Options):
         flag="--angpix",
     )
     method: str = option(
-        "how: `log` is RELION's Laplacian of Gaussian, `adaptive` learns what the particles look like",
+        "how: `log` is RELION's Laplacian of Gaussian, `adaptive` learns what the particles look like, "
+        "`template` compares with references and is meant where these are given",
         "log",
-        choices=("log", "adaptive"),
-        group="Laplacian",
+        choices=("log", "adaptive", "template"),
+        group="I/O",
+        joboption=_Method(),
+    )
+    references: Path | None = option(
+        "2D references: class_averages.star, or a stack",
+        None,
+        group="I/O",
+        input="class_averages",
+        joboption=_OfTemplates("fn_refs_autopick", ""),
+        flag="--ref",
     )
     min_diameter: float | None = option(
         "smallest diameter of a particle; `adaptive` may do without",
@@ -96,12 +136,13 @@ class AutopickOptions(Options):
         flag="--LoG_neighbour",
     )
     min_distance: float | None = option(
-        "least distance between picks, beyond what their diameters demand (RELION ignores it here)",
+        "least distance between picks: of templates, 100 Å if not given; else beyond what their diameters "
+        "demand (RELION ignores it there)",
         None,
         unit="Å",
         above=0,
         group="autopicking",
-        joboption=Noted("mindist_autopick", "100"),
+        joboption=_OfTemplates("mindist_autopick", f"{USUAL_DISTANCE:g}"),
         flag="--min_distance",
     )
     skip_side: int = option(
@@ -170,39 +211,86 @@ class AutopickOptions(Options):
         False,
         group="Adaptive",
     )
-    references: str | None = _template_option("2D references", "fn_refs_autopick", "", "--ref")
-    reference_3d: str | None = _template_option("3D reference", "fn_ref3d_autopick", "", "--ref")
-    lowpass: float | None = _template_option("low-pass filter of references", "lowpass", "20")
-    highpass: float | None = _template_option("high-pass filter", "highpass", "-1", "--highpass")
+    lowpass: float = _template_option(
+        "finest detail of the references to use; -1 for all of it", 20.0, "lowpass", "--lowpass", unit="Å"
+    )
+    highpass: float | None = _template_option(
+        "coarsest detail of the micrographs to use", None, "highpass", "--highpass", unit="Å", above=0
+    )
     reference_pixel_size: float | None = _template_option(
-        "pixel size of references", "angpix_ref", "-1", "--angpix_ref"
+        "pixel size of the references, where their header does not tell it",
+        None,
+        "angpix_ref",
+        "--angpix_ref",
+        unit="Å",
+        above=0,
     )
-    mask_diameter: float | None = _template_option(
-        "mask diameter of references", ("particle_diameter", ""), "-1", "--particle_diameter"
+    mask_diameter: float | None = option(
+        "diameter of the mask around the particle; measured on masked references if not given",
+        None,
+        unit="Å",
+        above=0,
+        group="References",
+        joboption=("particle_diameter", ""),
+        flag="--particle_diameter",
+        needs=_WITH_TEMPLATES,
     )
-    angular_sampling: float | None = _template_option(
-        "in-plane angular sampling", "psi_sampling_autopick", "5", "--ang"
+    angular_sampling: float = _template_option(
+        "step of the in-plane angle; 360 for none",
+        5.0,
+        "psi_sampling_autopick",
+        "--ang",
+        unit="degree",
+        above=0,
+        at_most=360,
     )
-    references_inverted: bool | None = _template_option(
-        "references have inverted contrast", "do_invert_refs", "Yes", "--invert"
+    references_inverted: bool = _template_option(
+        "particles are white in the references and dark in the micrographs, or the other way round",
+        True,
+        "do_invert_refs",
+        "--invert",
     )
-    references_ctf_corrected: bool | None = _template_option(
-        "references are CTF-corrected", "do_ctf_autopick", "Yes", "--ctf"
+    references_ctf_corrected: bool = _template_option(
+        "the references are CTF-corrected, and are given each micrograph's CTF",
+        True,
+        "do_ctf_autopick",
+        "--ctf",
     )
-    ctf_intact_first_peak: bool | None = _template_option(
-        "ignore CTFs until the first peak",
+    ctf_intact_first_peak: bool = _template_option(
+        "ignore CTFs until their first peak",
+        False,
         "do_ignore_first_ctfpeak_autopick",
-        "No",
         "--ctf_intact_first_peak",
     )
-    picking_threshold: float | None = _template_option(
-        "picking threshold of templates; here threshold_offset", "threshold_autopick", "0.05", "--threshold"
+    picking_threshold: float = _template_option(
+        "least figure of merit of a pick",
+        0.05,
+        "threshold_autopick",
+        "--threshold",
+        group="autopicking",
     )
-    max_stddev_noise: float | None = _template_option(
-        "largest standard deviation of noise", "maxstddevnoise_autopick", "1.1", "--max_stddev_noise"
+    max_stddev_noise: float = _template_option(
+        "largest standard deviation of the noise around a pick; -1 for any",
+        1.1,
+        "maxstddevnoise_autopick",
+        "--max_stddev_noise",
+        group="autopicking",
     )
-    min_avg_noise: float | None = _template_option(
-        "smallest average of noise", "minavgnoise_autopick", "-999", "--min_avg_noise"
+    min_avg_noise: float = _template_option(
+        "smallest average of the noise around a pick; -999 for any",
+        -999.0,
+        "minavgnoise_autopick",
+        "--min_avg_noise",
+        group="autopicking",
+    )
+    reference_3d: str | None = option(
+        "3D reference",
+        None,
+        group="References",
+        joboption="fn_ref3d_autopick",
+        unset="",
+        flag="--ref",
+        refused="maps are not projected by this job; give it a stack of projections",
     )
     helix: bool | None = option(
         "pick helical segments",
@@ -215,6 +303,11 @@ class AutopickOptions(Options):
     )
 
     def validate(self) -> None:
+        if self.references is not None and self.method == "log":
+            object.__setattr__(self, "method", "template")
+        if self.method == "template" or self.references is not None:
+            self._validate_templates()
+            return
         given = self.min_diameter is not None, self.max_diameter is not None
         if self.min_diameter is not None and self.max_diameter is not None:
             if self.max_diameter < self.min_diameter:
@@ -230,6 +323,16 @@ class AutopickOptions(Options):
                 "diameters the particles are" + ("" if self.method == "log" else ", or diameter auto")
             )
         self.diameter_range()
+
+    def _validate_templates(self) -> None:
+        if self.method == "adaptive":
+            raise InputError("references are for the method template, not adaptive; leave one of them out")
+        if self.references is None:
+            raise InputError(
+                "references are not given; the method template needs a stack or class_averages.star"
+            )
+        if self.diameter is not None or self.align or self.model is not None:
+            raise InputError("diameter, model and align are for the method adaptive; leave them out")
 
     def log_range(self) -> tuple[float, float]:
         """Smallest and largest diameter of the method log, Å, which does not go without."""

@@ -10,7 +10,8 @@ from typing import Any
 from boxwood.errors import InputError
 from boxwood.jobs.job import Job
 from boxwood.jobs.registry import load_job
-from boxwood.options.joboptions import joboptions, known_names, values_of
+from boxwood.options import applies
+from boxwood.options.joboptions import joboptions, known_names, names_of, values_of
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.form_fields import MACHINE, filled_form
 from boxwood.project.job_files import read_settings
@@ -121,18 +122,24 @@ def _refuse_other_work(job: Job, form: JobForm) -> None:
     for name in sorted(_OTHER_WORK - known_names(job.options)):
         if form.joboptions.get(name) == "Yes":
             raise InputError(f"{form.path} asks for {name}, which `boxwood {job.name}` does not do")
-    if form.joboptions.get("do_log", "Yes") == "No":
-        raise InputError(f"{form.path} asks for other picking than by Laplacian of Gaussian (do_log is No)")
+    if form.joboptions.get("do_log", "Yes") == "No" and not form.joboptions.get("fn_refs_autopick"):
+        raise InputError(
+            f"{form.path} asks for picking neither by Laplacian of Gaussian nor with 2D references "
+            "(do_log is No, fn_refs_autopick empty)"
+        )
 
 
 def _unused(job: Job, form: JobForm) -> list[str]:
     refused = [option for option in job.options.declared() if option.refused]
     unset = {o.joboption: o.unset for o in refused if isinstance(o.joboption, str)}
+    values, declared = values_of(job.options, form.joboptions), {o.name: o for o in job.options.declared()}
+    idle = [o for o in declared.values() if o.needs and not applies(o, declared, values)]
+    known = known_names(job.options) - names_of(idle)
     usual = [{**filled_form(form.number, relion, {}), **unset, **job.joboptions} for relion in "015"]
     return [
         f"{name} {text}"
         for name, text in sorted(form.joboptions.items())
-        if name not in known_names(job.options) | MACHINE | {"fn_cont"}
+        if name not in known | MACHINE | {"fn_cont"}
         and not name.startswith(_DETAILS)
         and text not in ("", "No", *(blank.get(name) for blank in usual))
     ]

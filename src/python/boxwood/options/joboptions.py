@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -153,7 +153,12 @@ def values_of(options: type[Options], form: Mapping[str, str]) -> dict[str, Any]
 
 def known_names(options: type[Options]) -> set[str]:
     """All joboptions that some option answers to, in any generation."""
-    fields = (fields for declared in options.declared() for fields in _all_fields(declared))
+    return names_of(options.declared())
+
+
+def names_of(options: Iterable[Option]) -> set[str]:
+    """All joboptions that answer to one of these options."""
+    fields = (fields for declared in options for fields in _all_fields(declared))
     return {name for field in fields for name in field.names}
 
 

@@ -33,7 +33,8 @@ def _row(declared: Option) -> str:
         default = ""
     else:
         default = declared.kind.relion(declared.kind.convert(declared.default))
-    names = declared.joboption if isinstance(declared.joboption, tuple) else (declared.joboption,)
+    named = declared.joboption
+    names = named if isinstance(named, tuple) else (getattr(named, "name", named),)
     relion = [f"`{name}`" for name in (*names, declared.flag) if isinstance(name, str) and name]
     cells = [f"`{argument}`", declared.expected, default, declared.help, " ".join(relion)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -116,9 +116,12 @@ class Grid:
         """Grid index of the micrograph's first pixel along an axis (0: y, 1: x)."""
         return self.work_size // 2 - self._extent(self.shape[axis]) // 2
 
-    def interior(self, skip_px: int) -> tuple[int, int, int, int]:
-        """y_begin, y_end, x_begin, x_end on the grid, `skip_px` micrograph pixels away from the edge."""
-        margin = int(np.float32(skip_px) * np.float32(self.scale))
+    def interior(self, skip_px: float, least: int = 0) -> tuple[int, int, int, int]:
+        """y_begin, y_end, x_begin, x_end on the grid, `skip_px` micrograph pixels away from the edge.
+
+        `least` is the smallest margin, in grid points; none at all means the whole grid.
+        """
+        margin = max(least, int(np.float32(skip_px) * np.float32(self.scale)))
         if margin == 0:
             return 0, self.work_size, 0, self.work_size
         y, x = self.first(0), self.first(1)

@@ -137,7 +137,7 @@ def log_fom_maps(
     backend: str | Backend = "cpu",
 ) -> FomMaps:
     """Filter a micrograph; parameters as in `pick_log`. Threshold and distances come later (`find_peaks`)."""
-    image = _checked_image(micrograph)
+    image = checked_image(micrograph)
     check_range("pixel_size_angstrom", pixel_size_angstrom, above=0)
     check_range("min_diameter", min_diameter, at_least=2.5)
     check_range("max_diameter", max_diameter, at_least=min_diameter)
@@ -178,7 +178,14 @@ def log_fom_maps(
     )
 
 
-def _checked_image(micrograph: AnyArray) -> FloatArray:
+def checked_image(micrograph: AnyArray) -> FloatArray:
+    """The micrograph as float32.
+
+    Raises
+    ------
+    InputError
+        If it is no two-dimensional image of real numbers.
+    """
     image = np.asarray(micrograph)
     if image.ndim != 2 or image.size < 2 or image.dtype.kind not in "fiub":
         raise InputError(
