@@ -16,7 +16,7 @@ import numpy as np
 
 from boxwood.backends import get_backend
 from boxwood.imaging.masks import soft_circle
-from boxwood.simulate import Volume
+from boxwood.simulate.particles import Density
 from boxwood.simulate.rotations import rotation_matrices
 
 BAND_ANGSTROM = (70.0, 12.0)
@@ -62,17 +62,21 @@ def even_directions(n: int) -> np.ndarray:
 class MapAgreement:
     """Projections of a map, ready to be compared with averages of one box and pixel size."""
 
-    def __init__(self, volume: Volume, box: int, pixel_size_angstrom: float, mask_diameter_angstrom: float):
-        views = np.column_stack([even_directions(DIRECTIONS), np.zeros(DIRECTIONS)])
-        low, high = (box * pixel_size_angstrom / d for d in BAND_ANGSTROM)
+    def __init__(
+        self, volume: Density, box: int, pixel_size_angstrom: float, mask_diameter_angstrom: float,
+        *, directions: int = DIRECTIONS, largest_shift_px: int = LARGEST_SHIFT_PX,
+        band_angstrom: tuple[float, float] = BAND_ANGSTROM,
+    ) -> None:  # fmt: skip
+        views = np.column_stack([even_directions(directions), np.zeros(directions)])
+        low, high = (box * pixel_size_angstrom / d for d in band_angstrom)
         step = (high - low) / CIRCLES
         self.radius = low + step * (np.arange(CIRCLES) + 0.5)
         theta = 2 * np.pi * np.arange(ANGLES // 2) / ANGLES
         self._half = np.array([[r * np.cos(theta), r * np.sin(theta)] for r in self.radius]).swapaxes(1, 2)
         self._mask = soft_circle((box, box), mask_diameter_angstrom / (2 * pixel_size_angstrom)).astype("f4")
-        x, y = np.mgrid[-LARGEST_SHIFT_PX : LARGEST_SHIFT_PX + 1, -LARGEST_SHIFT_PX : LARGEST_SHIFT_PX + 1]
+        x, y = np.mgrid[-largest_shift_px : largest_shift_px + 1, -largest_shift_px : largest_shift_px + 1]
         shifts = np.stack([x.ravel(), y.ravel()], axis=1)
-        shifts = shifts[np.hypot(*shifts.T) <= LARGEST_SHIFT_PX]
+        shifts = shifts[np.hypot(*shifts.T) <= largest_shift_px]
         full = np.concatenate([self._half, -self._half], axis=1)
         self._phases = np.exp(-2j * np.pi * (full @ shifts.T) / box).transpose(2, 0, 1).astype("c8")
         projections = volume.project(rotation_matrices(views), box, pixel_size_angstrom)

@@ -1,6 +1,7 @@
 """The main job and the demonstration, small but whole."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from boxwood.class2d.selection import ClassScores
@@ -63,6 +64,7 @@ def test_everything_derived_from_the_diameter(project):
     pictures = {path.name for path in result.files["report"].parent.glob("*.png")}
     assert any(name.endswith("class_selection.png") for name in pictures)
     assert all(name in page for name in pictures)
+    assert "<th>reasons</th>" in page
 
 
 def processes():
@@ -78,7 +80,7 @@ def test_given_sizes_and_a_folder_without_books(project, tmp_path):
         classes=2,
         mask_diameter=190,
         iterations=2,
-        min_score=1.0,
+        min_score=0.0,
         **DIAMETERS,
     )
     folders = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
@@ -92,8 +94,9 @@ def test_given_sizes_and_a_folder_without_books(project, tmp_path):
 def test_scores_that_say_nothing(project, monkeypatch):
     heard = Heard()
     project.reporter = heard
-    nothing = ClassScores(*np.zeros((6, 2)))
-    monkeypatch.setattr("boxwood.class2d.selection.score_classes", lambda *images, **settings: nothing)
+    none = pd.DataFrame({"contrast": [np.nan] * 2}, index=[1, 2])
+    nothing = ClassScores(np.zeros(2), none, none)
+    monkeypatch.setattr("boxwood.class2d.selection.score_classes", lambda files: nothing)
     result = project.run(
         micrographs="micrographs_ctf.star", output="out", classes=2, iterations=1, **DIAMETERS
     )

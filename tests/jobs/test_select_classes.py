@@ -11,6 +11,7 @@ from boxwood.errors import InputError
 from boxwood.imaging.centring import centre_of_mass
 from boxwood.io.mrc import read_stack
 from boxwood.io.star import read_star
+from boxwood.jobs.context import JobContext
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
 
@@ -70,19 +71,38 @@ def test_recentred_templates(tmp_path):
 
 
 def test_auto_prefers_views_to_junk(tmp_path):
-    scores = select(tmp_path, auto=True, min_score=0.7).tables["scores"]["score"]
-    limit = 0.7 * scores.max()
-    assert scores[list(GOOD)].min() >= limit > scores[list(JUNK)].max()
+    found = select(tmp_path, auto=True).tables["scores"]
+    scores = found["score"]
+    assert scores[list(GOOD)].min() > 0.8 and scores[list(JUNK)].max() < 0.2
     tables = read_star(tmp_path / "class_averages.star")
     chosen, judged = set(tables[""]["rlnClassNumber"]), tables["boxwood_scores"]
     assert set(GOOD) <= chosen and not set(JUNK) & chosen
-    assert set(judged.loc[judged["bwClassScore"] >= limit - 1e-6, "rlnClassNumber"]) == chosen
+    assert set(judged.loc[judged["bwClassScore"] >= 0.5, "rlnClassNumber"]) == chosen
+    assert "rlnClassScore" not in tables[""]  # RELION 3.1 complains of it
+    told = read_star(tmp_path / "class_scores.star")["boxwood_scores"]
+    assert told["rlnClassScore"].is_monotonic_decreasing and told["rlnClassNumber"][0] in GOOD
+    assert set(told.loc[told["rlnSelected"] == 1, "rlnClassNumber"]) == chosen
+    assert told["bwReasons"].tolist() == found["reasons"][told["rlnClassNumber"]].tolist()
 
 
-def test_only_the_best(tmp_path):
-    result = select(tmp_path, auto=True, min_score=1)
-    best = result.tables["scores"]["score"].idxmax()
-    assert list(result.tables["class_averages"]["rlnClassNumber"]) == [best]
+def test_only_the_best_and_no_fewer_than_wanted(tmp_path):
+    scores = select(tmp_path / "all", auto=True).tables["scores"]["score"].sort_values(ascending=False)
+    result = select(tmp_path, auto=True, min_score=float(scores.iloc[0]))
+    assert list(result.tables["class_averages"]["rlnClassNumber"]) == [scores.index[0]]
+    result = select(tmp_path / "three", auto=True, min_score=1.0, min_classes=3)
+    assert set(result.tables["class_averages"]["rlnClassNumber"]) == set(scores.index[:3])
+    result = select(tmp_path / "many", auto=True, min_score=1.0, min_particles=1000)
+    assert 1000 <= result.values["particles"] < 1000 + 2374 / 5
+
+
+def test_relion_5_gets_the_scores_of_its_class_ranker(tmp_path):
+    job = load_job("select-classes")
+    context = JobContext(tmp_path.as_posix(), dialect="5")
+    result = job.run(job.options.make({"model": MODEL, "auto": True}), context)
+    table = read_star(tmp_path / "class_averages.star")[""]
+    expected = result.tables["scores"]["score"][table["rlnClassNumber"]]
+    np.testing.assert_allclose(table["rlnClassScore"], expected, atol=1e-6)
+    np.testing.assert_allclose(table["rlnPredictedClassScore"], expected, atol=1e-6)
 
 
 def test_regroup(tmp_path):
@@ -102,6 +122,7 @@ def test_regroup(tmp_path):
         ({"classes": (51,)}, "no class 51; the classes are numbered 1 to 50"),
         ({"classes": (11,)}, "have no particles"),
         ({"auto": True, "min_score": 1.1}, "min_score is 1.1"),
+        ({"auto": True, "min_score": 1.0}, "No class has a score of 1 or more"),
         ({"classes": (24,), "regroup": 100}, "fewer than 10 per group"),
         ({"model": CLASS2D / "run_it003_model.star", "classes": (1,)}, "run_it003_data.star is missing"),
         ({"model": CLASS2D / "run_it025_data.star", "classes": (1,)}, "is not named like"),
@@ -124,4 +145,4 @@ def test_without_optimiser_the_box_is_the_mask(tmp_path):
     result = select(tmp_path / "out", model=tmp_path / "run_it025_model.star", classes=(1,))
     wide = result.tables["scores"]
     narrow = select(tmp_path / "narrow", classes=(1,)).tables["scores"]
-    assert not np.allclose(wide["border"], narrow["border"])
+    assert not np.allclose(wide["border"], narrow["border"], equal_nan=True)

@@ -1,149 +1,112 @@
-"""A score for class averages, from what can be measured on them: no trained network stands behind it.
+"""A score of class averages, 0 to 1, and the reasons for it.
 
-The score is this project's own and is not comparable with the predicted score of other programs. It is the
-geometric mean of five terms, each between 0 (bad) and 1 (good):
-
-========== =============================================================================================
-size       p / (p + 1/2), p the class's share of the particles times the number of classes
-resolution the class's resolution over the best one of all classes, as frequencies
-contrast   (mean of the object - mean of its surroundings) / standard deviation of the surroundings,
-           2 and less is 0, 6 and more is 1
-border     1 - (standard deviation in the outer 15 % of the mask's radius) / (the same in the whole mask)
-whole      part of the object's brightness that its largest connected piece holds
-========== =============================================================================================
-
-The object is what lies above Otsu's threshold inside the mask, the surroundings are the rest of the mask
-without holes in the object. Scores of one classification compare; a crowded or uncorrected data set has lower
-ones throughout, so a limit is best set as a part of the best class's score.
-A term of 0, as of an empty class, makes the score 0. All terms but `size` and `resolution` are unchanged by
-a positive scale and an offset of the grey values.
+The score is the probability that a class is good: that most of its particles are particles, and that its
+average looks like a projection of the molecule (docs/selection.md). It is a logistic regression on a few
+plain measurements (`boxwood.class2d.class_features`), whose coefficients
+(`boxwood.class2d.score_coefficients`) were fitted on simulated sets with false picks. No trained network
+stands behind it, and its values are not those of other programs.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import ndimage
 
-from boxwood.errors import InputError
-from boxwood.typing import AnyArray, DoubleArray
+from boxwood.class2d.class_features import FEATURES, ClassFiles, class_features
+from boxwood.class2d.score_coefficients import WITH_HALVES, WITHOUT_HALVES
+from boxwood.typing import AnyArray, DoubleArray, IntArray
 
-BoolArray = npt.NDArray[np.bool_]
+# A feature farther than this from the mean of those it was fitted on says no more, in standard deviations.
+FARTHEST = 3.0
+# A reason is given if it moves the log-odds by so much.
+TELLING = 0.3
+EMPTY = "nothing to see: it has no particles, or a flat average"
 
-# The limits between which contrast counts: on real averages blurred junk has 2 to 4, a clear view 5 to 9.
-CONTRAST_NONE, CONTRAST_FULL = 2.0, 6.0
-BORDER = 0.85
+
+@dataclass(frozen=True)
+class ScoreModel:
+    """A logistic regression.
+
+    Attributes
+    ----------
+    intercept : float
+    terms : mapping
+        Feature to (mean, standard deviation, weight): its log-odds are weight (value - mean) / deviation.
+    """
+
+    intercept: float
+    terms: dict[str, tuple[float, float, float]]
+
+    def log_odds(self, features: pd.DataFrame) -> pd.DataFrame:
+        """What each term adds for each class, (K, terms); nan where the features are."""
+        parts = {
+            name: weight * np.clip((features[name] - mean) / deviation, -FARTHEST, FARTHEST)
+            for name, (mean, deviation, weight) in self.terms.items()
+        }
+        return pd.DataFrame(parts, index=features.index)
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """The score of every class and the terms it is made of; each (K,) float64 in 0..1."""
+    """Scores of all classes and what they are made of.
 
-    size: DoubleArray
-    resolution: DoubleArray
-    contrast: DoubleArray
-    border: DoubleArray
-    whole: DoubleArray
+    Attributes
+    ----------
+    score : (K,) float64
+        Probability that a class is good; 0 for one without an image.
+    features, log_odds : DataFrame
+        A row per class, from 1; a column per feature, and per term of the model.
+    """
+
     score: DoubleArray
+    features: pd.DataFrame
+    log_odds: pd.DataFrame
 
     def table(self) -> pd.DataFrame:
-        """One row per class, indexed by class number from 1."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return pd.DataFrame(columns, index=pd.RangeIndex(1, len(self.score) + 1, name="class"))
+        """Score, features and reasons: one row per class, indexed by class number from 1."""
+        return self.features.assign(score=self.score, reasons=self.reasons())
+
+    def reasons(self, most: int = 3) -> list[str]:
+        """For every class what speaks most for or against it, in words."""
+        return [self._reason(number, most) for number in self.features.index]
+
+    def _reason(self, number: int, most: int) -> str:
+        parts = self.log_odds.loc[number]
+        if parts.isna().any():
+            return EMPTY
+        telling = parts[parts.abs() >= TELLING].sort_values(key=np.abs, ascending=False).head(most)
+        return "; ".join(
+            ("+ " if value > 0 else "- ") + (FEATURES[name].good if value > 0 else FEATURES[name].poor)
+            for name, value in telling.items()
+        )
 
 
-def score_classes(
-    averages: AnyArray,
-    share: npt.ArrayLike,
-    resolution_angstrom: npt.ArrayLike,
-    *,
-    pixel_size_angstrom: float,
-    mask_diameter_angstrom: float,
-) -> ClassScores:
-    """Judge class averages; the module's text says how.
+def score_classes(files: ClassFiles) -> ClassScores:
+    """Judge the classes of one iteration; with the agreement of halves where the files have it."""
+    features = class_features(files)
+    model = ScoreModel(*(WITH_HALVES if "halves" in features else WITHOUT_HALVES))
+    log_odds = model.log_odds(features)
+    total = model.intercept + log_odds.sum(axis=1, skipna=False).to_numpy(np.float64)
+    score = np.where(np.isnan(total), 0.0, 1 / (1 + np.exp(-np.nan_to_num(total))))
+    return ClassScores(score, features, log_odds)
+
+
+def choose_classes(
+    score: AnyArray, sizes: AnyArray, min_score: float, at_least_classes: int = 0, at_least_particles: int = 0
+) -> IntArray:
+    """Indices from 0 of the classes with a score of `min_score` or more, in their order.
+
+    Where they are fewer than `at_least_classes`, or have fewer particles than `at_least_particles`, the best
+    of the others join them; never one with a score of 0.
 
     Parameters
     ----------
-    averages : (K, box, box), particles bright
-    share : (K,) part of the particles in each class
-    resolution_angstrom : (K,); infinite or nan for a class without
-    pixel_size_angstrom, mask_diameter_angstrom : float
-
-    Raises
-    ------
-    InputError
-        The mask covers fewer than nine pixels, or the lengths differ.
+    score, sizes : (K,)
+        Scores, and numbers of particles.
     """
-    averages = np.asarray(averages, np.float64)
-    share, resolution = np.asarray(share, np.float64), np.asarray(resolution_angstrom, np.float64)
-    if not len(averages) == len(share) == len(resolution):
-        raise InputError(
-            f"{len(averages)} class averages come with {len(share)} shares and {len(resolution)} "
-            "resolutions; give one of each per class."
-        )
-    radius = _radius(averages.shape[-1])
-    mask_radius = min(mask_diameter_angstrom / (2 * pixel_size_angstrom), averages.shape[-1] / 2)
-    mask, border = radius < mask_radius, (radius < mask_radius) & (radius > BORDER * mask_radius)
-    if mask.sum() < 9:
-        raise InputError(
-            f"A mask of {mask_diameter_angstrom:g} A is {2 * mask_radius:.1f} pixels wide; give the "
-            "particle's diameter in Angstrom."
-        )
-    populated = share * len(share)
-    size = populated / (populated + 0.5)
-    resolved = np.isfinite(resolution) & (resolution > 0)
-    frequency = np.where(resolved, 1 / np.where(resolved, resolution, 1), 0)
-    resolution = frequency / max(frequency.max(initial=0), np.finfo(float).tiny)
-    seen = np.array([_appearance(image, mask, border) for image in averages]).reshape(-1, 3)
-    contrast, edge, whole = seen.T
-    score = (size * resolution * contrast * edge * whole) ** (1 / 5)
-    return ClassScores(size, resolution, contrast, edge, whole, score)
-
-
-def _radius(box: int) -> DoubleArray:
-    offset = np.arange(box) - box // 2
-    return np.hypot(*np.meshgrid(offset, offset))
-
-
-def _appearance(image: DoubleArray, mask: BoolArray, border: BoolArray) -> list[float]:
-    """Contrast, border and wholeness of one average; zeros for one that is flat or not finite."""
-    inside = image[mask]
-    if not np.isfinite(inside).all() or np.ptp(inside) == 0:
-        return [0.0, 0.0, 0.0]
-    threshold = otsu_threshold(inside)
-    above = mask & (image > threshold)
-    pieces, count = ndimage.label(above)
-    brightness = ndimage.sum(image - threshold, pieces, np.arange(1, count + 1))
-    largest = pieces == 1 + int(np.argmax(brightness))
-    surroundings = image[mask & ~ndimage.binary_fill_holes(above)]
-    ramp = 0.0  # an object that encloses the whole mask stands out from nothing
-    if surroundings.size:
-        spread = max(float(surroundings.std()), np.finfo(np.float32).eps * float(np.ptp(inside)))
-        contrast = (image[largest].mean() - surroundings.mean()) / spread
-        ramp = (contrast - CONTRAST_NONE) / (CONTRAST_FULL - CONTRAST_NONE)
-    return [
-        float(np.clip(ramp, 0, 1)),
-        float(np.clip(1 - image[border].std() / inside.std(), 0, 1)),
-        float(brightness.max() / brightness.sum()),
-    ]
-
-
-def otsu_threshold(values: AnyArray) -> float:
-    """The grey value that best divides `values` in two: the largest variance between the parts (Otsu 1979).
-
-    Parameters
-    ----------
-    values : (n,), not all equal
-
-    Returns
-    -------
-    float, halfway between the two neighbouring values that it divides
-    """
-    ordered = np.sort(np.asarray(values, np.float64), axis=None)
-    ordered_mean = ordered.mean()
-    below = np.arange(1, len(ordered))
-    moment = np.cumsum(ordered - ordered_mean)[:-1]
-    between = moment**2 / (below * (len(ordered) - below))
-    cut = int(np.argmax(between))
-    return float(ordered[cut] + ordered[cut + 1]) / 2
+    order = np.argsort(-np.asarray(score), kind="stable")
+    order = order[np.asarray(score)[order] > 0]
+    good = int((np.asarray(score)[order] >= min_score).sum())
+    held = np.cumsum(np.asarray(sizes)[order])
+    enough = int(np.searchsorted(held, at_least_particles)) + 1 if at_least_particles > 0 else 0
+    return np.sort(order[: max(good, at_least_classes, enough)])

@@ -62,8 +62,8 @@ class RunOptions(Options):
     )
     seed: int = option("seed of the random numbers", 1, at_least=0, group="Classification")
     min_score: float = option(
-        "smallest score of a class that is selected, as a part of the best class's score",
-        0.85,
+        "smallest score of a class that is selected",
+        0.5,
         at_least=0,
         at_most=1,
         group="Selection",

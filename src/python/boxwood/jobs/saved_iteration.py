@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from boxwood.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from boxwood.class2d.class_features import ClassFiles
     from boxwood.class2d.selection import ClassScores
     from boxwood.io.particles import ParticleSet
-    from boxwood.typing import FloatArray
+    from boxwood.typing import AnyArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -27,20 +30,54 @@ class SavedIteration:
     averages: FloatArray
     particles: ParticleSet
     mask_diameter_angstrom: float | None
+    frc: pd.DataFrame | None
 
     def scores(self, mask_diameter: float | None = None) -> ClassScores:
         """The score of every class; the mask is the classification's own, or else the whole box."""
         from boxwood.class2d.selection import score_classes
 
-        pixel_size = float(self.general["rlnPixelSize"])
-        box = self.averages.shape[-1] * pixel_size
-        return score_classes(
+        return score_classes(self.files(mask_diameter))
+
+    def files(self, mask_diameter: float | None = None) -> ClassFiles:
+        """What classes are judged by."""
+        return class_files(
             self.averages,
-            self.classes["rlnClassDistribution"],
-            self.classes["rlnEstimatedResolution"],
-            pixel_size_angstrom=pixel_size,
-            mask_diameter_angstrom=mask_diameter or self.mask_diameter_angstrom or box,
+            self.classes,
+            float(self.general["rlnPixelSize"]),
+            mask_diameter or self.mask_diameter_angstrom,
+            self.frc,
         )
+
+    def sizes(self) -> IntArray:
+        """(K,) number of particles in each class."""
+        numbers = self.particles.table["rlnClassNumber"].to_numpy(np.int64)
+        return np.bincount(np.clip(numbers, 0, None), minlength=len(self.classes) + 1)[1:]
+
+
+def class_files(
+    averages: AnyArray,
+    classes: pd.DataFrame,
+    pixel_size: float,
+    mask_diameter: float | None,
+    frc: pd.DataFrame | None,
+) -> ClassFiles:
+    """What classes are judged by, from the tables model_classes and boxwood_frc of a model."""
+    from boxwood.class2d.class_features import ClassFiles
+
+    known = "rlnAccuracyTranslationsAngst" in classes  # RELION 3.0 has pixels, and none in iteration 0
+    accuracy = (
+        classes["rlnAccuracyTranslationsAngst"].to_numpy(np.float64)
+        if known
+        else np.full(len(classes), np.inf)
+    )
+    return ClassFiles(
+        averages=averages,
+        share=classes["rlnClassDistribution"].to_numpy(np.float64),
+        accuracy_angstrom=accuracy,
+        pixel_size_angstrom=pixel_size,
+        mask_diameter_angstrom=mask_diameter or averages.shape[-1] * pixel_size,
+        frc=None if frc is None else frc["bwHalfSetFrc"].to_numpy(np.float64).reshape(len(classes), -1),
+    )
 
 
 def read_iteration(path: Path) -> SavedIteration:
@@ -69,7 +106,16 @@ def read_iteration(path: Path) -> SavedIteration:
         averages=images,
         particles=ParticleSet.read(data),
         mask_diameter_angstrom=_values(optimiser, "optimiser_general").get("rlnParticleDiameter"),
+        frc=half_set_frc(model),
     )
+
+
+def half_set_frc(model: Path) -> pd.DataFrame | None:
+    """How well the halves of each class agree, a row per class and ring; None if the model does not say."""
+    from boxwood.io.star import read_star
+
+    frc = read_star(model).get("boxwood_frc")
+    return None if frc is None or (frc["bwHalfSetFrc"] <= -1).all() else frc
 
 
 def _rows(path: Path, name: str) -> pd.DataFrame:

@@ -37,18 +37,34 @@ class SelectClassesOptions(Options):
         "numbers of the classes to keep, from 1", None, group="Class options"
     )
     auto: bool = option(
-        "keep the classes whose score is high enough",
+        "keep the classes whose score, a probability to be good from 0 to 1, is high enough",
         False,
         group="Class options",
         joboption="do_class_ranker",
     )
     min_score: float = option(
-        "smallest score that --auto keeps, as a part of the best class's score",
-        0.85,
+        "smallest score that --auto keeps",
+        0.5,
         group="Class options",
         at_least=0,
         at_most=1,
         joboption="rank_threshold",
+        needs="auto",
+    )
+    min_particles: int | None = option(
+        "keep the best of the other classes, too, until there are so many particles",
+        None,
+        group="Class options",
+        at_least=1,
+        joboption="select_nr_parts",
+        needs="auto",
+    )
+    min_classes: int | None = option(
+        "keep the best of the other classes, too, until there are so many classes",
+        None,
+        group="Class options",
+        at_least=1,
+        joboption="select_nr_classes",
         needs="auto",
     )
     recenter: bool = option(
@@ -83,7 +99,7 @@ def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
     saved = read_iteration(options.model)
     context.use([saved.averages_file, Path(saved.particles.source)])
     scores = saved.scores(options.mask_diameter)
-    chosen = _chosen(options, scores, len(saved.classes))
+    chosen = _chosen(options, scores, saved.sizes())
     rows = np.flatnonzero(saved.particles.table["rlnClassNumber"].isin(chosen + 1))
     if not len(rows):
         raise InputError("The selected classes have no particles; select others.")
@@ -94,6 +110,7 @@ def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
     particles.write(files["particles"], dialect=context.dialect)
     averages = _write_averages(saved, chosen, scores, options.recenter, context, files)
     _write_backup(chosen, scores, context, files)
+    _write_scores(chosen, scores, context, files)
     with context.picture("class averages"):
         _draw(saved, chosen, scores, context)
     return JobResult(
@@ -105,16 +122,26 @@ def run(options: SelectClassesOptions, context: JobContext) -> JobResult:
     )
 
 
-def _chosen(options: SelectClassesOptions, scores: ClassScores, count: int) -> IntArray:
+def _chosen(options: SelectClassesOptions, scores: ClassScores, sizes: IntArray) -> IntArray:
     """Indices of the classes to keep, from 0."""
+    from boxwood.class2d.selection import choose_classes
+
     if options.classes is None:
         best = float(scores.score.max())
         if best == 0:
             raise InputError("Every class has a score of 0; look at them and name some with --classes.")
-        return np.flatnonzero(scores.score >= options.min_score * best)
-    outside = [number for number in options.classes if not 1 <= number <= count]
+        chosen = choose_classes(
+            scores.score, sizes, options.min_score, options.min_classes or 0, options.min_particles or 0
+        )
+        if not len(chosen):
+            raise InputError(
+                f"No class has a score of {options.min_score:g} or more, the best has {best:.2f}; lower "
+                "--min-score, or name some with --classes."
+            )
+        return chosen
+    outside = [number for number in options.classes if not 1 <= number <= len(sizes)]
     if outside:
-        raise InputError(f"There is no class {outside[0]}; the classes are numbered 1 to {count}.")
+        raise InputError(f"There is no class {outside[0]}; the classes are numbered 1 to {len(sizes)}.")
     return np.unique(np.array(options.classes, np.int64)) - 1
 
 
@@ -163,8 +190,11 @@ def _write_averages(
         stack = saved.averages_file
         table["rlnReferenceImage"] = [f"{index + 1:06d}@{stack.as_posix()}" for index in chosen]
     table["rlnClassNumber"] = chosen + 1
+    if context.dialect == "5":
+        # As its class ranker has them; RELION 3 complains of columns it does not know.
+        table["rlnPredictedClassScore"] = table["rlnClassScore"] = scores.score[chosen]
     files["class_averages"] = context.output / "class_averages.star"
-    # RELION 3 complains of columns it does not know, and reads the first table.
+    # RELION reads the first table.
     judged = {"rlnClassNumber": np.arange(1, len(scores.score) + 1), "bwClassScore": scores.score}
     write_star(files["class_averages"], {"": table, "boxwood_scores": judged}, dialect=context.dialect)
     return table
@@ -181,6 +211,23 @@ def _write_backup(chosen: IntArray, scores: ClassScores, context: JobContext, fi
     files["backup_selection"] = context.output / "backup_selection.star"
     selected = np.isin(np.arange(len(scores.score)), chosen)
     write_selection(files["backup_selection"], selected, dialect=context.dialect)
+
+
+def _write_scores(chosen: IntArray, scores: ClassScores, context: JobContext, files: dict[str, Path]) -> None:
+    """Write class_scores.star, the best class first: score, what it is made of, and why; and log it."""
+    from boxwood.io.star import write_star
+
+    table = scores.table().sort_values("score", ascending=False, kind="stable")
+    known = table[[*scores.features]].fillna(0.0).rename(columns=lambda name: f"bw{name.capitalize()}")
+    known.insert(0, "rlnClassNumber", table.index)
+    known.insert(1, "rlnSelected", np.isin(table.index, chosen + 1).astype(int))
+    known.insert(2, "rlnClassScore", table["score"].to_numpy())
+    known["bwReasons"] = table["reasons"].to_numpy()
+    files["class_scores"] = context.output / "class_scores.star"
+    write_star(files["class_scores"], {"boxwood_scores": known}, dialect=context.dialect)
+    for number, row in table.iterrows():
+        mark = "*" if number in chosen + 1 else " "
+        context.log(f"{mark} class {number:3d}  score {row['score']:.2f}  {row['reasons']}")
 
 
 def _draw(saved: SavedIteration, chosen: IntArray, scores: ClassScores, context: JobContext) -> None:

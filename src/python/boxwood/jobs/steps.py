@@ -89,13 +89,24 @@ def _section(step: Step) -> Section:
     from boxwood.report import Picture, Section
 
     folder = step.result.output
+    scores = step.result.tables.get("scores")
     found = sorted(folder.rglob("*.png"))
     return Section(
         title=TITLES.get(step.name, step.name),
         text=step.result.summary,
         pictures=[Picture(path, _caption(path.relative_to(folder))) for path in found],
         columns=2 if step.name == "autopick" else 1,
+        header=("class", "score", "reasons"),
+        rows=[] if scores is None else _score_rows(scores),
     )
+
+
+def _score_rows(scores: pd.DataFrame) -> list[tuple[object, ...]]:
+    ordered = scores.sort_values("score", ascending=False, kind="stable")
+    return [
+        (number, f"{score:.2f}", reasons)
+        for number, score, reasons in zip(ordered.index, ordered["score"], ordered["reasons"], strict=True)
+    ]
 
 
 def _caption(path: Path) -> str:

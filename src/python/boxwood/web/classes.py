@@ -65,7 +65,10 @@ def iterations(workspace: Workspace, job: str) -> list[Iteration]:
 
 
 def class_table(workspace: Workspace, iteration: Iteration) -> dict[str, list[Any]]:
-    """What is known of every class: number, share, resolution and accuracies (None if unknown), and score."""
+    """What is known of every class, in lists by class.
+
+    Keys: number, share, resolution and accuracies (None if unknown), score, and the reasons for it.
+    """
     classes, general, _ = _tables(workspace, iteration)
     optimiser = _optimiser(workspace, iteration)
     table: dict[str, list[Any]] = {"number": list(range(1, len(classes) + 1))}
@@ -74,26 +77,21 @@ def class_table(workspace: Workspace, iteration: Iteration) -> dict[str, list[An
         table[name] = [_known(value) for value in values.tolist()]
     stack = workspace.read(iteration.name("classes.mrcs"))
     stamp = stack.stat()
+    model = workspace.read(iteration.name("model.star"))
 
-    def score() -> tuple[list[float], int]:
+    def score() -> tuple[dict[str, list[Any]], int]:
         from boxwood.class2d.selection import score_classes
+        from boxwood.jobs.saved_iteration import class_files, half_set_frc
 
         averages = read_stack(stack)[:]
+        mask = float(optimiser.get("rlnParticleDiameter", 0)) or None
         pixel = float(general["rlnPixelSize"])
-        mask = float(optimiser.get("rlnParticleDiameter", 0)) or averages.shape[-1] * pixel
-        resolution = classes.get("rlnEstimatedResolution", pd.Series(np.full(len(classes), np.inf)))
-        scores = score_classes(
-            averages,
-            classes["rlnClassDistribution"],
-            resolution,
-            pixel_size_angstrom=pixel,
-            mask_diameter_angstrom=mask,
-        )
-        return [round(value, 4) for value in scores.score.tolist()], 8 * len(averages)
+        scores = score_classes(class_files(averages, classes, pixel, mask, half_set_frc(model)))
+        rounded = [round(value, 4) for value in scores.score.tolist()]
+        return {"score": rounded, "reasons": scores.reasons()}, 200 * len(averages)
 
     key = ("scores", str(stack), stamp.st_mtime_ns, stamp.st_size)
-    table["score"] = workspace.pictures.get(key, score)
-    return table
+    return {**table, **workspace.pictures.get(key, score)}
 
 
 def class_sizes(workspace: Workspace, iteration: Iteration, count: int) -> list[int] | None:

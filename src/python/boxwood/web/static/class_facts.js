@@ -1,9 +1,11 @@
 // What the views of classes share: the numbers of an iteration, in words, and the ways to sort by them.
 
+import { h } from "./dom.js";
+
 export const SORTS = [
   ["share", "share of particles", "rlnClassDistribution"],
   ["resolution", "resolution", "rlnEstimatedResolution"],
-  ["score", "score", "this program's score of class averages, docs/selection.md"],
+  ["score", "score", "the probability that a class is good, docs/selection.md"],
   ["accuracy_psi", "accuracy of rotation", "rlnAccuracyRotations"],
   ["accuracy_offset", "accuracy of offset", "rlnAccuracyTranslationsAngst"],
   ["number", "class number", "rlnClassNumber"],
@@ -48,4 +50,10 @@ export function factsOf(classes, index) {
     ["accuracy of offset", angstrom(classes.accuracy_offset[index])],
     ["score", classes.score[index].toFixed(3)],
   ];
+}
+
+/** Why a class has its score: a list, what speaks for it and what against. */
+export function reasonsOf(classes, index) {
+  const reasons = classes.reasons[index].split("; ").filter(Boolean);
+  return reasons.length ? h("ul.reasons", { "aria-label": "Why it has this score" }, reasons.map((reason) => h("li", {}, reason))) : "";
 }

@@ -2,7 +2,7 @@
 
 import { address, get } from "../api.js";
 import { bars, curves } from "../chart.js";
-import { SORTS, captionOf, factsOf, inOrder } from "../class_facts.js";
+import { SORTS, captionOf, factsOf, inOrder, reasonsOf } from "../class_facts.js";
 import { makeControls } from "../controls.js";
 import { empty, h, note } from "../dom.js";
 import { Gallery } from "../gallery.js";
@@ -200,6 +200,7 @@ export async function show(page) {
       h("div.one", {},
         h("img", { width: 148, height: 148, alt: "", src: address("/image/stack", { name: shown.averages, images: index, side: 256, columns: 1, sigma: settings.sigma, format: "png", v: shown.tag }) }),
         h("dl", {}, factsOf(shown.classes, index).map(([what, text]) => [h("dt", {}, what), h("dd", {}, text)]))),
+      reasonsOf(shown.classes, index),
       place);
     if (!shown.particles) return;
     const { rows } = await get(address("/api/particles/order", { name: shown.particles, class: settings.class, sort: "rlnMaxValueProbDistribution", reverse: 1 }), page.signal)

@@ -2,7 +2,7 @@
 
 import { address, get } from "../api.js";
 import { autosave } from "../autosave.js";
-import { SORTS, captionOf, factsOf, inOrder } from "../class_facts.js";
+import { SORTS, captionOf, factsOf, inOrder, reasonsOf } from "../class_facts.js";
 import { makeControls } from "../controls.js";
 import { empty, h, note } from "../dom.js";
 import { Gallery } from "../gallery.js";
@@ -10,9 +10,8 @@ import { openMenu } from "../menu.js";
 import { recalled, remember } from "../remember.js";
 import { saveJob } from "../save_job.js";
 
-const DEFAULTS = { iteration: -1, sort: "share", reverse: false, tile: 128, sigma: 4, captions: true, at: 0 };
-// As `boxwood select-classes --auto` has it by default.
-const GOOD = 0.85;
+// The limit is that of `boxwood select-classes --auto`.
+const DEFAULTS = { iteration: -1, sort: "share", reverse: false, tile: 128, sigma: 4, captions: true, limit: 0.5, at: 0 };
 
 export async function show(page) {
   const name = page.parameters.job;
@@ -63,6 +62,7 @@ export async function show(page) {
     else if (changed === "tile") gallery.setTile(settings.tile);
     else if (changed === "sigma") gallery.setSigma(settings.sigma);
     else if (changed === "captions") gallery.setCaptions(settings.captions);
+    else if (changed === "limit") gallery.choose(goodOnes());
     else arrange();
   });
   const more = h("button.quiet", { "aria-haspopup": "menu", onclick: () => {
@@ -70,7 +70,7 @@ export async function show(page) {
     openMenu(left, top - 34 * (3 + chosen.saved.length), [
       ["This and all above (a)", () => gallery.chooseAbove()],
       ["This and all below (b)", () => gallery.chooseBelow()],
-      [`Score at least ${100 * GOOD} % of the best`, () => gallery.choose(goodOnes())],
+      [`Score at least ${settings.limit.toFixed(2)}`, () => gallery.choose(goodOnes())],
       ...chosen.saved.map(({ job, selected }) => [`As saved by ${job}`, () => gallery.choose(selected)]),
     ]);
   } }, "More …");
@@ -86,6 +86,7 @@ export async function show(page) {
       controls.check("captions", "numbers")),
     h("div.body", {}, gallery.element, detail),
     h("div.foot", {}, count, state,
+      controls.slider("limit", "Select by score, at least", 0, 1, 0.01, (limit) => limit.toFixed(2)),
       h("span.actions", {},
         h("a", { href: `/classes/${run.job}` }, "Iterations and curves"),
         h("button.quiet", { onclick: () => gallery.chooseAll() }, "All"),
@@ -111,8 +112,7 @@ export async function show(page) {
     `/particles/${run.job}?${new URLSearchParams({ file: found.particles, class: index + 1, align: true })}`;
 
   function goodOnes() {
-    const best = Math.max(...classes.score);
-    return classes.number.map((number) => number - 1).filter((index) => best > 0 && classes.score[index] >= GOOD * best);
+    return classes.number.map((number) => number - 1).filter((index) => classes.score[index] > 0 && classes.score[index] >= settings.limit);
   }
 
   function arrange() {
@@ -135,6 +135,7 @@ export async function show(page) {
       h("h2", {}, `Class ${index + 1}`),
       h("img", { width: 248, height: 248, alt: "", src: picture([index], 256, 1, settings.sigma) }),
       h("dl", {}, factsOf(classes, index).map(([what, text]) => [h("dt", {}, what), h("dd", {}, text)])),
+      reasonsOf(classes, index),
       found.particles && h("p", {}, h("a", { href: particlesOf(index) }, "Look at its particles")));
   }
 
