@@ -39,7 +39,7 @@ def test_blocks_of_a_power_of_two_are_branches(count, level, random):
 
 
 def test_terms_are_added_in_pairs():
-    assert summed([c for c in "abcdefg"]) == "abcdefg"
+    assert summed(list("abcdefg")) == "abcdefg"
     shape = TreeSum(5, lambda left, right: f"({left}{right})")
     for number in (4, 1, 0, 3, 2):
         shape.put(number, "abcde"[number])
@@ -58,7 +58,7 @@ class Square:
     """Squares of numbers, and the numbers as terms."""
 
     def __call__(self, here, items):
-        here.keep("begun", list).append(1)
+        here.keep("begun", "", list).append(1)
         for item in items:
             yield item * item, item if item % 2 else None
 
@@ -68,7 +68,7 @@ def test_threads_tell_of_every_item_and_add_their_terms():
     assert executor.map_add(Square(), Made(6, lambda i: i + 1), seen.__setitem__) == 1 + 3 + 5
     assert seen == {i: (i + 1) ** 2 for i in range(6)}
     executor.map_add(Square(), [2], seen.__setitem__)
-    assert executor.here.keep("begun", list) == [1, 1]
+    assert executor.here.keep("begun", "", list) == [1, 1]
     assert Made(4, str)[1:3] == ["1", "2"]
     with pytest.raises(IndexError):
         Made(2, str)[2]

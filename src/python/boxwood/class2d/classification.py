@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from secrets import token_hex
 
 import numpy as np
 
@@ -135,6 +136,7 @@ class Classification:
                 f"{model.size_angstrom:g} Å; it is {2 * radius:.0f} Å wide instead"
             )
         form = PolarForm(
+            token_hex(8),
             n,
             self.grid,
             sampled,
@@ -155,7 +157,7 @@ class Classification:
             if parameters.turns
             else FixedPoses(psi_deg, 0 * offset_px if parameters.align else offset_px - np.round(offset_px)),
         )
-        engine = executor.here.keep("class2d", lambda: form.engine(backend, self.threads))
+        engine = executor.here.keep("class2d", form.key, lambda: form.engine(backend, self.threads))
         self.particles = PolarParticles(form, rows, engine)
         self._as_relion = None
         if parameters.recipe == "relion":

@@ -19,7 +19,7 @@ from boxwood.class2d.screening import Fault
 from boxwood.class2d.source import Selected, StoredSource
 from boxwood.class2d.statistics import Halves, Statistics
 from boxwood.errors import InputError
-from boxwood.execution import Executor, Here, Made, prefetch
+from boxwood.execution import Executor, Failure, Here, Made, prefetch
 from boxwood.imaging.polar import PolarGrid, cutoff
 from boxwood.typing import AnyArray
 
@@ -132,6 +132,13 @@ class Found:
     posterior: Posterior | None = None
 
     @classmethod
+    def of(cls, result: "Found | Failure", particles: int) -> "Found":
+        """What came back of so many particles; those whose batch failed are lost."""
+        if isinstance(result, Failure):
+            return cls(np.full(particles, Fault.LOST, dtype=np.int8), {})
+        return result
+
+    @classmethod
     def nothing(cls, rows: Rows) -> "Found":
         """Only what was seen when the images were read."""
         unreadable = np.flatnonzero(rows.faults == Fault.NOT_FINITE)
@@ -167,9 +174,10 @@ def expectation(
     parts = list(by_half(indices, rows.groups.half, BATCH))
     rows.norm = model.norm
 
-    def found(number: int, result: Found) -> None:
+    def found(number: int, outcome: Found | Failure) -> None:
         nonlocal done
         part = parts[number][1]
+        result = Found.of(outcome, len(part))
         usable = result.tell(rows, part)
         if result.assignments is not None:
             assignments.put(usable, result.assignments)
@@ -196,7 +204,7 @@ def batches(indices: AnyArray) -> list[AnyArray]:
 
 def engine_here(here: Here, form: PolarForm, backend: str) -> Engine:
     """What a process makes transforms with, and those that it has made for this classification."""
-    engine: Engine = here.keep("class2d", lambda: form.engine(get_backend(backend), here.threads))
+    engine: Engine = here.keep("class2d", form.key, lambda: form.engine(get_backend(backend), here.threads))
     return engine
 
 

@@ -11,7 +11,7 @@ from boxwood.class2d.maximisation import LOOK_AHEAD, reconstruct
 from boxwood.class2d.model import Model
 from boxwood.class2d.particles import PolarBatch, PolarForm, PolarParticles, Rows
 from boxwood.class2d.screening import Fault, check_enough
-from boxwood.execution import Executor, Here, Made, prefetch
+from boxwood.execution import Executor, Failure, Here, Made, prefetch
 from boxwood.typing import AnyArray
 
 # The first references keep frequencies up to this fraction of the sampling frequency, as in RELION.
@@ -103,8 +103,8 @@ def initial_model(
     subset[rng.permutation(indices)] = np.arange(len(indices)) % classes
     parts = batches(indices)
 
-    def tell(number: int, found: Found) -> None:
-        found.tell(rows, parts[number])
+    def tell(number: int, outcome: Found | Failure) -> None:
+        Found.of(outcome, len(parts[number])).tell(rows, parts[number])
 
     work = FirstAverages(particles.form, engine.backend.name, classes, int(rows.groups.noise.max()) + 1)
     sums = executor.map_add(

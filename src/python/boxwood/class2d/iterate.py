@@ -72,8 +72,7 @@ def classify2d(
     threads : int
         Of the CPU.
     executor : Executor, optional
-        Where batches of particles are searched; default: here, with `threads`. It is used for one
-        classification.
+        Where batches of particles are searched; default: here, with `threads`.
     progress : callable
         Called with (iteration, particles done, particles in all).
     warn : callable

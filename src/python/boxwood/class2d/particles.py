@@ -89,6 +89,8 @@ class PolarForm:
 
     Attributes
     ----------
+    key : str
+        Of one classification alone.
     particles : int
         In the whole set.
     grid : PolarGrid
@@ -106,6 +108,7 @@ class PolarForm:
         Images are normalised by what is farther than this from their origin; default: not at all.
     """
 
+    key: str
     particles: int
     grid: PolarGrid
     optics: Sequence[SampledOptics]

@@ -32,6 +32,7 @@ class Fault(IntEnum):
     TOO_STRONG = 3
     CTF = 4
     TOO_WEAK = 5
+    LOST = 6
 
     @property
     def sentence(self) -> str:
@@ -44,6 +45,7 @@ class Fault(IntEnum):
             Fault.CTF: "its CTF parameters are no numbers or make no sense, such as a voltage of 0",
             Fault.TOO_WEAK: f"its contrast is less than 1/{_TOO_WEAK:g} of that of the other particles; "
             "if it has another unit, use --normalise",
+            Fault.LOST: "its batch failed wherever it was tried",
         }[self]
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from boxwood.cli.cluster import add_cluster_arguments, cluster_settings
 from boxwood.errors import BoxwoodError, InputError, JobAborted
 from boxwood.jobs.registry import JOBS, load_job
 from boxwood.options.arguments import ArgumentParser, add_arguments, given_values
@@ -151,6 +152,7 @@ def job_parser(name: str) -> ArgumentParser:
     if not job.has_directory:
         running.add_argument("--output", metavar="DIR", help=where)
     running.add_argument("--threads", type=int, metavar="N", help="default: all processors")
+    add_cluster_arguments(parser)
     running.add_argument("--json", action="store_true", help="write events as JSON lines, for programs")
     return parser
 
@@ -213,6 +215,7 @@ def _start(
         reporter=reporter,
         continue_from=getattr(parsed, "continue_from", False) or (form and form.continue_from) or False,
         scheduled=form.scheduled if form else None,
+        cluster=cluster_settings(parsed),
     )
     return 0
 

@@ -39,7 +39,7 @@ def map_ordered(
     waiting: deque[tuple[Item, Future[Result | Failure]]] = deque()
     try:
         for item in items:
-            waiting.append((item, pool.submit(_attempt, function, item)))
+            waiting.append((item, pool.submit(attempt, function, item)))
             if len(waiting) >= 2 * threads:
                 done, future = waiting.popleft()
                 yield Done(done, future.result())
@@ -50,7 +50,8 @@ def map_ordered(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _attempt(function: Callable[[Item], Result], item: Item) -> Result | Failure:
+def attempt(function: Callable[[Item], Result], item: Item) -> Result | Failure:
+    """What the function returns for an item, or raises."""
     try:
         return function(item)
     except Exception as error:

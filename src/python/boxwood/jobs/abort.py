@@ -31,14 +31,14 @@ def stopped_by(file: Path) -> Iterator[None]:
     def look() -> None:
         while not done.wait(_EVERY):
             if os.path.exists(file):
-                _ask(True)
+                stop_all(True)
                 if main:
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return
 
     watcher = threading.Thread(target=look, name="abort", daemon=True)
     with ExitStack() as after:
-        after.callback(_ask, False)
+        after.callback(stop_all, False)
         if main:
             after.enter_context(_handled(signal.SIGUSR1, _interrupt))
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,7 +51,8 @@ def stopped_by(file: Path) -> Iterator[None]:
         yield
 
 
-def _ask(stop: bool) -> None:
+def stop_all(stop: bool) -> None:
+    """Have everything in this process end by KeyboardInterrupt; False takes that back."""
     ask_to_stop(stop)
     stop_kernels(stop)
 
@@ -64,7 +65,7 @@ def _stopping(before: Callable[[int, FrameType | None], Any]) -> Callable[[int, 
     """The handler `before`, which finds everything stopping."""
 
     def handler(number: int, frame: FrameType | None) -> Any:
-        _ask(True)
+        stop_all(True)
         return before(number, frame)
 
     return handler

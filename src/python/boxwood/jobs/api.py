@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from boxwood.jobs.cluster import ClusterSettings
 from boxwood.jobs.job import JobResult
 from boxwood.jobs.registry import JOBS, load_job
 from boxwood.jobs.reporter import Reporter
@@ -55,6 +56,7 @@ class Project:
         output: str | os.PathLike[str] | None = None,
         alias: str | None = None,
         threads: int | None = None,
+        cluster: ClusterSettings | None = None,
         continue_from: str | os.PathLike[str] | bool = False,
         **options: Any,
     ) -> JobResult:
@@ -66,6 +68,7 @@ class Project:
             output=output,
             alias=alias,
             threads=threads or self.threads,
+            cluster=cluster,
             reporter=self.reporter,
             continue_from=continue_from,
         )

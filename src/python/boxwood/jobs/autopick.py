@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -98,6 +98,15 @@ class Picker:
         self.model: AdaptiveModel | None = None
         self.templates: TemplatePicker | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "backend": self.backend.name}  # another process has its own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from boxwood.backends import get_backend
+
+        vars(self).update(state)
+        self.backend = get_backend(state["backend"])
+
     def prepare(self, micrographs: MicrographSet) -> None:
         """Get the model of the adaptive method, or the references of templates."""
         if self.options.method == "adaptive":
@@ -118,7 +127,7 @@ class Picker:
         """The micrographs and their picks, in order, as they will stay."""
         waiting: dict[str, Picked] = {}  # to be aligned
         count = 0
-        for done in self.context.map(self.pick, names, what="micrograph", reads=self.reads):
+        for done in self.context.map(self.pick, names, what="micrograph", reads=self.reads, anywhere=True):
             if done.result.reason:
                 self.context.log(f"{done.item}: no picks, because {done.result.reason}")
             if not self.aligns:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted, JobError
-from boxwood.execution import Done, Failure, map_ordered
+from boxwood.execution import Done, Executor, Failure, Threads
 from boxwood.io.atomic import writing
 from boxwood.jobs.reporter import Reporter, Silent
 from boxwood.project.job_files import ABORT_NOW
@@ -72,6 +72,8 @@ class JobContext:
         Options that were given now; the others have their defaults, or what the continued job had.
     output_given : bool
         True if the user named the folder, with `--output`.
+    executor : Executor
+        Does pieces of work; `map` is made of it.
     bad_inputs : list of (name, reason)
     used : set of Path
         Files that were read besides those that the options name.
@@ -90,8 +92,10 @@ class JobContext:
         given: frozenset[str] = frozenset(),
         output_given: bool = False,
         reporter: Reporter | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.output = Path(output)
+        self.executor: Executor = executor or Threads(threads)
         self.threads = threads
         self.dialect = dialect
         self.continuing = continuing
@@ -111,6 +115,16 @@ class JobContext:
     def close(self) -> None:
         """Stop what `map` still has under way; whole files are left behind."""
         self._stack.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs, for `map`: where files go, and not whom to tell what."""
+        here = ("executor", "reporter", "put_away", "_stack")
+        return {name: value for name, value in vars(self).items() if name not in here}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.executor, self.reporter, self.put_away = Threads(self.threads), Silent(), remove
+        self._stack = ExitStack()
 
     @property
     def name(self) -> str:
@@ -210,6 +224,7 @@ class JobContext:
         what: str = "item",
         *,
         reads: Callable[[Item], Path | None] | None = None,
+        anywhere: bool = False,
     ) -> Iterator[Done[Item, Result]]:
         """Yield items and results in order, `threads` at once, with progress and abort.
 
@@ -217,18 +232,22 @@ class JobContext:
         at once where it is not the item's fault (`JobError`: a full disk).
         `reads` tells the file that an item is in, if it is needed; it is read from disk while items before it
         are worked on.
+        `anywhere` says that the function can be pickled, with its context, and leaves nothing behind but
+        files and its result: then the workers of a cluster do it, if there is one.
 
         Raises
         ------
         JobAborted, JobError
         """
         items = items if isinstance(items, Sized) else list(items)
+        executor = self.executor if anywhere else Threads(self.threads)
         total, failed, first = len(items), 0, ""
         announced: Iterable[Item] = items
         if reads is not None:
             self.use(path for path in map(reads, items) if path is not None)
-            announced = announce(items, reads)
-        work = self._stack.enter_context(closing(map_ordered(function, announced, self.threads)))
+            if executor.local:
+                announced = announce(items, reads)
+        work = self._stack.enter_context(closing(executor.map(function, announced)))
         for number, done in enumerate(work, 1):
             if isinstance(done.result, Failure):
                 if isinstance(done.result.error, JobAborted | JobError):
@@ -252,7 +271,14 @@ class JobContext:
         from boxwood.jobs.runner import run_job
 
         output = self.output / name if self.output_given else None
-        return run_job(load_job(name), options, output=output, threads=self.threads, reporter=self.reporter)
+        return run_job(
+            load_job(name),
+            options,
+            output=output,
+            threads=self.threads,
+            reporter=self.reporter,
+            executor=self.executor,
+        )
 
     @contextmanager
     def picture(self, name: str) -> Iterator[None]:

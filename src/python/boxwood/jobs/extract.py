@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,9 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     parts: dict[str, Columns] = {}
     few = 0
     context.reserve(names)
-    for done in context.map(extractor.extract, names, what="micrograph", reads=extractor.reads):
+    for done in context.map(
+        extractor.extract, names, what="micrograph", reads=extractor.reads, anywhere=True
+    ):
         assert isinstance(done.result, Extracted)  # map leaves failures out
         parts[done.item] = tables.columns(done.result.table)
         few += len(done.result.table) < FEW_PARTICLES
@@ -117,6 +119,15 @@ class Extractor:
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(self.names_with_particles())))
         self.backend = get_backend(options.backend, context.warn, "extract")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "backend": self.backend.name}  # another process has its own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from boxwood.backends import get_backend
+
+        vars(self).update(state)
+        self.backend = get_backend(state["backend"])
 
     def reads(self, name: str) -> Path:
         """The file with the micrograph."""

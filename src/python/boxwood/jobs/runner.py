@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted
+from boxwood.execution import Executor
 from boxwood.jobs.abort import stopped_by
+from boxwood.jobs.cluster import ClusterSettings, workers_of
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.continuing import refuse_changes
 from boxwood.jobs.job import Job, JobResult
@@ -38,6 +40,8 @@ def run_job(
     reporter: Reporter | None = None,
     continue_from: str | os.PathLike[str] | bool = False,
     scheduled: str | None = None,
+    executor: Executor | None = None,
+    cluster: ClusterSettings | None = None,
 ) -> JobResult:
     """Run one job to its end.
 
@@ -59,6 +63,10 @@ def run_job(
         Go on in this job ("AutoPick/job006", or one of its files), or with True in `output`.
     scheduled : str, optional
         The job's folder "AutoPick/job006/", which was made when it was scheduled.
+    executor : Executor, optional
+        Does the pieces of work; by default threads of this process do, or
+    cluster : ClusterSettings, optional
+        The workers that this describes.
 
     Returns
     -------
@@ -101,7 +109,9 @@ def run_job(
             )
         going_on = continue_from is not False
         try:
-            result = _run_in(place, job, options, threads, reporter, going_on, resumed, values)
+            result = _run_in(
+                place, job, options, threads, reporter, going_on, resumed, values, executor, cluster
+            )
         except KeyboardInterrupt:  # before it had begun: later there is a JobAborted
             place.abandon()
             raise
@@ -144,6 +154,8 @@ def _run_in(
     continuing: bool,
     resumed: Path | None,
     values: Mapping[str, Any],
+    executor: Executor | None,
+    cluster: ClusterSettings | None,
 ) -> JobResult:
     from boxwood.backends import available_threads
 
@@ -162,6 +174,7 @@ def _run_in(
         given=frozenset(values),
         output_given=place.given,
         reporter=reporter,
+        executor=executor,
     )
     status = "Failed"
     keeping = True
@@ -173,7 +186,7 @@ def _run_in(
         for option in () if continuing else options.idle(values):
             context.warn(f"{option.argument} has no effect without {option.needs.replace('=', ' ')}")
         context.warn_of_cut(path for _, path, _ in input_files(options))
-        with stopped_by(context.abort_file), closing(context):
+        with stopped_by(context.abort_file), workers_of(cluster, context), closing(context):
             result = job.run(options, context)
         if not context.outputs:
             for name, kind in job.outputs(options, context.dialect).items():

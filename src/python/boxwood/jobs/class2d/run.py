@@ -149,7 +149,7 @@ def _iterations(
         offset_px=offset,
         start=None if state is None else state.result,
         backend=backend,
-        threads=context.threads,
+        executor=context.executor,
         progress=progress,
         warn=context.warn,
     )

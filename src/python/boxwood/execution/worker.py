@@ -1,0 +1,161 @@
+"""What a worker of a cluster does: pieces of work, for one job or several.
+
+It knows nothing of Dask. Everything here is called by `boxwood.execution.cluster` in another process.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from boxwood.execution.executor import Here
+from boxwood.execution.threads import attempt
+from boxwood.execution.tree import TreeSum
+
+
+@dataclass(frozen=True)
+class JobOfCluster:
+    """A job as its workers know it.
+
+    Attributes
+    ----------
+    name : str
+        Of no other job.
+    folder : str
+        Where it runs: relative names of files start from it.
+    stop : callable
+        ``stop(True)`` has what is under way in a process end by KeyboardInterrupt; False takes that back.
+    """
+
+    name: str
+    folder: str
+    stop: Callable[[bool], None]
+
+
+class Stopped(Exception):
+    """The job was stopped."""
+
+
+@dataclass
+class _Process:
+    """What this process does now, and for whom."""
+
+    here: dict[str, Here] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+    busy: dict[str, int] = field(default_factory=dict)
+    folder: str = ""
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    # Blocks of one process take turns: each uses all of its threads.
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+
+_process = _Process()
+
+
+@dataclass
+class Block:
+    """What was found in some items, and the sum of their terms."""
+
+    results: list[Any]
+    term: Any
+
+
+def admit(job: JobOfCluster, threads: int, probe: Callable[[], str]) -> str:
+    """Begin with a job; what `probe` returns in this process."""
+    with _process.changed:
+        _process.here.setdefault(job.name, Here(threads))
+    return probe()
+
+
+def forget(job: JobOfCluster) -> None:
+    """Drop all that was kept for a job."""
+    with _process.changed:
+        _process.here.pop(job.name, None)
+
+
+def stop(job: JobOfCluster) -> None:
+    """End what is done for a job, within a second, and do no more of it."""
+    with _process.changed:
+        _process.stopped.add(job.name)
+        if _process.busy.get(job.name):
+            job.stop(True)
+        else:
+            _process.here.pop(job.name, None)
+
+
+def run_one(job: JobOfCluster, key: str, function: bytes, item: Any) -> Any:
+    """The result of a function for one item, or its `Failure`."""
+    return _until_done(
+        job, lambda here: attempt(here.keep("function", key, lambda: pickle.loads(function)), item)
+    )
+
+
+def run_block(job: JobOfCluster, key: str, work: bytes, items: Sequence[Any]) -> Block:
+    """The results of a `Work` for some items in a row."""
+
+    def run(here: Here) -> Block:
+        with _process.turn:
+            results, tree = [], TreeSum[Any](len(items))
+            for number, (result, term) in enumerate(
+                here.keep("work", key, lambda: pickle.loads(work))(here, items)
+            ):
+                tree.put(number, term)
+                results.append(result)
+        return Block(results, tree.total)
+
+    return _until_done(job, run)
+
+
+def results_of(block: Block) -> list[Any]:
+    """Without the term, which stays where it is."""
+    return block.results
+
+
+def add(left: Block, right: Block) -> Block:
+    """The sum of the terms of two blocks."""
+    pair = TreeSum[Any](2)
+    pair.put(0, left.term)
+    pair.put(1, right.term)
+    return Block([], pair.total)
+
+
+def _until_done(job: JobOfCluster, run: Callable[[Here], Any]) -> Any:
+    """Run a piece of work, again where another job was stopped and this one was hit."""
+    while True:
+        with _working(job):
+            try:
+                return run(_process.here.setdefault(job.name, Here(1)))
+            except KeyboardInterrupt:
+                if job.name in _process.stopped:
+                    raise Stopped(job.name) from None
+
+
+@contextmanager
+def _working(job: JobOfCluster) -> Iterator[None]:
+    """Be in the job's folder and, for a start, not asked to stop. Jobs of one folder may share a process."""
+    process = _process
+    with process.changed:
+        while process.folder not in ("", job.folder) and any(process.busy.values()):
+            process.changed.wait()
+        if job.name in process.stopped:
+            raise Stopped(job.name)
+        if process.folder != job.folder:
+            os.chdir(job.folder)
+            process.folder = job.folder
+        process.busy[job.name] = process.busy.get(job.name, 0) + 1
+    try:
+        yield
+    finally:
+        with process.changed:
+            process.busy[job.name] -= 1
+            if not process.busy[job.name]:
+                del process.busy[job.name]
+                if job.name in process.stopped:
+                    job.stop(False)
+                    process.here.pop(job.name, None)
+            process.changed.notify_all()
