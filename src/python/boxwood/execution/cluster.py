@@ -27,11 +27,15 @@ _HOMES = 256
 _NOWHERE = -1
 # Blocks of items that a worker should have in a pass, so that those that are fast can do more, and the most
 # items in one: a block is what is lost when a worker dies.
-_BLOCKS, _LARGEST_BLOCK = 8, 5
+_BLOCKS, _LARGEST_BLOCK = 8, 7
 # Seconds between two looks at who is there.
 _LOOK = 0.5
 # Seconds that a worker is waited for to stop.
 _PATIENCE = 5.0
+
+
+class _Died(Exception):
+    """Workers died of a piece of work, or while they had it."""
 
 
 class Cluster:
@@ -107,10 +111,9 @@ class Cluster:
         def allowed(number: int) -> bool:  # so that few results wait for one that is slow
             return number < yielded + 4 * sum(self._threads.values())
 
-        for number, future in self._dispatch(
-            len(items), submit, lambda number: _NOWHERE, allowed, per_thread=2
-        ):
-            waiting[number] = self._result(future, f"item {number + 1}, {items[number]}")
+        everywhere = dict.fromkeys(range(len(items)), _NOWHERE)
+        for number, result in self._dispatch(everywhere, submit, allowed, per_thread=2):
+            waiting[number] = result
             while yielded in waiting:
                 yield Done(items[yielded], waiting.pop(yielded))
                 yielded += 1
@@ -122,55 +125,67 @@ class Cluster:
         found: Callable[[int, Result | Failure], None],
         near: Callable[[int], float] = lambda number: 0.0,
     ) -> Term | None:
-        if not items:
-            return None
-        sent, key = self._broadcast(work)
         self._look(wait=True)
         level = min(max((len(items) // (_BLOCKS * len(self._threads))).bit_length() - 1, 0), _LARGEST_BLOCK)
-        tree: TreeSum[Any] = TreeSum(len(items), lambda left, right: self._submit(worker.add, left, right))
-        blocks: dict[int, Any] = {}
+        tree: TreeSum[Term] = TreeSum(len(items))
+        failed: list[int] = []
+        for number, block in self._blocks(work, items, near, level, range(-(-len(items) >> level))):
+            if isinstance(block, Failure) and level:
+                failed.append(number)
+            else:
+                self._take(number, level, block, tree, found, len(items))
+        # Of a block that failed, each item for itself.
+        one_by_one = [n for number in failed for n in range(number << level, (number + 1) << level)]
+        for number, block in self._blocks(work, items, near, 0, [n for n in one_by_one if n < len(items)]):
+            self._take(number, 0, block, tree, found, len(items))
+        return tree.total
 
-        def run(level: int, numbers: Sequence[int]) -> None:
-            """The blocks ``number << level``; each item of one that fails for itself."""
+    def _blocks(
+        self,
+        work: Work[Item, Result, Term],
+        items: Sequence[Item],
+        near: Callable[[int], float],
+        level: int,
+        numbers: Iterable[int],
+    ) -> Iterator[tuple[int, worker.Block | Failure]]:
+        """What is found in the items from ``number << level`` to before ``(number + 1) << level``."""
+        homes = {number: int(near(number << level) * _HOMES) for number in numbers}
+        if not homes:
+            return
+        sent, key = self._broadcast(work)
 
-            def submit(place: int, address: str) -> Any:
-                part = items[numbers[place] << level : (numbers[place] + 1) << level]
-                block = blocks[place] = self._submit(worker.run_block, self._job, key, sent, part, at=address)
-                return self._submit(worker.results_of, block, at=address)
+        def submit(number: int, address: str) -> Any:
+            part = items[number << level : (number + 1) << level]
+            return self._submit(worker.run_block, self._job, key, sent, part, at=address)
 
-            def home(place: int) -> int:
-                return int(near(numbers[place] << level) * _HOMES)
+        yield from self._dispatch(homes, submit, lambda number: True, alone=not level)
 
-            failed = []
-            for place, future in self._dispatch(len(numbers), submit, home, lambda place: True, per_thread=0):
-                first, block = numbers[place] << level, blocks.pop(place)
-                results = self._result(future, f"item {first + 1}")
-                if not isinstance(results, Failure):
-                    tree.put(numbers[place], block, level)
-                    for number, result in enumerate(results, first):
-                        found(number, result)
-                elif level:
-                    failed.append(first)
-                elif self._skip and not isinstance(results.error, BoxwoodError):
-                    self._tell(left_out(first, len(items), results.error))
-                    tree.put(numbers[place], None)
-                    found(first, results)
-                elif isinstance(results.error, BoxwoodError):
-                    raise results.error
-                else:
-                    raise JobError(
-                        f"batch {first + 1} of {len(items)} failed wherever it was tried "
-                        f"({type(results.error).__name__}: {results.error}); to go on without, give "
-                        "--skip-failed with --continue"
-                    ) from results.error
-            if failed:
-                run(0, [n for first in failed for n in range(first, min(first + (1 << level), len(items)))])
-
-        run(level, range(-(-len(items) >> level)))
-        if tree.total is None:
-            return None
-        total = self._wait(tree.total)
-        return total.term
+    def _take(
+        self,
+        number: int,
+        level: int,
+        block: worker.Block | Failure,
+        tree: TreeSum[Term],
+        found: Callable[[int, Result | Failure], None],
+        total: int,
+    ) -> None:
+        first = number << level
+        if isinstance(block, worker.Block):
+            tree.put(number, block.term, level)
+            for item, result in enumerate(block.results, first):
+                found(item, result)
+            return
+        error = block.error
+        if isinstance(error, BoxwoodError):
+            raise error
+        if not self._skip:
+            raise JobError(
+                f"batch {first + 1} of {total} failed wherever it was tried ({type(error).__name__}: "
+                f"{error}); to go on without, give --skip-failed with --continue"
+            ) from error
+        self._tell(left_out(first, total, error))
+        tree.put(first, None)
+        found(first, block)
 
     def close(self, stopped: bool = False) -> None:
         """Have the workers forget the job, at once if it was stopped, and leave them."""
@@ -204,16 +219,39 @@ class Cluster:
 
     def _dispatch(
         self,
-        total: int,
+        homes: dict[int, int],
         submit: Callable[[int, str], Any],
-        home: Callable[[int], int],
+        allowed: Callable[[int], bool],
+        per_thread: int = 0,
+        alone: bool = True,
+    ) -> Iterator[tuple[int, Any]]:
+        """Numbers and what is found, or a `Failure`, as it comes.
+
+        A worker has two at once, or so many a thread, and what it dies of is not known. So those that it had
+        are tried again one after the other, `alone`, and only the one that it dies of again fails.
+        """
+        died: list[int] = []
+        for number, future in self._finished_ones(homes, submit, allowed, per_thread):
+            result = self._result(future)
+            if alone and isinstance(result, Failure) and isinstance(result.error, _Died):
+                died.append(number)
+            else:
+                yield number, result
+        for number in died:
+            for _, future in self._finished_ones({number: homes[number]}, submit, lambda number: True, 1):
+                yield number, self._result(future)
+
+    def _finished_ones(
+        self,
+        homes: dict[int, int],
+        submit: Callable[[int, str], Any],
         allowed: Callable[[int], bool],
         per_thread: int,
     ) -> Iterator[tuple[int, Any]]:
-        """Numbers and their futures as these are finished; a worker has two, or so many a thread, at once."""
+        """Numbers and their futures, as these are finished."""
         pending: dict[int, deque[int]] = {}
-        for number in range(total):
-            pending.setdefault(home(number), deque()).append(number)
+        for number, home in homes.items():
+            pending.setdefault(home, deque()).append(number)
         running: dict[int, tuple[str, Any]] = {}
         finished: queue.SimpleQueue[int] = queue.SimpleQueue()
         try:
@@ -323,20 +361,18 @@ class Cluster:
             f"process {self._bits}. Give all the same installation, and BOXWOOD_SIMD a set that all have"
         )
 
-    def _result(self, future: Any, what: str) -> Any:
+    def _result(self, future: Any) -> Any:
         """What a finished future has, or the `Failure` of its work."""
+        from distributed import KilledWorker
+
         try:
             return self._wait(future)
-        except JobError:
-            raise
-        except BoxwoodError as error:
-            return Failure(error)
+        except worker.Stopped:
+            raise KeyboardInterrupt from None
+        except KilledWorker:
+            return Failure(_Died("every worker that was given it died"))
         except Exception as error:
             self._check_alive()
-            if isinstance(error, worker.Stopped):
-                raise KeyboardInterrupt from None
-            if type(error).__name__ == "KilledWorker":
-                error = RuntimeError(f"every worker that was given {what} died")
             return Failure(error)
 
     def _wait(self, future: Any) -> Any:

@@ -111,19 +111,6 @@ def run_block(job: JobOfCluster, key: str, work: bytes, items: Sequence[Any]) ->
     return _until_done(job, run)
 
 
-def results_of(block: Block) -> list[Any]:
-    """Without the term, which stays where it is."""
-    return block.results
-
-
-def add(left: Block, right: Block) -> Block:
-    """The sum of the terms of two blocks."""
-    pair = TreeSum[Any](2)
-    pair.put(0, left.term)
-    pair.put(1, right.term)
-    return Block([], pair.total)
-
-
 def _until_done(job: JobOfCluster, run: Callable[[Here], Any]) -> Any:
     """Run a piece of work, again where another job was stopped and this one was hit."""
     while True:

@@ -1,0 +1,41 @@
+"""A Dask cluster of several processes on this machine."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+distributed = pytest.importorskip("distributed", reason="needs pip install '.[cluster]'")
+from boxwood.jobs.cluster import ClusterSettings  # noqa: E402
+
+# works.py, and small.py, whose project is copied.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "jobs")]
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Two worker processes of one thread each, for all tests."""
+    before = os.getcwd()
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made,
+    ):
+        yield made
+    os.chdir(before)
+
+
+@pytest.fixture
+def settings(cluster):
+    return ClusterSettings(executor="dask", scheduler=cluster.scheduler_address)
+
+
+@pytest.fixture
+def executor(settings, request):
+    """The workers as an executor, and what it told in `executor.told`."""
+    told = []
+    made = settings.open(1, told.append)
+    made.told = told
+    request.addfinalizer(lambda: made.close(stopped=True))
+    return made

@@ -1,0 +1,116 @@
+"""Pieces of work on a real cluster: order, sums, failures, deaths, stops."""
+
+import os
+import signal
+import threading
+import time
+
+import cloudpickle
+import pytest
+import works
+
+from boxwood.errors import InputError, JobError
+from boxwood.execution import Failure, Threads
+from boxwood.execution.cluster import Cluster
+from boxwood.jobs.abort import stop_all
+from boxwood.jobs.cluster import ClusterSettings
+
+cloudpickle.register_pickle_by_value(works)  # workers cannot import it
+
+ITEMS = list(range(1, 100))
+
+
+def local_sum():
+    return Threads(1).map_add(works.Squares(), ITEMS, lambda number, result: None)
+
+
+def test_a_map_keeps_the_order_and_names_failures(executor):
+    done = list(executor.map(works.square, range(40)))
+    assert [d.item for d in done] == list(range(40))
+    assert isinstance(done[7].result, Failure) and "seven is broken" in str(done[7].result.error)
+    results = [d.result for d in done if d.item != 7]
+    assert [square for square, _ in results] == [i * i for i in range(40) if i != 7]
+    workers = {process for _, process in results}
+    assert len(workers) == 2 and os.getpid() not in workers
+
+
+def test_sums_have_the_bits_of_threads_and_items_stay_where_they_were(executor):
+    where = []
+    for _ in range(3):
+        found = {}
+        total = executor.map_add(works.Squares(), ITEMS, found.__setitem__, lambda i: i / len(ITEMS))
+        assert total == local_sum()
+        assert {i: square for i, (square, _) in found.items()} == {i: n * n for i, n in enumerate(ITEMS)}
+        where.append({i: process for i, (_, process) in found.items()})
+    assert len(set(where[0].values())) == 2
+    moved = sum(where[1][i] != where[2][i] for i in where[1])
+    assert moved <= len(ITEMS) // 4  # a worker that has nothing to do helps the other
+
+
+def test_an_item_that_always_fails_is_named(executor):
+    with pytest.raises(JobError, match=r"batch 41 of 99 failed .*41 is broken.*--skip-failed"):
+        executor.map_add(works.Squares(bad=(41,)), ITEMS, lambda number, result: None)
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_an_item_that_always_fails_is_skipped(cluster, settings, kill):
+    """Even if it takes the workers with it."""
+    told, found = [], {}
+    items = [1, 2, 3, 41, 5, 6] if kill else [*ITEMS[:3], 41, *ITEMS[4:]]
+    settings = ClusterSettings(executor="dask", scheduler=settings.scheduler, skip_failed=True)
+    executor = settings.open(1, told.append)
+    try:
+        total = executor.map_add(works.Squares(bad=(41,), kill=kill), items, found.__setitem__)
+    finally:
+        executor.close(stopped=True)
+    here = Threads(1, skip_failed=True)
+    assert total == here.map_add(works.Squares(bad=(41,)), items, lambda number, result: None)
+    failed = [number for number, result in found.items() if isinstance(result, Failure)]
+    assert failed == [number for number, item in enumerate(items) if item == 41] and len(found) == len(items)
+    assert any(text.startswith(f"batch 4 of {len(items)} is left out") for text in told)
+    cluster.wait_for_workers(2, timeout=60)
+
+
+def test_ctrl_c_stops_the_workers(executor, tmp_path):
+    """What is under way ends, nothing more begins, and the next job finds idle workers."""
+    files = [str(tmp_path / str(i)) for i in range(10)]
+
+    def interrupt():
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    waiter = threading.Thread(target=interrupt)
+    waiter.start()
+    with pytest.raises(KeyboardInterrupt):
+        list(executor.map(works.wait_for_stop, files))
+    client = executor._client
+    executor.close(stopped=True)
+    waiter.join()
+    assert client.status == "closed"
+    again = ClusterSettings(executor="dask", scheduler=executor._address).open(1, print)
+    try:
+        assert again.map_add(works.Squares(), ITEMS, lambda number, result: None) == local_sum()
+        assert len(list(tmp_path.iterdir())) <= 4  # two a thread
+    finally:
+        again.close()
+
+
+def test_workers_that_find_other_bits_are_not_used(executor):
+    told = []
+    other = Cluster(executor._client, 1, probe=works.process, stop=stop_all, wait_s=0.1, tell=told.append)
+    with pytest.raises(JobError, match="has no worker but 2 that cannot be used"):
+        list(other.map(works.square, range(3)))
+    assert len(told) == 2 and all("would find other bits: it has process" in text for text in told)
+
+
+def test_what_is_asked_for_must_make_sense(monkeypatch):
+    monkeypatch.setattr("boxwood.jobs.cluster._ANSWER", 0.2)
+    with pytest.raises(InputError, match="choose threads or dask"):
+        ClusterSettings(executor="spark")
+    with pytest.raises(InputError, match="give --executor dask, too"):
+        ClusterSettings(scheduler="slurm")
+    with pytest.raises(InputError, match="needs a scheduler"):
+        ClusterSettings(executor="dask")
+    with pytest.raises(InputError, match=r"no scheduler answers at tcp://127.0.0.1:1"):
+        ClusterSettings(executor="dask", scheduler="tcp://127.0.0.1:1").open(1, print)

@@ -1,0 +1,39 @@
+"""Pieces of work for workers."""
+
+import os
+import time
+from pathlib import Path
+
+from boxwood.stopping import check_stop
+
+
+def square(item):
+    if item == 7:
+        raise ValueError("seven is broken")
+    return item * item, os.getpid()
+
+
+def wait_for_stop(item):
+    Path(item).touch()
+    while True:
+        check_stop()
+        time.sleep(0.01)
+
+
+class Squares:
+    """Squares as results, the numbers' roots as terms; `bad` items raise, or end the process."""
+
+    def __init__(self, bad=(), kill=False):
+        self.bad, self.kill = bad, kill
+
+    def __call__(self, here, items):
+        for item in items:
+            if item in self.bad:
+                if self.kill:
+                    os._exit(1)
+                raise ValueError(f"{item} is broken")
+            yield (item * item, os.getpid()), item**0.5
+
+
+def process():
+    return f"process {os.getpid()}"
