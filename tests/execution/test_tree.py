@@ -69,6 +69,6 @@ def test_threads_tell_of_every_item_and_add_their_terms():
     assert seen == {i: (i + 1) ** 2 for i in range(6)}
     executor.map_add(Square(), [2], seen.__setitem__)
     assert executor.here.keep("begun", "", list) == [1, 1]
-    assert Made(4, str)[1:3] == ["1", "2"]
+    assert list(Made(4, str)[1:3]) == ["1", "2"]
     with pytest.raises(IndexError):
         Made(2, str)[2]

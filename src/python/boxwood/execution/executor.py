@@ -37,7 +37,7 @@ class Here:
         Only the latest of each name is kept.
         """
         with self._lock:
-            if self._kept.get(name, ("",))[0] != key:
+            if name not in self._kept or self._kept[name][0] != key:
                 self._kept.pop(name, None)
                 self._kept[name] = (key, make())
             kept: Result = self._kept[name][1]

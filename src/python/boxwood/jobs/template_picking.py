@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -112,6 +112,13 @@ class TemplatePicker:
         context.log(
             f"{len(self.images)} references, in a mask of {2 * first.radius_px * pixel_sizes[names[0]]:.0f} A"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_turned")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._turned, self._lock = {}, Lock()
 
     def references(self, name: str) -> References:
         """The references at a micrograph's pixel size."""
