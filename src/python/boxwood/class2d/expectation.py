@@ -227,6 +227,9 @@ class Expectation:
         self._search, self._top = search, top
         self._context: _Context | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_context": None}  # each process has its own
+
     def __call__(
         self, here: Here, items: Iterable[tuple[int, Rows]]
     ) -> Generator[tuple[Found, Halves | None], None, None]:

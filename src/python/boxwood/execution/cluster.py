@@ -100,10 +100,10 @@ class Cluster:
         self, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> Generator[Done[Item, Result | Failure], None, None]:
         items = list(items)
-        sent, key = self._broadcast(function)
+        sent = self._broadcast(function)
 
         def submit(number: int, address: str) -> Any:
-            return self._submit(worker.run_one, self._job, key, sent, items[number], at=address)
+            return self._submit(worker.run_one, self._job, sent, items[number], at=address)
 
         waiting: dict[int, Result | Failure] = {}
         yielded = 0
@@ -152,11 +152,11 @@ class Cluster:
         homes = {number: int(near(number << level) * _HOMES) for number in numbers}
         if not homes:
             return
-        sent, key = self._broadcast(work)
+        sent = self._broadcast(work)
 
         def submit(number: int, address: str) -> Any:
             part = items[number << level : (number + 1) << level]
-            return self._submit(worker.run_block, self._job, key, sent, part, at=address)
+            return self._submit(worker.run_block, self._job, sent, part, at=address)
 
         yield from self._dispatch(homes, submit, lambda number: True, alone=not level)
 
@@ -202,15 +202,12 @@ class Cluster:
 
     # How they are done
 
-    def _broadcast(self, value: Any) -> tuple[Any, str]:
-        """A value that each worker fetches once, from the next that has it; and a name for it.
+    def _broadcast(self, value: Any) -> Any:
+        """A value that each worker fetches once, from the next that has it.
 
         It is computed, not scattered: what is scattered is lost with the worker that has it.
         """
-        from cloudpickle import dumps
-
-        key = f"{self._job.name}-{next(self._numbers)}"
-        return self._submit(bytes, dumps(value)), key
+        return self._submit(worker.same, value)
 
     def _submit(self, function: Callable[..., Any], *arguments: Any, at: str | None = None) -> Any:
         key = f"boxwood-{function.__name__}-{self._job.name}-{next(self._numbers)}"

@@ -6,14 +6,13 @@ It knows nothing of Dask. Everything here is called by `boxwood.execution.cluste
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from boxwood.execution.executor import Here
+from boxwood.execution.executor import Here, Work
 from boxwood.execution.threads import attempt
 from boxwood.execution.tree import TreeSum
 
@@ -88,22 +87,23 @@ def stop(job: JobOfCluster) -> None:
             _process.here.pop(job.name, None)
 
 
-def run_one(job: JobOfCluster, key: str, function: bytes, item: Any) -> Any:
+def same(value: Any) -> Any:
+    """What is sent to one worker, for the others to fetch from it."""
+    return value
+
+
+def run_one(job: JobOfCluster, function: Callable[[Any], Any], item: Any) -> Any:
     """The result of a function for one item, or its `Failure`."""
-    return _until_done(
-        job, lambda here: attempt(here.keep("function", key, lambda: pickle.loads(function)), item)
-    )
+    return _until_done(job, lambda here: attempt(function, item))
 
 
-def run_block(job: JobOfCluster, key: str, work: bytes, items: Sequence[Any]) -> Block:
+def run_block(job: JobOfCluster, work: Work[Any, Any, Any], items: Sequence[Any]) -> Block:
     """The results of a `Work` for some items in a row."""
 
     def run(here: Here) -> Block:
         with _process.turn:
             results, tree = [], TreeSum[Any](len(items))
-            for number, (result, term) in enumerate(
-                here.keep("work", key, lambda: pickle.loads(work))(here, items)
-            ):
+            for number, (result, term) in enumerate(work(here, items)):
                 tree.put(number, term)
                 results.append(result)
         return Block(results, tree.total)
