@@ -138,34 +138,31 @@ private:
     }
 };
 
+// Half as many vectors, each the sum of two shuffles, LOW and HIGH, of a pair.
+#define BOXWOOD_ADD_PAIRS(v, pairs, LOW, HIGH)                                                          \
+    for (int i = 0; i < (pairs); ++i)                                                                   \
+        v[i] = BOXWOOD_SHUFFLE(v[2 * i], v[2 * i + 1], LOW) + BOXWOOD_SHUFFLE(v[2 * i], v[2 * i + 1], HIGH)
+#define BOXWOOD_ORDER(...) __VA_ARGS__
+
 // Sums over the lanes of `lanes` vectors, as one vector, by rounds of adding halves of pairs.
 static BOXWOOD_INLINE vfloat sum_lanes(vfloat* v) {
 #if defined(__AVX512F__)
-    constexpr int rounds = 4;
-    const vint low[rounds] = {{0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29},
-                              {0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29},
-                              {0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23},
-                              {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}};
-    const vint high[rounds] = {{2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31},
-                               {2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31},
-                               {8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31},
-                               {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31}};
+    BOXWOOD_ADD_PAIRS(v, 8, BOXWOOD_ORDER(0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29),
+                      BOXWOOD_ORDER(2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31));
+    BOXWOOD_ADD_PAIRS(v, 4, BOXWOOD_ORDER(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+                      BOXWOOD_ORDER(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31));
+    BOXWOOD_ADD_PAIRS(v, 2, BOXWOOD_ORDER(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23),
+                      BOXWOOD_ORDER(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31));
+    BOXWOOD_ADD_PAIRS(v, 1, BOXWOOD_ORDER(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+                      BOXWOOD_ORDER(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31));
 #elif defined(__AVX2__)
-    constexpr int rounds = 3;
-    const vint low[rounds] = {
-        {0, 8, 1, 9, 4, 12, 5, 13}, {0, 1, 8, 9, 4, 5, 12, 13}, {0, 1, 2, 3, 8, 9, 10, 11}};
-    const vint high[rounds] = {
-        {2, 10, 3, 11, 6, 14, 7, 15}, {2, 3, 10, 11, 6, 7, 14, 15}, {4, 5, 6, 7, 12, 13, 14, 15}};
+    BOXWOOD_ADD_PAIRS(v, 4, BOXWOOD_ORDER(0, 8, 1, 9, 4, 12, 5, 13), BOXWOOD_ORDER(2, 10, 3, 11, 6, 14, 7, 15));
+    BOXWOOD_ADD_PAIRS(v, 2, BOXWOOD_ORDER(0, 1, 8, 9, 4, 5, 12, 13), BOXWOOD_ORDER(2, 3, 10, 11, 6, 7, 14, 15));
+    BOXWOOD_ADD_PAIRS(v, 1, BOXWOOD_ORDER(0, 1, 2, 3, 8, 9, 10, 11), BOXWOOD_ORDER(4, 5, 6, 7, 12, 13, 14, 15));
 #else
-    constexpr int rounds = 2;
-    const vint low[rounds] = {{0, 4, 1, 5}, {0, 1, 4, 5}};
-    const vint high[rounds] = {{2, 6, 3, 7}, {2, 3, 6, 7}};
+    BOXWOOD_ADD_PAIRS(v, 2, BOXWOOD_ORDER(0, 4, 1, 5), BOXWOOD_ORDER(2, 6, 3, 7));
+    BOXWOOD_ADD_PAIRS(v, 1, BOXWOOD_ORDER(0, 1, 4, 5), BOXWOOD_ORDER(2, 3, 6, 7));
 #endif
-#pragma GCC unroll 4
-    for (int round = 0; round < rounds; ++round)
-#pragma GCC unroll 8
-        for (int i = 0; i < lanes >> (round + 1); ++i)
-            v[i] = shuffle(v[2 * i], v[2 * i + 1], low[round]) + shuffle(v[2 * i], v[2 * i + 1], high[round]);
     return v[0];
 }
 

@@ -9,6 +9,8 @@
 namespace boxwood {
 namespace BOXWOOD_SIMD {
 
+typedef float half_vfloat __attribute__((vector_size(lanes * 2), aligned(4), may_alias));
+
 // Mean and population standard deviation, in double about the first pixel. The tiles are rows, so the
 // order of the sums is fixed.
 static void image_statistics(const LogPickArgs& a, double* mean, double* sigma) {
@@ -16,20 +18,25 @@ static void image_statistics(const LogPickArgs& a, double* mean, double* sigma) 
     Buffer<double> sums(2 * (size_t)a.ny);
     parallel_for(a.ny, a.threads, [&](int y, int) {
         const float* row = a.micrograph + (size_t)y * a.nx;
-        double s[8] = {}, s2[8] = {};
+        constexpr int sums_of_row = 8, wide = lanes / 2, parts = sums_of_row / wide;
+        vdouble v[parts] = {}, v2[parts] = {};
         int x = 0;
-        for (; x + 8 <= a.nx; x += 8)
-            for (int i = 0; i < 8; ++i) {
-                const double d = (double)row[x + i] - pivot;
-                s[i] += d;
-                s2[i] += d * d;
+        for (; x + sums_of_row <= a.nx; x += sums_of_row)
+            for (int i = 0; i < parts; ++i) {
+                const vdouble d =
+                    __builtin_convertvector(*(const half_vfloat*)(row + x + i * wide), vdouble) - pivot;
+                v[i] += d;
+                v2[i] += d * d;
             }
+        double s[sums_of_row], s2[sums_of_row];
+        memcpy(s, v, sizeof(s));
+        memcpy(s2, v2, sizeof(s2));
         for (; x < a.nx; ++x) {
             const double d = (double)row[x] - pivot;
             s[0] += d;
             s2[0] += d * d;
         }
-        for (int i = 1; i < 8; ++i) {
+        for (int i = 1; i < sums_of_row; ++i) {
             s[0] += s[i];
             s2[0] += s2[i];
         }

@@ -87,16 +87,12 @@ static BOXWOOD_INLINE vfloat vsin_pi(vfloat x) {
     return sine;
 }
 
-// The lanes of the pair (a, b) that `order` names; a constant order is one instruction or a few.
-static BOXWOOD_INLINE vfloat shuffle(vfloat a, vfloat b, vint order) {
+// The lanes of the pair (a, b) that constants name: one instruction or a few.
 #if defined(__clang__)
-    vfloat out;
-    for (int i = 0; i < lanes; ++i) out[i] = order[i] < lanes ? a[order[i]] : b[order[i] - lanes];
-    return out;
+#define BOXWOOD_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-    return __builtin_shuffle(a, b, order);
+#define BOXWOOD_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, vint{__VA_ARGS__})
 #endif
-}
 
 // Transposes a square of lanes x lanes floats: log2(lanes) rounds of interleaving, as one shuffles cards.
 #if defined(__AVX512F__)
@@ -108,11 +104,6 @@ static BOXWOOD_INLINE vfloat shuffle(vfloat a, vfloat b, vint order) {
 #else
 #define BOXWOOD_LOW 0, 4, 1, 5
 #define BOXWOOD_HIGH 2, 6, 3, 7
-#endif
-#if defined(__clang__)
-#define BOXWOOD_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define BOXWOOD_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, vint{__VA_ARGS__})
 #endif
 static BOXWOOD_INLINE void transpose(vfloat* rows) {
     for (int round = 1; round < lanes; round *= 2) {
