@@ -23,6 +23,7 @@ def stated_version() -> str:
 def test_one_version_everywhere():
     assert boxwood.__version__ == stated_version()
     assert _core.__version__ == stated_version()
+    assert f"\nversion: {stated_version()}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_the_changelog_begins_with_this_version():
