@@ -25,6 +25,7 @@ import numpy as np
 from boxwood.errors import FileFormatError, InputError
 from boxwood.io.mrc_header import COMPRESSED, MrcHeader, read_header
 from boxwood.io.pictures import PICTURES, read_picture
+from boxwood.io.readahead import read_ahead
 from boxwood.io.stacks import StackWriter, to_float16, write_stack
 from boxwood.typing import AnyArray, FloatArray
 
@@ -82,6 +83,8 @@ class ImageStack:
         None where the file does not say.
     dtype : numpy.dtype
         Of the pixels as they are stored, with byte order.
+    offset : int or None
+        Bytes before the first pixel; None where pixels are not in the file as they are.
     """
 
     def __init__(
@@ -91,11 +94,13 @@ class ImageStack:
         pixel_size_angstrom: float | None,
         dtype: np.dtype,
         open_pixels: Callable[[], Pixels],
+        offset: int | None = None,
     ) -> None:
         self.path = path
         self.shape = shape
         self.pixel_size_angstrom = pixel_size_angstrom
         self.dtype = dtype
+        self.offset = offset
         self._open_pixels = open_pixels
 
     def __len__(self) -> int:
@@ -107,6 +112,15 @@ class ImageStack:
     def stored(self, index: int | slice | AnyArray) -> AnyArray:
         """The same in the type of the file."""
         return self._open_pixels()[index]
+
+    def read_ahead(self, numbers: AnyArray) -> None:
+        """Have images (n,) read from disk while something else is done, where that can be."""
+        if self.offset is None:
+            return
+        size = math.prod(self.shape[1:]) * self.dtype.itemsize
+        sweeps = [numbers[part] for part in _sweeps(numbers, size)]
+        parts = [(self.offset + int(n[0]) * size, self.offset + (int(n[-1]) + 1) * size) for n in sweeps]
+        read_ahead(self.path, parts)
 
 
 def split_image_name(name: str) -> tuple[int | None, str]:
@@ -138,10 +152,15 @@ def read_stack(path: str | os.PathLike[str]) -> ImageStack:
         picture = read_picture(path)
         return ImageStack(path, picture.shape, None, picture.dtype, partial(read_picture, path))
     header = read_header(path)
-    opened: Callable[[Path, MrcHeader], Pixels]
-    opened = _decompressed if path.name.lower().endswith(COMPRESSED) else _Uncompressed
+    compressed = path.name.lower().endswith(COMPRESSED)
+    opened: Callable[[Path, MrcHeader], Pixels] = _decompressed if compressed else _Uncompressed
     return ImageStack(
-        path, header.shape, header.pixel_size_angstrom, header.dtype, partial(opened, path, header)
+        path,
+        header.shape,
+        header.pixel_size_angstrom,
+        header.dtype,
+        partial(opened, path, header),
+        None if compressed else header.offset,
     )
 
 

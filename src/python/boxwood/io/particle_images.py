@@ -160,8 +160,12 @@ class ParticleImages:
         images = np.empty((len(rows), box, box), dtype=dtype)
         order = np.lexsort((self._index[rows], self.file_of_row[rows]))
         files = self.file_of_row[rows][order]
+        parts = []
         for places in np.split(order, np.flatnonzero(np.diff(files)) + 1) if len(order) else []:
             stack = self._stacks[self.file_of_row[rows[places[0]]]]
             assert stack is not None  # its rows are usable
+            parts.append((stack, places))
+            stack.read_ahead(self._index[rows[places]])  # so that the disk knows of all at once
+        for stack, places in parts:
             images[places] = stack.stored(self._index[rows[places]])
         return images

@@ -185,7 +185,9 @@ def _copy(images: ParticleImages, file: BinaryIO, sections: list[_Section], cont
         copied_here = np.flatnonzero(there[section.offset])
         shape = (len(section.rows), section.box, section.box)
         header = MrcHeader(shape, section.dtype, section.offset, None)
-        stack = ImageStack(Path("scratch"), shape, None, section.dtype, partial(_Copy, file, header))
+        stack = ImageStack(
+            _path(file), shape, None, section.dtype, partial(_Copy, file, header), section.offset
+        )
         images.move(section.rows[copied_here], stack, copied_here)
     if failed:
         context.warn(f"{failed} particles could not be copied, and are read from where they are")
@@ -212,5 +214,9 @@ class _Copy:
         self._file, self._header = file, header
 
     def __getitem__(self, index: int | slice | AnyArray) -> AnyArray:
-        # Opened anew, for a position of its own.
-        return read_pixels(Path(f"/proc/self/fd/{self._file.fileno()}"), self._header, index)
+        return read_pixels(_path(self._file), self._header, index)
+
+
+def _path(file: BinaryIO) -> Path:
+    """By which the file without a name can be opened anew, for a position of its own."""
+    return Path(f"/proc/self/fd/{file.fileno()}")
