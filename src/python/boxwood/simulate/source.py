@@ -11,8 +11,6 @@ from boxwood.simulate.particles import Density, check_numbers, ctf_rows, in_disc
 from boxwood.simulate.rotations import random_orientations, rotation_matrices
 from boxwood.typing import AnyArray, ComplexArray, DoubleArray, FloatArray, IntArray
 
-# In-plane angles of each view. Its projections at these are all that is kept: 0.4 MB a view at 64 px.
-_ANGLES = 24
 # Images made at once: their spectra stay in the processor's cache.
 _BATCH = 32
 
@@ -20,8 +18,9 @@ _BATCH = 32
 class SimulatedSource:
     """Boxed particles of one density; each image depends on the seed and its number alone.
 
-    Every particle is one of the views at one of 24 angles 15 degrees apart (the first of them another one for
-    each view), with an offset, CTF and noise of its own. It can stand where `classify2d` wants images.
+    Every particle is one of the views at one of `angles` evenly spread angles (the first of them another one
+    for each view), with an offset, CTF and noise of its own. The projections at these are all that is kept:
+    with 24 angles 0.4 MB a view at 64 px. It can stand where `classify2d` wants images.
 
     Parameters
     ----------
@@ -29,6 +28,8 @@ class SimulatedSource:
     pixel_size_angstrom : float
     classes : int
         Number of distinct views.
+    angles : int
+        In-plane angles of each view.
     density : Density, optional
         By default a tetramer like beta-galactosidase.
     snr : float
@@ -70,6 +71,7 @@ class SimulatedSource:
         pixel_size_angstrom: float = 3.54,
         *,
         classes: int = 50,
+        angles: int = 24,
         density: Density | None = None,
         snr: float = 0.05,
         max_offset_px: float = 3.0,
@@ -86,16 +88,16 @@ class SimulatedSource:
         self._amplitude = noise_amplitude(self._shape, pixel_size_angstrom, coloured_noise)
 
         views = random_orientations(classes, rng)
-        psi = views[:, 2:] + np.arange(_ANGLES) * (360.0 / _ANGLES)
-        angles = np.concatenate([np.repeat(views[:, :2], _ANGLES, axis=0), psi.reshape(-1, 1)], axis=1)
+        psi = views[:, 2:] + np.arange(angles) * (360.0 / angles)
+        poses = np.concatenate([np.repeat(views[:, :2], angles, axis=0), psi.reshape(-1, 1)], axis=1)
         self.views_deg = views[:, :2]
         self.class_index = rng.integers(classes, size=n)
-        self._projection = self.class_index * _ANGLES + rng.integers(_ANGLES, size=n)
-        self.psi_deg = angles[self._projection, 2]
+        self._projection = self.class_index * angles + rng.integers(angles, size=n)
+        self.psi_deg = poses[self._projection, 2]
         self.offsets_px = in_disc(n, max_offset_px, rng)
         self.ctf_rows = ctf_rows(n, rng)
 
-        projections = density.project(rotation_matrices(angles), box_px, pixel_size_angstrom)
+        projections = density.project(rotation_matrices(poses), box_px, pixel_size_angstrom)
         self._spectra = forward(projections)
         disc = soft_circle(self._shape, density.diameter_angstrom / (2 * pixel_size_angstrom), 0) > 0
         some = inverse(self._signal(np.arange(min(n, 256))), self._shape)
