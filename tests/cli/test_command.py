@@ -170,7 +170,7 @@ def test_info(boxwood, here):
     assert code == 0
     facts = json.loads(out)
     assert facts["SIMD chosen"].split()[0] in facts["SIMD compiled"]
-    assert set(facts) >= {"boxwood", "python", "libraries", "threads", "CUDA", "SIMD runnable"}
+    assert set(facts) >= {"boxwood", "python", "libraries", "threads", "CUDA", "SIMD runnable", "cluster"}
     assert "SIMD chosen" in here("info")[1]
 
 

@@ -12,6 +12,11 @@ from boxwood.jobs.cluster import ClusterSettings  # noqa: E402
 # works.py, and small.py, whose project is copied.
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "jobs")]
 
+import cloudpickle  # noqa: E402
+import works  # noqa: E402
+
+cloudpickle.register_pickle_by_value(works)  # workers cannot import it
+
 
 @pytest.fixture(scope="session")
 def cluster():

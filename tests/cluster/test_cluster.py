@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 
-import cloudpickle
 import pytest
 import works
 
@@ -14,8 +13,6 @@ from boxwood.execution import Failure, Threads
 from boxwood.execution.cluster import Cluster
 from boxwood.jobs.abort import stop_all
 from boxwood.jobs.cluster import ClusterSettings
-
-cloudpickle.register_pickle_by_value(works)  # workers cannot import it
 
 ITEMS = list(range(1, 100))
 

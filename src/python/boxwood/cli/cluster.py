@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from typing import TYPE_CHECKING
 
-from boxwood.jobs.cluster import ClusterSettings
+if TYPE_CHECKING:
+    from boxwood.jobs.cluster import ClusterSettings
 
 # Attribute of `ClusterSettings`: metavar, help.
 _WORDS = {
@@ -42,7 +43,10 @@ def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def cluster_settings(parsed: argparse.Namespace) -> ClusterSettings | None:
     """What was said; None if nothing was."""
-    given = {f.name: value for f in fields(ClusterSettings) if (value := getattr(parsed, f.name)) is not None}
-    if "lines" in given:
-        given["lines"] = tuple(given["lines"])
-    return ClusterSettings(**given) if given else None
+    names = (*_WORDS, "lines", "skip_failed")
+    given = {name: value for name in names if (value := getattr(parsed, name)) is not None}
+    if not given:
+        return None
+    from boxwood.jobs.cluster import ClusterSettings
+
+    return ClusterSettings(**given | {"lines": tuple(given.get("lines", ()))})

@@ -30,6 +30,7 @@ def collect() -> dict[str, str | list[str]]:
     """Return the facts by name."""
     import boxwood
     from boxwood.backends import available_threads, cpu_status, cuda_status
+    from boxwood.jobs.cluster import cluster_status
     from boxwood.jobs.record import libraries
 
     simd = cpu_status()
@@ -43,4 +44,5 @@ def collect() -> dict[str, str | list[str]]:
         "SIMD chosen": simd["chosen"][0] + (" (by BOXWOOD_SIMD)" if os.environ.get("BOXWOOD_SIMD") else ""),
         "threads": str(available_threads()),
         "CUDA": cuda_status(),
+        "cluster": cluster_status(),
     }

@@ -30,6 +30,8 @@ _NOWHERE = -1
 _BLOCKS, _LARGEST_BLOCK = 8, 7
 # Seconds between two looks at who is there.
 _LOOK = 0.5
+# Seconds of waiting for a first worker in silence.
+_SILENT = 2.0
 # Seconds that a worker is waited for to stop.
 _PATIENCE = 5.0
 
@@ -312,7 +314,8 @@ class Cluster:
         JobError
             The scheduler has gone, or no worker comes.
         """
-        until = time.monotonic() + self._wait_s
+        began = time.monotonic()
+        told = False
         while time.monotonic() - self._looked > _LOOK or (wait and not self._threads):
             self._check_alive()
             there = self._client.scheduler_info(n_workers=-1)["workers"]
@@ -328,7 +331,11 @@ class Cluster:
                 self._admit(address, there[address]["nthreads"])
             if self._threads or not wait:
                 return
-            if time.monotonic() > until:
+            waited = time.monotonic() - began
+            if waited > _SILENT and not told:
+                self._tell(f"waiting for workers of the scheduler at {self._address}")
+                told = True
+            if waited > self._wait_s:
                 refused = f" but {len(self._refused)} that cannot be used" if self._refused else ""
                 raise JobError(
                     f"the scheduler at {self._address} has no worker{refused} after {self._wait_s:g} s; "

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from boxwood.errors import InputError, JobError
 from boxwood.execution import Executor, Threads
@@ -167,6 +166,17 @@ def workers_of(settings: ClusterSettings | None, context: JobContext) -> Iterato
         executor.close(stopped)  # type: ignore[attr-defined]
 
 
+def cluster_status() -> str:
+    """One line for people: the versions of Dask's packages, or how to get them."""
+    found = []
+    for package in ("distributed", "dask-jobqueue"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            return f"{package} is not installed; install it with {INSTALL}"
+    return ", ".join(found)
+
+
 def simd_here() -> str:
     """The instruction set of the kernels in this process."""
     from boxwood.backends import cpu_status
@@ -180,6 +190,8 @@ def bits_here(simd: str) -> str:
     The kernels are set to `simd`, if they can be. What NumPy and its BLAS choose by the processor cannot be
     asked for in full, so the bits of some results stand for it.
     """
+    import numpy as np
+
     from boxwood import __version__
     from boxwood.backends import get_backend, use_simd
     from boxwood.backends.trial import trial_arguments

@@ -1,0 +1,225 @@
+"""Scaling of Class2D over workers, the bytes it sends, and a model of both for larger clusters.
+
+python benchmarks/bench_cluster.py [--particles 4096] [--classes 50] [--box 64] [--iterations 3]
+
+Every arrangement of threads and workers on this machine classifies the same simulated particles, and must
+find the same bits. Seconds are those of an iteration after the first, which reads the images. Bytes are
+counted by pickling what goes to the workers and comes from them. The model of docs/scale.md is fitted to this
+process with one thread; what it says of all the others is printed beside what was measured.
+"""
+
+import argparse
+import math
+import pickle
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dask
+import numpy as np
+from distributed import LocalCluster
+
+from boxwood.class2d import IterationResult, classify2d
+from boxwood.execution import Executor, Threads
+from boxwood.jobs.cluster import ClusterSettings
+from boxwood.simulate import SimulatedSource
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the model is made of.
+
+    Attributes
+    ----------
+    compute_s : float
+        Of one thread for a particle and iteration.
+    main_s : float
+        Of the main process for a particle: what it sends and gets is pickled, sorted and entered.
+    serial_s : float
+        Of the main process for an iteration: maximisation and measures.
+    model_bytes, particle_bytes, sums_bytes : float
+        Sent to each worker in an iteration; to and from workers for each particle; back for each block.
+    network_bytes_s : float
+    """
+
+    compute_s: float
+    main_s: float
+    serial_s: float
+    model_bytes: float
+    particle_bytes: float
+    sums_bytes: float
+    network_bytes_s: float = 1.0e9
+
+    def parts(self, particles: float, workers: int, threads: int) -> dict[str, float]:
+        """Seconds of an iteration, by what they are for."""
+        blocks = min(8 * workers, math.ceil(particles / 512))
+        return {
+            "compute": particles * self.compute_s / (workers * threads),
+            "broadcast": self.model_bytes * math.ceil(math.log2(workers + 1)) / self.network_bytes_s,
+            "particles": particles * (self.particle_bytes / self.network_bytes_s + self.main_s),
+            "reduce": blocks * self.sums_bytes / self.network_bytes_s,
+            "serial": self.serial_s,
+        }
+
+
+class FileSource:
+    """Images in a file, some of them in another process."""
+
+    def __init__(self, path: Path, indices: np.ndarray) -> None:
+        self.path, self.indices = path, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        return np.load(self.path, mmap_mode="r")[self.indices[indices]]
+
+    def reason(self, index: int) -> str:
+        return ""
+
+    def give_up(self, index: int, reason: str) -> None:
+        raise OSError(f"image {index}: {reason}")
+
+    def to_send(self, indices: np.ndarray) -> "FileSource":
+        return FileSource(self.path, self.indices[indices])
+
+
+class Counting(Threads):
+    """Counts the bytes and the main process's seconds that workers would cost."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.passes: list[dict[str, float]] = []
+
+    def map_add(self, work, items, found, near=lambda number: 0.0):  # type: ignore[no-untyped-def]
+        now = dict.fromkeys(("model", "items", "results", "sums", "main_s", "map_s"), 0.0)
+        counting = self
+
+        class Watched:
+            def __call__(self, here, some):  # type: ignore[no-untyped-def]
+                def sent() -> Iterator[object]:
+                    for number in range(len(items)):
+                        start = time.thread_time()
+                        data = pickle.dumps(items[number])
+                        now["main_s"] += time.thread_time() - start
+                        now["items"] += len(data)
+                        yield items[number]
+
+                for result, term in work(here, sent()):
+                    data = pickle.dumps(result)
+                    now["results"] += len(data)
+                    now["sums"] = max(now["sums"], len(pickle.dumps(term)))
+                    start = time.thread_time()
+                    pickle.loads(data)
+                    now["main_s"] += time.thread_time() - start
+                    yield result, term
+
+        def told(number, result):  # type: ignore[no-untyped-def]
+            start = time.thread_time()
+            found(number, result)
+            now["main_s"] += time.thread_time() - start
+
+        now["model"] = len(pickle.dumps(work))
+        start = time.perf_counter()
+        total = super().map_add(Watched(), items, told, near)
+        now["map_s"] = time.perf_counter() - start
+        counting.passes.append(now)
+        return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--particles", type=int, default=4096)
+    parser.add_argument("--classes", type=int, default=50)
+    parser.add_argument("--box", type=int, default=64)
+    parser.add_argument("--iterations", type=int, default=3)
+    given = parser.parse_args()
+    pixel = 3.54 * 64 / given.box
+    source = SimulatedSource(given.particles, given.box, pixel, classes=given.classes, snr=0.05, seed=1)
+
+    def run(executor: Executor, particles: int) -> tuple[float, IterationResult]:
+        """Seconds of an iteration after the first, and the last result."""
+        images = FileSource(path, np.arange(particles))
+        times = []
+        results = classify2d(
+            images,
+            source.ctf_rows[:particles],
+            pixel_size_angstrom=pixel,
+            classes=given.classes,
+            iterations=given.iterations,
+            executor=executor,
+        )
+        for last in results:
+            times.append(time.perf_counter())
+            result = last
+        return (times[-1] - times[1]) / (len(times) - 2), result
+
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "images.npy"
+    np.save(path, source.read(np.arange(given.particles)))
+    counting = Counting()
+    seconds, wanted = run(counting, given.particles)
+    last = counting.passes[-1]
+    costs = Costs(
+        compute_s=last["map_s"] / given.particles,
+        main_s=last["main_s"] / given.particles,
+        serial_s=seconds - sum(p["map_s"] for p in counting.passes[2:]) / len(counting.passes[2:]),
+        model_bytes=last["model"],
+        particle_bytes=(last["items"] + last["results"]) / given.particles,
+        sums_bytes=last["sums"],
+    )
+    print(f"{given.particles} particles of {given.box} px, {given.classes} classes, seconds an iteration")
+    for name in ("model", "items", "results", "sums"):
+        print(f"  bytes of {name:8} {last[name]:12,.0f}")
+    print(
+        f"  of the main process {1e6 * costs.main_s:.1f} us a particle, {costs.serial_s:.3f} s an iteration"
+    )
+
+    print("  workers x threads  particles  measured  model")
+    for workers, threads, particles in ((0, 1, 1), (0, 2, 1), (1, 1, 1), (1, 2, 1), (2, 1, 1), (1, 1, 0.5)):
+        n = round(given.particles * particles)
+        with executor_of(workers, threads) as executor:
+            seconds, result = run(executor, n)
+        if n == given.particles:
+            assert result.model.references.tobytes() == wanted.model.references.tobytes()
+            assert result.log_likelihood == wanted.log_likelihood
+        if (workers, threads, particles) == (0, 1, 1):  # without what counting costs
+            costs = replace(costs, compute_s=(seconds - costs.serial_s) / n)
+        model = sum(costs.parts(n, max(workers, 1), threads).values()) if workers else (
+            n * costs.compute_s / threads + costs.serial_s
+        )  # fmt: skip
+        where = f"{workers} x {threads}" if workers else f"here, {threads}"
+        print(f"  {where:>17}  {n:9}  {seconds:8.2f}  {model:5.2f}", flush=True)
+
+    print("  10 million particles, seconds an iteration by the model, at 1 GB/s")
+    for workers, threads in ((1, 32), (4, 32), (16, 32), (64, 32)):
+        parts = costs.parts(1e7, workers, threads)
+        print(
+            f"  {workers:3} x {threads}  {sum(parts.values()):7.1f}  "
+            + "  ".join(f"{name} {value:.1f}" for name, value in parts.items())
+        )
+
+
+@contextmanager
+def executor_of(workers: int, threads: int) -> Iterator[Executor]:
+    """Threads here, or workers of their own processes."""
+    if not workers:
+        yield Threads(threads)
+        return
+    with (
+        dask.config.set({"logging.distributed": "error"}),
+        LocalCluster(n_workers=workers, threads_per_worker=threads, dashboard_address=None) as cluster,
+    ):
+        told: Callable[[str], None] = print
+        executor = ClusterSettings(executor="dask", scheduler=cluster.scheduler_address).open(1, told)
+        try:
+            yield executor
+        finally:
+            executor.close()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
