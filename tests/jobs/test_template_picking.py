@@ -10,7 +10,7 @@ from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.star import write_star
 from boxwood.jobs.api import Project
 from boxwood.jobs.from_form import job_of
-from boxwood.picking.agreement import agreement
+from boxwood.picking.agreement import Agreement, agreement
 from boxwood.project.job_form import JobForm
 from boxwood.simulate.gaussians import beta_galactosidase
 from boxwood.simulate.rotations import rotation_matrices
@@ -20,6 +20,7 @@ LABELS = ["rlnCoordinateX", "rlnCoordinateY", "rlnClassNumber", "rlnAutopickFigu
 GIVEN = {
     "micrographs": "micrographs_ctf.star",
     "references": "class_averages.star",
+    "score": "relion",
     "mask_diameter": 190,
     "angular_sampling": 30,
     "picking_threshold": 0.8,
@@ -31,7 +32,7 @@ GIVEN = {
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("templates")
     Project(folder, threads=2).simulate(
-        directory=".", micrographs=2, width=420, height=360, pixel_size=PIXEL, particles=10, snr=0.5
+        directory=".", micrographs=2, width=640, height=560, pixel_size=PIXEL, particles=22, snr=0.5
     )
     views = np.array([[20, 80, 0], [75, 40, 10], [40, 15, 0], [120, 60, 0]], float)
     images = beta_galactosidase().project(rotation_matrices(views), 64, PIXEL)
@@ -64,7 +65,24 @@ def test_references_mean_templates(picked, folder):
         here = truth[truth["rlnMicrographName"].str.contains(f"micrograph_{i:03d}")]
         at = ["rlnCoordinateX", "rlnCoordinateY"]
         total += agreement(table[at].to_numpy(), here[at].to_numpy(), 12.0).matched
-    assert total >= 12
+    assert total >= 30
+
+
+def test_the_matched_filter_finds_them_too(folder):
+    """With a calibrated score, whose column says how many are background."""
+    from boxwood.io.star import read_star
+
+    given = {name: GIVEN[name] for name in ("micrographs", "references", "angular_sampling")}
+    result = Project(folder, threads=2).autopick(**given)
+    truth = read_star(folder / "truth.star")["particles"]
+    at, total = ["rlnCoordinateX", "rlnCoordinateY"], Agreement()
+    for i, table in enumerate(tables(result), 1):
+        assert list(table) == [*LABELS, "boxwoodLocalFdr"]
+        assert (table["boxwoodLocalFdr"] <= 0.5).all()
+        assert table["rlnAutopickFigureOfMerit"].is_monotonic_decreasing
+        here = truth[truth["rlnMicrographName"].str.contains(f"micrograph_{i:03d}")]
+        total += agreement(table[at].to_numpy(), here[at].to_numpy(), 12.0)
+    assert total.recall > 0.8 and total.precision > 0.8
 
 
 def test_maps_are_read_again(picked, folder):
@@ -100,7 +118,7 @@ def test_the_form_goes_to_relion_and_back(picked):
     (picked.output / ".boxwood.json").unlink()  # as if RELION had written it
     values = job_of(form).values
     options = job_of(form).job.options.make(values)
-    assert options.method == "template" and options.max_stddev_noise == -1
+    assert options.method == "template" and options.score == "relion" and options.max_stddev_noise == -1
     assert options.angular_sampling == 30 and options.mask_diameter == 190
 
 
@@ -110,6 +128,7 @@ def test_the_form_goes_to_relion_and_back(picked):
         ({"method": "template", "references": None}, "references are not given"),
         ({"method": "adaptive", "diameter": "auto"}, "not adaptive"),
         ({"align": True}, "adaptive"),
+        ({"score": "whitened", "write_fom_maps": True}, "maps of templates are those of RELION"),
     ],
 )
 def test_refused(folder, changed, words):

@@ -138,6 +138,7 @@ def test_the_same_picks(project, case):
         micrographs="micrographs_ctf.star",
         references=f"{name}.mrcs",
         mask_diameter=190,
+        score="relion",
         write_fom_maps=True,
         output=project / job,
         **{"max_stddev_noise": -1, "angular_sampling": flags[flags.index("--ang") + 1], **options},

@@ -13,6 +13,7 @@ from boxwood.jobs.context import JobContext
 from boxwood.jobs.picking_model import FILE, read_model, write_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from boxwood.picking.adaptive import AdaptiveModel, AdaptivePicks
@@ -63,29 +64,14 @@ def model_for(
 def learn(
     options: AutopickOptions, context: JobContext, files: dict[str, Path], pixel_sizes: dict[str, float]
 ) -> AdaptiveModel | None:
-    """Learn from micrographs spread over the list; those that cannot be used give way to the next."""
-    from boxwood.io.mrc import read_image
+    """Learn from micrographs spread over the list."""
     from boxwood.picking.adaptive import learn_model
 
-    images: list[FloatArray] = []
-    sizes: list[float] = []
-    for name in spread(list(files), options.learn_from):
-        context.check_abort()
-        try:
-            image = np.ascontiguousarray(read_image(files[name]).data, np.float32)
-        except (BoxwoodError, OSError):
-            continue  # it is named when it is to be picked
-        if np.isfinite(image.mean(dtype=np.float64)) and image.std(dtype=np.float64) > 0:
-            images.append(image)
-            sizes.append(pixel_sizes[name])
-        if len(images) == options.learn_from:
-            break
-    if not images:
-        raise InputError("none of the micrographs can be read, so there is nothing to learn from")
+    images = learned_from(options, context, files)
     low, high = options.diameter_range()
     return learn_model(
-        images,
-        sizes,
+        list(images.values()),
+        [pixel_sizes[name] for name in images],
         min_diameter=low,
         max_diameter=high,
         white_particles=options.white_particles,
@@ -93,6 +79,28 @@ def learn(
         threads=context.threads,
         progress=lambda done: context.progress(done, 1, "learning"),
     )
+
+
+def learned_from(
+    options: AutopickOptions, context: JobContext, files: Mapping[str, Path]
+) -> dict[str, FloatArray]:
+    """Micrographs spread over the list, by name; those that cannot be used give way to the next."""
+    from boxwood.io.mrc import read_image
+
+    images: dict[str, FloatArray] = {}
+    for name in spread(list(files), options.learn_from):
+        context.check_abort()
+        try:
+            image = np.ascontiguousarray(read_image(files[name]).data, np.float32)
+        except (BoxwoodError, OSError):
+            continue  # it is named when it is to be picked
+        if np.isfinite(image.mean(dtype=np.float64)) and image.std(dtype=np.float64) > 0:
+            images[name] = image
+        if len(images) == options.learn_from:
+            break
+    if not images:
+        raise InputError("none of the micrographs can be read, so there is nothing to learn from")
+    return images
 
 
 def spread(names: list[str], count: int) -> list[str]:

@@ -118,6 +118,8 @@ class Picker:
             from boxwood.jobs.template_picking import TemplatePicker
 
             self.templates = TemplatePicker(self.options, self.context, micrographs, self.pixel_size)
+            if self.options.score == "whitened":
+                self.templates.learn({name: self.root / name for name in self.pixel_size})
 
     def reads(self, name: str) -> Path | None:
         """The file with the micrograph, if its pixels are needed."""
@@ -200,6 +202,8 @@ class Picker:
         from boxwood.report.picks import preview
 
         assert self.templates is not None
+        if self.options.score == "whitened":
+            return self._matched(name, path)
         micrograph, files = read_stack(self.root / name), self._map_paths(name)
         if self.options.read_fom_maps:  # its pixels are read only to be drawn
             maps = self.templates.read_maps(name, files, micrograph.shape[1:])
@@ -210,7 +214,17 @@ class Picker:
         picks, pixel = self.templates.pick(name, maps), self.pixel_size[name]
         size = np.full(len(picks), 2.0 * self.templates.references(name).radius_px)
         shown = preview(micrograph[0], pixel) if name in self.drawn else None
-        return Picked(columns(picks), path, picks.reason, size, shown)
+        return Picked(columns(picks, picks.fom), path, picks.reason, size, shown)
+
+    def _matched(self, name: str, path: Path) -> Picked:
+        from boxwood.io.mrc import read_image
+        from boxwood.report.picks import preview
+
+        assert self.templates is not None
+        image, pixel = read_image(self.root / name).data, self.pixel_size[name]
+        table, reason = self.templates.match(name, image, self.threads)
+        size = np.full(len(table), self.templates.matched.diameter_angstrom / pixel)
+        return Picked(table, path, reason, size, preview(image, pixel) if name in self.drawn else None)
 
     def _filter(self, name: str) -> tuple[FomMaps, Preview]:
         from boxwood.io.mrc import read_image
@@ -333,6 +347,7 @@ JOB = Job(
     run=run,
     process=4,
     label=lambda options: f"relion.autopick.{'ref2d' if options.method == 'template' else 'log'}",
+    of_relion={"score": "relion"},
     joboptions={
         "do_ref3d": "No",
         "do_topaz": "No",

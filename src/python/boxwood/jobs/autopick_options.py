@@ -136,8 +136,8 @@ class AutopickOptions(Options):
         flag="--LoG_neighbour",
     )
     min_distance: float | None = option(
-        "least distance between picks: of templates, 100 Å if not given; else beyond what their diameters "
-        "demand (RELION ignores it there)",
+        "least distance between picks: by RELION's score of templates, 100 Å if not given; else, where it is "
+        "given, instead of 0.75 diameters, or beyond what the diameters of `log` demand (RELION ignores it)",
         None,
         unit="Å",
         above=0,
@@ -210,6 +210,14 @@ class AutopickOptions(Options):
         "centre the picks on their class averages by a short 2D classification of all of them",
         False,
         group="Adaptive",
+    )
+    score: str = option(
+        "`whitened` compares with the templates in the micrographs' own noise, with a calibrated threshold "
+        "(--max-local-fdr); `relion` is RELION's score, with its threshold and its maps",
+        "whitened",
+        choices=("whitened", "relion"),
+        group="References",
+        needs=_WITH_TEMPLATES,
     )
     lowpass: float = _template_option(
         "finest detail of the references to use; -1 for all of it", 20.0, "lowpass", "--lowpass", unit="Å"
@@ -331,6 +339,8 @@ class AutopickOptions(Options):
             raise InputError(
                 "references are not given; the method template needs a stack or class_averages.star"
             )
+        if self.score != "relion" and (self.write_fom_maps or self.read_fom_maps):
+            raise InputError("maps of templates are those of RELION's score; add score relion")
         if self.diameter is not None or self.align or self.model is not None:
             raise InputError("diameter, model and align are for the method adaptive; leave them out")
 

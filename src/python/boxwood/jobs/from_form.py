@@ -74,6 +74,10 @@ def job_of(form: JobForm) -> FormJob:
         values = {**known, **_changes(job, known, form.joboptions)}
     else:
         values = values_of(job.options, form.joboptions)
+        declared = {o.name: o for o in job.options.declared()}
+        values |= {
+            name: text for name, text in job.of_relion.items() if applies(declared[name], declared, values)
+        }
     scheduled = folder.as_posix() + "/" if folder and _is_scheduled(project, folder) else None
     goes_on = None if scheduled else _continued(form, folder)
     return FormJob(job, values, _unused(job, form), project, goes_on, scheduled)

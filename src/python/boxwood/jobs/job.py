@@ -66,6 +66,8 @@ class Job:
     joboptions : dict
         What RELION's form is to say where no option of ours sets it ("do_log": "Yes"); the other fields
         are as RELION has them at first.
+    of_relion : dict
+        Options that RELION's form has no field for, as RELION has them where they mean something.
     has_directory : bool
         Its options name the folder of its files, so that there is no `--output`.
     keeps : callable, optional
@@ -86,6 +88,7 @@ class Job:
     run: Callable[[Any, JobContext], JobResult]
     folder: str = ""
     process: int | None = None
+    of_relion: Mapping[str, str] = field(default_factory=dict)
     label: str | Callable[[Any], str] = ""
     joboptions: Mapping[str, str] = field(default_factory=dict)
     has_directory: bool = False

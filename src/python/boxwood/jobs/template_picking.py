@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from boxwood.io.particles import MicrographSet
     from boxwood.jobs.context import JobContext
-    from boxwood.picking.templates import References, TemplateMaps, TemplatePicks, Turned
+    from boxwood.picking.templates import MatchedPicks, References, TemplateMaps, TemplatePicks, Turned
     from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 # What the maps' files are called after the micrograph.
@@ -107,11 +107,10 @@ class TemplatePicker:
         self._turned: dict[tuple[tuple[int, ...], float], Turned] = {}
         self._lock = Lock()
         self._references: dict[float, References] = {}
-        names = list(pixel_sizes)
-        first = self.references(names[0])
-        context.log(
-            f"{len(self.images)} references, in a mask of {2 * first.radius_px * pixel_sizes[names[0]]:.0f} A"
-        )
+        self.context = context
+        if options.score == "relion":
+            first, size = self.references(next(iter(pixel_sizes))), next(iter(pixel_sizes.values()))
+            context.log(f"{len(self.images)} references, in a mask of {2 * first.radius_px * size:.0f} A")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("_lock", "_turned")}
@@ -142,6 +141,58 @@ class TemplatePicker:
 
         return ctf_rows(self.micrographs, complete=False)
 
+    def ctf_row(self, name: str) -> DoubleArray | None:
+        """Of a micrograph; None where references are compared as they are."""
+        if not self.options.references_ctf_corrected:
+            return None
+        row: DoubleArray = self.ctf_rows[self.place[name]]
+        if not np.isfinite(row).all():
+            raise InputError(f"{name} has no CTF; leave it out, or estimate it")
+        return row
+
+    def learn(self, files: Mapping[str, Path]) -> None:
+        """Learn the noise of the micrographs that the templates are sought in."""
+        from boxwood.jobs.adaptive_picking import learned_from
+        from boxwood.picking.templates import learn_matched
+
+        options = self.options
+        images = learned_from(options, self.context, files)
+        self.matched = learn_matched(
+            list(images.values()),
+            [self.pixel_sizes[name] for name in images],
+            [self.ctf_row(name) for name in images],
+            self.images,
+            self.reference_pixel_size,
+            mask_diameter=options.mask_diameter,
+            lowpass=options.lowpass,
+            angular_sampling=options.angular_sampling,
+            inverted=options.references_inverted,
+            seed=options.seed,
+            threads=self.context.threads,
+            progress=lambda done: self.context.progress(done, 1, "learning"),
+        )
+        self.context.log(
+            f"{len(self.images)} references of particles of {self.matched.diameter_angstrom:.0f} A, picked "
+            f"above {self.matched.calibration.threshold(options.max_local_fdr):.2f} standard deviations"
+        )
+
+    def match(self, name: str, image: AnyArray, threads: int) -> tuple[pd.DataFrame, str]:
+        """The table of a micrograph's picks by the matched filter, and why it is empty if it is."""
+        from boxwood.jobs.adaptive_picking import LOCAL_FDR
+        from boxwood.picking.templates import pick_matched
+
+        picks = pick_matched(
+            image,
+            self.pixel_sizes[name],
+            self.matched,
+            self.ctf_row(name),
+            max_local_fdr=self.options.max_local_fdr,
+            min_distance=self.options.min_distance,
+            skip_side=self.options.skip_side,
+            threads=threads,
+        )
+        return columns(picks, picks.score).assign(**{LOCAL_FDR: picks.local_fdr}), picks.reason
+
     def turned(self, name: str, shape: tuple[int, int]) -> Turned:
         """The references at all angles, for a micrograph of this shape."""
         from boxwood.picking.templates import Turned
@@ -164,11 +215,7 @@ class TemplatePicker:
         from boxwood.picking.templates.relion_noise import numbers_for
 
         turned = self.turned(name, (image.shape[0], image.shape[1]))
-        row = None
-        if self.options.references_ctf_corrected:
-            row = self.ctf_rows[self.place[name]]
-            if not np.isfinite(row).all():
-                raise InputError(f"{name} has no CTF; leave it out, or estimate it")
+        row = self.ctf_row(name)
         beyond = turned.side**2 - image.size
         numbers = numbers_for(self.options.seed, self.place[name], beyond + len(turned) * turned.samples)
         return ratio_maps(
@@ -240,14 +287,14 @@ def write_maps(files: Mapping[str, Path], maps: TemplateMaps) -> None:
         write_stack(path, getattr(maps, kind), maps.pixel_size_angstrom / maps.grid.scale)
 
 
-def columns(picks: TemplatePicks) -> pd.DataFrame:
+def columns(picks: TemplatePicks | MatchedPicks, fom: DoubleArray) -> pd.DataFrame:
     """The table of picks, with RELION's columns."""
     return pd.DataFrame(
         {
             "rlnCoordinateX": picks.x,
             "rlnCoordinateY": picks.y,
             "rlnClassNumber": picks.template + 1,
-            "rlnAutopickFigureOfMerit": picks.fom,
+            "rlnAutopickFigureOfMerit": fom,
             "rlnAnglePsi": picks.psi_deg,
         }
     )

@@ -1,16 +1,21 @@
 """Picking with templates: the method is in docs/picking.md."""
 
+from boxwood.picking.templates.matched import MatchedModel, MatchedPicks, learn_matched, pick_matched
 from boxwood.picking.templates.prune import TemplatePicks, find_template_peaks
 from boxwood.picking.templates.ratio import TemplateMaps, ratio_maps
 from boxwood.picking.templates.references import References, prepare_references
 from boxwood.picking.templates.turning import Turned
 
 __all__ = [
+    "MatchedModel",
+    "MatchedPicks",
     "References",
     "TemplateMaps",
     "TemplatePicks",
     "Turned",
     "find_template_peaks",
+    "learn_matched",
+    "pick_matched",
     "prepare_references",
     "ratio_maps",
 ]
