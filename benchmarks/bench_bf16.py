@@ -78,7 +78,7 @@ def main() -> None:
     particles = ParticleSet.read(chosen.particles)
     for resolution in chosen.resolutions:
         case = last_search(particles, chosen.iterations, resolution, chosen.images)
-        single, half = (cpu.expectation(**(case | {"bf16": bf16})) for bf16 in (False, True))
+        single, half = (cpu.expectation(**(case | {"precision": p})) for p in ("float32", "bf16"))
         kl = np.array([divergence(single, half, i) for i in range(len(case["images"]))])
         same = (single["best"] == half["best"]).all(axis=1).mean()
         change = np.abs(single["class_posterior"] - half["class_posterior"]).max(axis=1)

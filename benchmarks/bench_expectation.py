@@ -55,7 +55,7 @@ def problem(images: int, classes: int, limit: int, weight: float, two_pass: bool
         "cut": 15.0,
         "fraction": 0.999,
         "top": 0,
-        "bf16": False,
+        "precision": "float32",
         "threads": 1,
     }
 

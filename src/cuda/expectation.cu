@@ -8,7 +8,7 @@
 #include "cuda/expectation.h"
 #include "cuda/kernels.h"
 #include "cuda/libraries.h"
-#include "math/bfloat16.h"
+#include "math/rounding.h"
 
 namespace boxwood {
 namespace cuda {
@@ -62,19 +62,22 @@ std::vector<float2> factors_of(const ExpectationArgs& a) {
     std::vector<float2> out((size_t)a.k * a.coefficients);
     for (size_t i = 0; i < out.size(); ++i) {
         const float re = a.references[2 * i], im = -a.references[2 * i + 1];
-        out[i] = a.bf16 ? make_float2(round_to_bfloat16(re), round_to_bfloat16(im)) : make_float2(re, im);
+        out[i] = make_float2(rounded(re, a.precision), rounded(im, a.precision));
     }
     return out;
 }
 
-// Images on their way to the device.
+// Images on their way to the device, those that it does not have in store.
 struct Staging {
     PinnedArray<float2> host_images;
     PinnedArray<float> host_ctf;
+    PinnedArray<Image> host_list;
     DeviceArray<float2> images;
     DeviceArray<float> ctf;
+    DeviceArray<Image> list;  // of all images of the batch
     Event copied;
-    explicit Staging(size_t n) : host_images(n), host_ctf(n), images(n), ctf(n) {}
+    Staging(size_t samples, size_t n)
+        : host_images(samples), host_ctf(samples), host_list(n), images(samples), ctf(samples), list(n) {}
 };
 
 // What every image of a batch needs; slices have memory of their own.
@@ -120,7 +123,10 @@ public:
           group_(a.group, a.n, computing_),
           scale_((const float2*)a.scale, a.n, computing_),
           numerator_((size_t)a.k * a.coefficients),
-          denominator_((size_t)a.k * a.rings * 3) {
+          denominator_((size_t)a.k * a.rings * 3),
+          sent_before_(a.n + 1) {
+        if (a.slots) store_ = store_of(a.store);
+        for (int i = 0; i < a.n; ++i) sent_before_[i + 1] = sent_before_[i] + (stored(i) ? 0 : 1);
         upload_rings();
         numerator_.clear(computing_);
         denominator_.clear(computing_);
@@ -157,6 +163,8 @@ private:
     DeviceArray<int> parent_, group_;
     DeviceArray<float2> scale_;
     DeviceArray<double2> numerator_, denominator_;
+    std::vector<int> sent_before_;  // [n + 1]: images before this one that are not in store
+    std::shared_ptr<ImageStore> store_;
     DeviceArray<int> sample_start_;
     DeviceArray<float2> ring_roots_;
     DeviceArray<float> weights_;
@@ -188,7 +196,7 @@ private:
                    a.coefficients,
                    order_.top,
                    a.hard != 0,
-                   a.bf16 != 0,
+                   a.precision,
                    a.cut,
                    a.fraction,
                    ring_samples_.data(),
@@ -207,12 +215,15 @@ private:
                    log_prior_psi_.data()};
     }
 
+    bool stored(int i) const { return a.slots && a.slots[i] >= 0; }
+
     // Bytes of a batch per image: of what stays, and of the first pass.
     size_t bytes_per_image() const {
         const size_t columns = first_.offsets, pairs = columns * a.k;
-        return (size_t)a.samples * (2 * 12 + 8) + (size_t)a.rings * 24 + (size_t)a.k * 48 +
-               columns * first_.coefficients * 8 + pairs * ((first_.top_harmonic + 1) * 8 + 8) +
-               (size_t)a.k * 8 + (size_t)a.t * 4;
+        const size_t staged = sent_before_[a.n] ? 2 * 12 : 0;
+        return (size_t)a.samples * (staged + 8) + 2 * sizeof(Image) + (size_t)a.rings * 24 +
+               (size_t)a.k * 48 + columns * first_.coefficients * 8 +
+               pairs * ((first_.top_harmonic + 1) * 8 + 8) + (size_t)a.k * 8 + (size_t)a.t * 4;
     }
 
     // Bytes of a slice with so many columns, groups and pairs.
@@ -242,7 +253,10 @@ private:
 
     void reserve_batch() {
         const size_t n = images_, columns = n * first_.offsets, pairs = columns * a.k;
-        for (auto& staging : staging_) staging.reset(new Staging(n * a.samples));
+        int sent = 0;  // of one batch at most
+        for (int first = 0; first < a.n; first += images_)
+            sent = std::max(sent, sent_before_[std::min(a.n, first + images_)] - sent_before_[first]);
+        for (auto& staging : staging_) staging.reset(new Staging((size_t)sent * a.samples, n));
         batch_.weighted.reserve(n * a.samples);
         batch_.ctf_power.reserve(n * a.rings * 3);
         batch_.norm.reserve(n * a.k * 3);
@@ -258,17 +272,25 @@ private:
         batch_.column_number.reserve(n * a.t);
     }
 
-    // Copies the images of a batch, by way of pinned memory, while the batch before is computed; the one
-    // before that, whose memory is used again, has been waited for.
+    // Copies those images of a batch that are not in store, by way of pinned memory, while the batch before
+    // is computed; the one before that, whose memory is used again, has been waited for.
     void stage(int first, int n) {
         Staging& s = *staging_[first / images_ % 2];
-        for (int i = 0; i < n; ++i) {
-            const size_t from = (size_t)(first + i) * a.stride, to = (size_t)i * a.samples;
+        size_t to = 0;
+        for (int i = first; i < first + n; ++i) {
+            if (stored(i)) {
+                s.host_list[i - first] = store_->at(a.slots[i]);
+                continue;
+            }
+            const size_t from = (size_t)sent_before_[i] * a.stride;
             memcpy(s.host_images.data() + to, a.images + 2 * from, a.samples * sizeof(float2));
             memcpy(s.host_ctf.data() + to, a.ctf + from, a.samples * sizeof(float));
+            s.host_list[i - first] = {s.images.data() + to, s.ctf.data() + to};
+            to += a.samples;
         }
-        s.images.copy_from(s.host_images.data(), (size_t)n * a.samples, copying_);
-        s.ctf.copy_from(s.host_ctf.data(), (size_t)n * a.samples, copying_);
+        s.images.copy_from(s.host_images.data(), to, copying_);
+        s.ctf.copy_from(s.host_ctf.data(), to, copying_);
+        s.list.copy_from(s.host_list.data(), n, copying_);
         s.copied.record(copying_);
     }
 
@@ -276,8 +298,8 @@ private:
         if (first == 0) stage(0, n);
         Staging& s = *staging_[first / images_ % 2];
         s.copied.hold(computing_);
-        weigh(shared_, n, s.images.data(), s.ctf.data(), group_.data() + first, scale_.data() + first,
-              batch_.weighted.data(), batch_.ctf_power.data(), computing_);
+        weigh(shared_, n, s.list.data(), group_.data() + first, scale_.data() + first, batch_.weighted.data(),
+              batch_.ctf_power.data(), computing_);
         norms(shared_, fine_, n, batch_.ctf_power.data(), batch_.norm.data(), computing_);
         const Choice choice = search_first(first, n);
         std::vector<int> counts(3 * n);
@@ -301,7 +323,7 @@ private:
         if (a.coarse_t)
             norms(shared_, first_, n, batch_.ctf_power.data(), batch_.coarse_norm.data(), computing_);
         shift_and_transform(shared_, first_, first_order_.longest, {columns, nullptr, nullptr},
-                            batch_.weighted.data(), shared_.bf16, batch_.shifted.data(), computing_);
+                            batch_.weighted.data(), shared_.precision, batch_.shifted.data(), computing_);
         {
             const Stage stage("multiply", computing_);
             multiply(blas_, shared_, first_, std::vector<int>(a.ring_harmonics, a.ring_harmonics + a.rings),
@@ -428,7 +450,7 @@ private:
         fine_.log_prior = log_prior_offset_.data() + place * a.t;
         slice_.begin.copy_from(begin.data(), begin.size(), computing_);
         list(shared_, n, first_.offsets, a.t, parent_.data(), choice, slice_.begin.data(), pairs, computing_);
-        shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, false,
+        shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, precision_float32,
                             slice_.shifted.data(), computing_);
         evaluate(shared_, fine_, pairs, slice_.shifted.data(), norm, posterior, computing_);
         normalise(shared_, fine_, pairs, posterior, computing_);
@@ -445,11 +467,20 @@ private:
     }
 };
 
+void check_slots(const ExpectationArgs& a, int device) {
+    if (!a.slots) return;
+    const std::shared_ptr<ImageStore> store = store_of(a.store);
+    bool fits = store->device() == device && store->samples() >= a.samples;
+    for (int i = 0; i < a.n; ++i) fits &= a.slots[i] < store->slots();
+    if (!fits) throw std::invalid_argument("these images are not in the store");
+}
+
 }  // namespace
 
 void expectation(const ExpectationArgs& a, int device) {
     if (a.n == 0) return;
     use_device(device);
+    check_slots(a, device);
     Expectation(a).run();
 }
 

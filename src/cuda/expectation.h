@@ -11,6 +11,7 @@
 #pragma once
 #include <cublas_v2.h>
 
+#include "cuda/image_store.h"
 #include "cuda/runtime.h"
 #include "math/arguments.h"
 
@@ -23,7 +24,8 @@ constexpr int threads_per_block = 256;
 // What all images of a call share, in device memory.
 struct Shared {
     int k, psi, rings, samples, coefficients, top_harmonic;
-    bool hard, bf16;
+    bool hard;
+    Precision precision;
     float cut, fraction;
     const int *ring_samples, *ring_harmonics, *sample_start;  // [rings]
     const int *first_ring, *start;                            // [top_harmonic + 2], in all rings
@@ -105,11 +107,11 @@ inline int lanes_for(size_t bytes_per_lane) {
 }
 
 // expectation_shift.cu
-void weigh(const Shared&, int images, const float2* transforms, const float* ctf, const int* group,
-           const float2* scale, float2* weighted, float2* ctf_power, const Stream&);
+void weigh(const Shared&, int images, const Image* list, const int* group, const float2* scale,
+           float2* weighted, float2* ctf_power, const Stream&);
 void norms(const Shared&, const Pass&, int images, const float2* ctf_power, float2* norm, const Stream&);
 void shift_and_transform(const Shared&, const Pass&, int longest_ring, const Columns&, const float2* weighted,
-                         bool round, float2* shifted, const Stream&);
+                         Precision, float2* shifted, const Stream&);
 // expectation_likelihood.cu
 void multiply(cublasHandle_t, const Shared&, const Pass&, const std::vector<int>& ring_harmonics,
               const std::vector<int>& pass_start, const std::vector<int>& start, int columns,

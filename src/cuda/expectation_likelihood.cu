@@ -4,7 +4,7 @@
 #include "cuda/block.h"
 #include "cuda/expectation.h"
 #include "cuda/libraries.h"
-#include "math/bfloat16.h"
+#include "math/rounding.h"
 
 namespace boxwood {
 namespace cuda {
@@ -55,9 +55,8 @@ struct Sparse {
         const float2* y = shifted + p.column;
         float2 sum = make_float2(0, 0);
         for (int c = s.start[m]; c < s.start[m + 1]; ++c) {
-            float2 x = y[(size_t)c * pairs.columns.count];
-            if (s.bf16) x = make_float2(round_to_bfloat16(x.x), round_to_bfloat16(x.y));
-            sum = sum + times(a[c], x);
+            const float2 x = y[(size_t)c * pairs.columns.count];
+            sum = sum + times(a[c], make_float2(rounded(x.x, s.precision), rounded(x.y, s.precision)));
         }
         return sum;
     }
@@ -247,7 +246,9 @@ void multiply(cublasHandle_t blas, const Shared& s, const Pass& pass, const std:
               const std::vector<int>& pass_start, const std::vector<int>& start, int columns,
               const float2* shifted, float2* products) {
     const std::complex<float> one(1), zero(0);
-    const cublasComputeType_t compute = s.bf16 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    // What has been rounded to bfloat16 or TF32 is exact in TF32, whatever way the library would round it.
+    const cublasComputeType_t compute =
+        s.precision == precision_float32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
     // The harmonics that begin on the same ring are matrices of the same size, one after the other.
     for (int m = 0, ring = 0; m <= pass.top_harmonic;) {
         while (ring_harmonics[ring] < m) ++ring;

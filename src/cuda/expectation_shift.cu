@@ -1,7 +1,7 @@
 // From images to the harmonics of shifted images.
 #include "cuda/block.h"
 #include "cuda/expectation.h"
-#include "math/bfloat16.h"
+#include "math/rounding.h"
 
 namespace boxwood {
 namespace cuda {
@@ -10,19 +10,20 @@ namespace {
 constexpr int weigh_block = 64;
 
 // Block (ring, image): weight * CTF * image on its samples, and harmonics 0, 2, 4 of weight * CTF^2.
-__global__ void weigh_kernel(Shared s, const float2* transforms, const float* ctf, const int* group,
-                             const float2* scale, float2* weighted, float2* ctf_power) {
+__global__ void weigh_kernel(Shared s, const Image* images, const int* group, const float2* scale,
+                             float2* weighted, float2* ctf_power) {
     __shared__ float room[weigh_block / 32];
     const int r = blockIdx.x, image = blockIdx.y;
     const int first = s.sample_start[r], n = s.ring_samples[r] / 2;
     const float2* roots = s.ring_roots + 2 * first;
+    const Image in = images[image];
     const float w = s.weights[(size_t)group[image] * s.rings + r];
     const float wx = w * scale[image].x * scale[image].y, wc = w * scale[image].y * scale[image].y;
     float sums[5] = {};
     for (int j = threadIdx.x; j < n; j += blockDim.x) {
-        const size_t at = (size_t)image * s.samples + first + j;
-        const float c = ctf[at], p = 2 * wc * c * c;
-        weighted[at] = make_float2(wx * c * transforms[at].x, wx * c * transforms[at].y);
+        const float2 x = in.transform[first + j];
+        const float c = in.ctf[first + j], p = 2 * wc * c * c;
+        weighted[(size_t)image * s.samples + first + j] = make_float2(wx * c * x.x, wx * c * x.y);
         const float2 two = roots[2 * j], four = roots[4 * j % (2 * n)];
         sums[0] += p;
         sums[1] += p * two.x;
@@ -53,8 +54,8 @@ __global__ void norms_kernel(Shared s, int rings, int images, const float2* ctf_
 
 // Block (tile of columns, ring): the harmonics of this ring of shifted images, as in cpu/likelihood.h: even
 // ones come from the real parts of half a circle, odd ones from the imaginary parts.
-__global__ void shift_kernel(Shared s, Pass pass, Columns columns, const float2* weighted, bool round,
-                             float2* shifted) {
+__global__ void shift_kernel(Shared s, Pass pass, Columns columns, const float2* weighted,
+                             Precision precision, float2* shifted) {
     BOXWOOD_DYNAMIC_SHARED(float2, memory);
     const int r = blockIdx.y, n = s.ring_samples[r], q = n / 4, first = s.sample_start[r], lanes = blockDim.x;
     const int column = blockIdx.x * lanes + threadIdx.x;
@@ -94,17 +95,17 @@ __global__ void shift_kernel(Shared s, Pass pass, Columns columns, const float2*
             y = conjugate(u[(n - m - 1) / 4 * lanes + threadIdx.x]);
             y = y + y;
         }
-        if (round) y = make_float2(round_to_bfloat16(y.x), round_to_bfloat16(y.y));
-        shifted[(size_t)(pass.start[m] + r - s.first_ring[m]) * columns.count + column] = y;
+        shifted[(size_t)(pass.start[m] + r - s.first_ring[m]) * columns.count + column] =
+            make_float2(rounded(y.x, precision), rounded(y.y, precision));
     }
 }
 
 }  // namespace
 
-void weigh(const Shared& s, int images, const float2* transforms, const float* ctf, const int* group,
-           const float2* scale, float2* weighted, float2* ctf_power, const Stream& stream) {
-    launch("weigh", weigh_kernel, dim3(s.rings, images), dim3(weigh_block), 0, stream, s, transforms, ctf,
-           group, scale, weighted, ctf_power);
+void weigh(const Shared& s, int images, const Image* list, const int* group, const float2* scale,
+           float2* weighted, float2* ctf_power, const Stream& stream) {
+    launch("weigh", weigh_kernel, dim3(s.rings, images), dim3(weigh_block), 0, stream, s, list, group, scale,
+           weighted, ctf_power);
 }
 
 void norms(const Shared& s, const Pass& pass, int images, const float2* ctf_power, float2* norm,
@@ -114,12 +115,12 @@ void norms(const Shared& s, const Pass& pass, int images, const float2* ctf_powe
 }
 
 void shift_and_transform(const Shared& s, const Pass& pass, int longest_ring, const Columns& columns,
-                         const float2* weighted, bool round, float2* shifted, const Stream& stream) {
+                         const float2* weighted, Precision precision, float2* shifted, const Stream& stream) {
     const size_t bytes = (size_t)longest_ring / 4 * 3 * sizeof(float2);
     const int lanes = lanes_for(bytes);
     launch("shift_and_transform", shift_kernel, dim3(blocks(columns.count, lanes), pass.rings),
-           dim3(lanes, threads_per_block / lanes), bytes * lanes, stream, s, pass, columns, weighted, round,
-           shifted);
+           dim3(lanes, threads_per_block / lanes), bytes * lanes, stream, s, pass, columns, weighted,
+           precision, shifted);
 }
 
 }  // namespace cuda

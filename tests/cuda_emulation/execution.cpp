@@ -6,6 +6,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "emulation.h"
@@ -206,12 +207,27 @@ void set_index(uint3& index, const dim3& extent, size_t flat) {
              unsigned(flat / ((size_t)extent.x * extent.y))};
 }
 
+// Of threads that are ready, those of one warp, the one before as long as some of it are.
+void keep_one_warp(std::vector<size_t>& ready_threads, size_t& warp) {
+    const auto of_warp = [&](size_t i) { return i / 32 == warp; };
+    if (std::none_of(ready_threads.begin(), ready_threads.end(), of_warp))
+        warp = ready_threads[random_numbers() % ready_threads.size()] / 32;
+    ready_threads.erase(std::remove_if(ready_threads.begin(), ready_threads.end(), std::not_fn(of_warp)),
+                        ready_threads.end());
+}
+
+// Threads run from one meeting to the next, in blocks that a seed chooses all warps side by side, in others
+// each warp as far ahead as a barrier lets it: what it leaves in shared memory too early, others then find
+// there.
 void run_block() {
     std::vector<size_t> order;
+    const bool ahead = settings.seed && random_numbers() % 2;
+    size_t warp = 0;
     for (;;) {
         order.clear();
         for (size_t i = 0; i < threads.size(); ++i)
             if (threads[i].state == ready) order.push_back(i);
+        if (ahead && !order.empty()) keep_one_warp(order, warp);
         if (order.empty()) {
             if (std::all_of(threads.begin(), threads.end(), [](auto& t) { return t.state == done; })) return;
             try_to_pass_barrier();

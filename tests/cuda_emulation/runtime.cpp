@@ -27,6 +27,7 @@ std::map<std::thread::id, int> chosen_device;  // not thread_local, which is sha
 std::vector<Stream*> streams;                  // in the order of their creation
 std::map<cudaEvent_t, std::shared_ptr<Event>> events;
 std::map<const void*, size_t> allowed_shared_bytes;
+size_t sent_bytes = 0;  // copied to devices
 
 cudaError_t lost() { return device(current_device()).lost; }
 
@@ -105,6 +106,7 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, 
     const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (to_device != allocated(to, bytes, any_device)) return cudaErrorInvalidValue;
     if (from_device != allocated(from, bytes, any_device)) return cudaErrorInvalidValue;
+    if (!from_device) sent_bytes += bytes;
     if (from_device || allocated(from, bytes, pinned))
         return submit(stream, [=] {
             memcpy(to, from, bytes);
@@ -186,6 +188,12 @@ __attribute__((visibility("default"))) int cuda_emulation_set(const char* name, 
         return -1;
     }
     return 0;
+}
+
+// Bytes copied from the host to devices so far.
+__attribute__((visibility("default"))) size_t cuda_emulation_sent_bytes() {
+    const Hold hold(lock);
+    return sent_bytes;
 }
 
 __attribute__((visibility("default"))) const char* cuda_emulation_fault() { return last_fault.c_str(); }

@@ -51,6 +51,22 @@ __global__ void sum(const float* in, float* out, int skip) {
     if (i == 0) *out = part[0];
 }
 
+// Every thread's sum over the block, as in block.h, of a number and then of its square: `barrier` is the one
+// after which the next sum may use the room.
+__global__ void sum_twice(const float* in, float* out, int barrier) {
+    __shared__ float room[8];
+    for (int power = 1; power <= 2; ++power) {
+        float x = power == 1 ? in[threadIdx.x] : in[threadIdx.x] * in[threadIdx.x];
+        for (int step = 16; step; step /= 2) x += __shfl_down_sync(0xffffffffu, x, step);
+        if (threadIdx.x % 32 == 0) room[threadIdx.x / 32] = x;
+        __syncthreads();
+        float all = 0;
+        for (int i = 0; i < 8; ++i) all += room[i];
+        if (barrier) __syncthreads();
+        out[(power - 1) * blockDim.x + threadIdx.x] = all;
+    }
+}
+
 // Writes place[index] of dynamic shared memory and gives back what is in place[read].
 __global__ void touch_shared(int index, int read, float* out) {
     BOXWOOD_DYNAMIC_SHARED(float, place);
@@ -197,6 +213,18 @@ float block_sum(int skip) {
     const cudaLaunchConfig_t config = shape(1, 256, 256 * sizeof(float));
     check(cudaLaunchKernelEx(&config, sum, in.data(), out.data(), skip), "sum");
     return read_back(out)[0];
+}
+
+// 0 if all threads have both sums, -1 if not, else the error.
+int block_sums(int barrier) {
+    const DeviceArray<float> in = numbers(256), out(512);
+    const cudaLaunchConfig_t config = shape(1, 256);
+    const int status = outcome(cudaLaunchKernelEx(&config, sum_twice, in.data(), out.data(), barrier));
+    if (status) return status;
+    const std::vector<float> host = read_back(out);
+    for (int i = 0; i < 256; ++i)
+        if (host[i] != 255 * 128 || host[256 + i] != 255 * 256 * 511 / 6) return -1;
+    return 0;
 }
 
 // Writes place[index] (unless -1) and reads place[read] of n floats of shared memory.

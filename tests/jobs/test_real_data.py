@@ -53,7 +53,7 @@ def best_correlation(averages, projections):
         cut=1.0,
         fraction=1.0,
         top=0,
-        bf16=False,
+        precision="float32",
         threads=2,
     )
     size = (np.repeat(weights, grid.ring_samples // 2) * 2 * np.abs(x) ** 2).sum(axis=1)

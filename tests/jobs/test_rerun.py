@@ -35,6 +35,7 @@ def test_what_is_recorded(whole, job):
     (run,) = kept.runs
     assert run["version"] == boxwood.__version__ and run["status"] == "Succeeded" and run["threads"] == 2
     assert run["simd"] == cpu_status()["chosen"][0] and run["machine"]["processor"]
+    assert run["backends"] == ([] if job == "." else ["cpu"])
     assert run["began"] <= run["ended"] and run["libraries"]["numpy"] == np.__version__
     assert "seed" in kept.options
 

@@ -112,10 +112,15 @@ class Emulation:
         self.functions = ctypes.CDLL(str(library))
         self.functions.cuda_emulation_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
         self.functions.cuda_emulation_fault.restype = ctypes.c_char_p
+        self.functions.cuda_emulation_sent_bytes.restype = ctypes.c_size_t
 
     def set(self, **settings: int) -> None:
         for name, value in settings.items():
             assert self.functions.cuda_emulation_set(name.encode(), value) == 0, name
+
+    def sent_bytes(self) -> int:
+        """Copied from the host to devices so far."""
+        return self.functions.cuda_emulation_sent_bytes()
 
     def fault(self) -> str:
         """What was wrong with the last kernel that failed."""

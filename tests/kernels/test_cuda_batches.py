@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from boxwood.backends import get_backend
 from boxwood.backends.devices import CudaBackend
 
 SEEDS = range(6)
@@ -27,6 +28,16 @@ def pick(backend):
     return [np.asarray(values).tobytes() for values in (*found, *peaks)]
 
 
+def peaks(backend):
+    """Of a map with many, whose discs reach far."""
+    rng = np.random.default_rng(7)
+    best = rng.standard_normal((96, 96)).astype(np.float32).round(1)  # some are equal
+    index = rng.integers(0, 3, best.shape).astype(np.uint8)
+    allowed, radius2 = np.array([1, 0, 1], np.uint8), np.array([20, 9, 50])
+    found = backend.log_pick_peaks(best, index, allowed, radius2, (2, 90, 5, 96), 0.2, 3.0, 1)
+    return [np.asarray(values).tobytes() for values in found]
+
+
 def extract(backend):
     images, faults = backend.extract(
         MICROGRAPH, CENTRES, SHIFTS, FILTERS, 500.0, 32, 24, 20, 8.0, True, 2.5, 2.5, True, 1, 1
@@ -40,7 +51,9 @@ def emulated(cuda_emulated, cuda_emulation):
     return CudaBackend(cuda_emulated)
 
 
-@pytest.mark.parametrize(("work", "bytes_needed"), [(pick, 400_000), (extract, 300_000)])
+@pytest.mark.parametrize(
+    ("work", "bytes_needed"), [(pick, 400_000), (extract, 300_000), (peaks, 40_000), (peaks, 25_000)]
+)
 def test_batches_shrink_to_the_memory_there_is(emulated, cuda_emulation, work, bytes_needed):
     plenty = work(emulated)
     cuda_emulation.set(memory=bytes_needed)
@@ -49,7 +62,8 @@ def test_batches_shrink_to_the_memory_there_is(emulated, cuda_emulation, work, b
 
 # After the micrograph and the columns of its transform come rows (from 11 on), then filters (from 14 on).
 @pytest.mark.parametrize(
-    ("work", "allocation"), [(pick, 11), (pick, 13), (pick, 16), (pick, 18), (extract, 3), (extract, 20)]
+    ("work", "allocation"),
+    [(pick, 11), (pick, 13), (pick, 16), (pick, 18), (extract, 3), (extract, 20), (peaks, 1), (peaks, 4)],
 )
 def test_a_failed_allocation_is_tried_again_with_less(emulated, cuda_emulation, work, allocation):
     """The memory that was free when the work was planned may be another program's by now."""
@@ -65,7 +79,15 @@ def test_too_little_memory_is_an_error_that_says_so(emulated, cuda_emulation, wo
         work(emulated)
 
 
-@pytest.mark.parametrize("work", [pick, extract])
+def test_peaks_are_those_of_the_cpu(emulated, cuda_emulation):
+    want = peaks(get_backend("cpu"))
+    assert len(want[0]) > 8 * 100
+    for memory in (1 << 20, 25_000):
+        cuda_emulation.set(memory=memory)
+        assert peaks(emulated)[0] == want[0]
+
+
+@pytest.mark.parametrize("work", [pick, extract, peaks])
 def test_no_order_of_streams_blocks_and_threads_changes_anything(emulated, cuda_emulation, work):
     cuda_emulation.set(memory=600_000)
     results = set()

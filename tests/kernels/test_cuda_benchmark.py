@@ -1,16 +1,22 @@
 """The benchmark of the GPU runs, on a problem that an emulated device can do, and times every stage."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
 from boxwood.backends import cuda
 
-spec = importlib.util.spec_from_file_location(
-    "bench_cuda", Path(__file__).parents[2] / "benchmarks/bench_cuda.py"
-)
-bench_cuda = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(bench_cuda)
+
+def script(name):
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+bench_cuda, gpu = script("bench_cuda"), script("gpu")
 
 
 def test_every_stage_is_timed(cuda_emulation, cuda_emulated, monkeypatch, capsys):
@@ -21,12 +27,32 @@ def test_every_stage_is_timed(cuda_emulation, cuda_emulated, monkeypatch, capsys
     monkeypatch.setattr(sys, "argv", ["bench_cuda", *(f"--{name}={value}" for name, value in sizes.items())])
     bench_cuda.main()
     text = capsys.readouterr().out
-    assert text.count("class posterior agrees") == 4
+    assert text.count("class posterior agrees") == 6
+    assert text.count("us an image in store") == 6
     for stage in ("to the device", "weigh", "shift_and_transform", "multiply", "search", "choose", "count"):
-        assert text.count(f"| {stage} |") == 4, stage
+        assert text.count(f"| {stage} |") == 6, stage
     for stage in ("list", "evaluate", "normalise", "posterior_harmonics", "group_sums", "numerator", "rings"):
-        assert text.count(f"| {stage} |") == 4, stage
+        assert text.count(f"| {stage} |") == 6, stage
     assert cuda_emulated.stage_times() == {}, "nothing is timed unless asked for"
+
+
+def test_all_that_a_gpu_is_asked_for_is_run_one_after_the_other(monkeypatch, capsys):
+    ran = []
+
+    def run(command, **_):
+        ran.append(command)
+        return subprocess.CompletedProcess(command, "--tool" in command)
+
+    monkeypatch.setattr(gpu.subprocess, "run", run)
+    monkeypatch.setattr(gpu.shutil, "which", lambda name, path: f"/opt/{name}")
+    monkeypatch.setattr(sys, "argv", ["gpu", "--images", "64"])
+    assert gpu.main() == 4
+    assert [command[0] for command in ran[:2]] == ["cmake", "cmake"]
+    assert [command[2] for command in ran if command[0] == "/opt/compute-sanitizer"] == list(gpu.TOOLS)
+    assert ran[-1][1:] == ["benchmarks/bench_cuda.py", "--images", "64"]
+    monkeypatch.setattr(sys, "argv", ["gpu", "--without", "build", "benchmark", "sanitizer"])
+    assert gpu.main() == 0
+    assert ran[-1][1:] == gpu.TESTS
 
 
 def test_work_of_the_product_is_counted():

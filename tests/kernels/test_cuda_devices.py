@@ -62,7 +62,7 @@ def classified(images, backend, **more):
 
 def assert_same_classification(got, want):
     """Poses and averages agree but for single precision, iteration by iteration."""
-    assert len(got) == len(want) == 7
+    assert len(got) == len(want) > 1
     for one, other in zip(got, want, strict=True):
         assert (one.assignments.class_index == other.assignments.class_index).all()
         size = np.abs(other.model.references).max()

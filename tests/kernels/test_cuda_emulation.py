@@ -87,6 +87,12 @@ def test_a_missing_barrier_is_seen(wrong):
         assert len(outcomes(wrong, "block_sum", round_)) > 1
 
 
+def test_a_missing_barrier_before_shared_memory_is_used_again_is_seen(wrong):
+    """Without it a warp may leave its part of the next sum where another has not read the last one yet."""
+    assert outcomes(wrong, "block_sums", 1) == {SUCCESS}
+    assert WRONG in outcomes(wrong, "block_sums", 0)
+
+
 def test_barriers_that_not_all_threads_reach_are_caught(wrong):
     assert outcomes(wrong, "turned_round", 2) == {LAUNCH_FAILURE}
     assert "wait at different barriers" in wrong.fault()

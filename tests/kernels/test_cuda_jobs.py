@@ -1,5 +1,7 @@
 """Picking and extraction of several micrographs on emulated devices: the files are those of the CPU."""
 
+from pathlib import Path
+
 import mrcfile
 import numpy as np
 import pandas as pd
@@ -8,7 +10,9 @@ import pytest
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.registry import load_job
+from boxwood.jobs.rerun import rerun_job
 from boxwood.jobs.runner import run_job
+from boxwood.project.job_files import Kept
 
 PIXEL = 4.0
 NAMES = [f"m{i}.mrc" for i in range(4)]
@@ -36,14 +40,16 @@ def micrographs(tmp_path, monkeypatch):
 
 
 class Heard:
-    """Keeps the warnings of a job."""
+    """Keeps what a job says."""
 
     def __init__(self):
-        self.warnings = []
+        self.lines, self.warnings = [], []
 
     def event(self, kind, **data):
         if kind == "warning":
             self.warnings.append(data["text"])
+        if kind == "log":
+            self.lines.append(data["text"])
 
 
 def autopick(backend, reporter=None):
@@ -94,6 +100,22 @@ def test_extracted_particles_are_those_of_the_cpu(devices):
         assert np.abs(one - other).max() < ROUNDING * other.std()
 
 
+def test_runs_record_where_they_ran_and_are_repeated_there(devices):
+    heard = Heard()
+    autopick("cuda:0,2", heard)
+    (run,) = Kept.read(Path("pick-cuda:0,2")).runs
+    assert run["backends"] == ["cuda:0,2"]
+    assert "kernels run on cuda:0,2" in heard.lines
+    assert rerun_job("pick-cuda:0,2", output="again", reporter=heard).differences == {}
+    assert Kept.read(Path("again")).runs[-1]["backends"] == ["cuda:0,2"] and heard.warnings == []
+    devices.set(devices=1)
+    rerun_job("pick-cuda:0,2", output="elsewhere", reporter=heard)
+    assert heard.warnings[0].startswith(
+        "the job was made on cuda:0,2, and here backend 'cuda:0,2': there is no"
+    )
+    assert Kept.read(Path("elsewhere")).runs[-1]["backends"][0] in ("cpu", "cuda:0")
+
+
 def test_a_device_that_disappears_loses_no_micrograph(devices):
     devices.set(lost_device=1, operations_to_loss=60)
     heard = Heard()
@@ -102,3 +124,7 @@ def test_a_device_that_disappears_loses_no_micrograph(devices):
         "going on without device 1, on the backend cpu"
     ]
     assert_same_picks(picked, autopick("cpu"))
+    assert Kept.read(Path("pick-cuda:1")).runs[-1]["backends"] == ["cuda:1", "cpu"]
+    devices.set(reset=1, devices=3)
+    rerun_job("pick-cuda:1", output="again", reporter=heard)
+    assert "the job went from cuda:1 to cpu, as devices failed; the last bits may differ" in heard.warnings

@@ -15,6 +15,8 @@ TESTS = (
     "test_cuda_class2d.py::test_order_of_threads_blocks_and_streams_does_not_matter[True-False]",
     "test_cuda_class2d.py::test_polar_transforms_do_not_depend_on_order_or_memory",
     "test_cuda_class2d.py::test_a_lost_device_is_an_error[40]",
+    "test_cuda_images.py::test_a_device_short_of_memory_gives_up_its_images_first",
+    "test_cuda_batches.py::test_peaks_are_those_of_the_cpu",
 )
 
 

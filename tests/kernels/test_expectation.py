@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from boxwood import _core
@@ -62,7 +62,7 @@ def make_case(seed, *, box=24, rings=7, images=5, classes=6, offsets=9, psi=20, 
         "cut": NOTHING_DROPPED,
         "fraction": 1.0,
         "top": 5,
-        "bf16": False,
+        "precision": "float32",
         "threads": 1,
     }
 
@@ -359,7 +359,7 @@ def test_likelihood_is_the_cartesian_one(limit):
         "cut": NOTHING_DROPPED,
         "fraction": 1.0,
         "top": 5,
-        "bf16": False,
+        "precision": "float32",
         "threads": 1,
     }
     case["images"] = case["images"].astype(np.complex64)
@@ -394,6 +394,7 @@ def test_likelihood_is_the_cartesian_one(limit):
         ({"scale": np.ones((5, 3), np.float32)}, r"scale has shape \(5, 3\), expected \(5, 2\)"),
         ({"group": np.full(5, 9, np.int32)}, "group of image 0 is outside weights"),
         ({"fraction": 0.0}, "fraction is 0.0.*, expected more than 0"),
+        ({"precision": "half"}, "precision is half, expected float32, tf32 or bf16"),
         (
             {
                 "coarse_phases": np.ones((2, 4), np.complex64),
@@ -411,22 +412,30 @@ def test_wrong_arguments_are_named(backend, change, sentence):
         backend.expectation(**(make_case(1) | change))
 
 
-def bf16_error(case):
-    """Bound of the effect of bfloat16 on a log-likelihood.
+def rounding_error(case, precision):
+    """Bound of the effect of rounded inputs on a log-likelihood.
 
-    Each input has a relative error of 2^-9, and the magnitudes of their products sum to less than |x| |a|, of
-    which value_error is 16 EPS.
+    Each input has a relative error of 2^-9 in bfloat16, 2^-12 in TF32, and the magnitudes of their products
+    sum to less than |x| |a|, of which value_error is 16 EPS.
     """
-    return value_error(case) * 2**-8 / (16 * EPS)
+    return value_error(case) * {"bf16": 2**-8, "tf32": 2**-11}[precision] / (16 * EPS)
 
 
-@settings(max_examples=15)
+@pytest.fixture(params=["bf16", "tf32"])
+def precision(request, backend):
+    """Those that a backend has."""
+    if request.param == "tf32" and backend.name == "cpu":
+        pytest.skip("processors have no TF32")
+    return request.param
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**shapes)
-def test_bf16_is_the_reference_with_rounded_inputs(backend, **shape):
-    case = make_case(**shape) | {"bf16": True}
+def test_rounded_inputs_are_those_of_the_reference(backend, precision, **shape):
+    case = make_case(**shape) | {"precision": precision}
     got, want = backend.expectation(**case), reference.expectation(**case)
     # Where single precision lands on the other side of a tie, a whole error is left.
-    error = value_error(case) + bf16_error(case)
+    error = value_error(case) + rounding_error(case, precision)
     assert np.abs(got["statistics"][:, 3] - want["statistics"][:, 3]).max() <= error
     for name in ("class_posterior", "offset_posterior"):
         assert np.abs(got[name] - want[name]).max() <= 4 * error
@@ -437,32 +446,47 @@ def test_bf16_rounds_as_the_reference_does(backend):
 
     Their errors being independent, what is left of the effect of rounding is less than sqrt(4 / 100) of it.
     """
+    assert left_of_rounding(backend, "bf16") <= 0.04
+
+
+def test_tf32_rounds_as_the_reference_does(backend):
+    """Single precision errs by some 2^-10 of a unit of TF32: fewer than one rounding in 12 differs."""
+    if backend.name == "cpu":
+        with pytest.raises(ValueError, match="neither TF32 nor stores of images"):
+            backend.expectation(**(make_case(0) | {"precision": "tf32"}))
+        return
+    assert left_of_rounding(backend, "tf32") <= 4 / 12
+
+
+def left_of_rounding(backend, precision):
+    """Mean square of what differs from the reference, over that of what rounding does."""
     left, effect = [], []
     for seed in range(6):
         case = make_case(seed, images=30)
         single = reference.expectation(**case)["statistics"][:, 0]
-        want = reference.expectation(**(case | {"bf16": True}))["statistics"][:, 0]
-        got = backend.expectation(**(case | {"bf16": True}))["statistics"][:, 0]
+        want = reference.expectation(**(case | {"precision": precision}))["statistics"][:, 0]
+        got = backend.expectation(**(case | {"precision": precision}))["statistics"][:, 0]
         left.append(got - want)
         effect.append(want - single)
-    assert np.square(left).mean() <= 0.04 * np.square(effect).mean()
+    return np.square(left).mean() / np.square(effect).mean()
 
 
-def test_bf16_in_both_passes(backend):
+def test_rounded_inputs_in_both_passes(backend, precision):
     case = make_case(11, images=9, snr=0.0)
     case["weights"] *= 0.1
     two = with_first_pass(case, 11)
     single = backend.expectation(**two)
-    one, many = (backend.expectation(**(two | {"bf16": True, "threads": t})) for t in (1, 4))
+    one, many = (backend.expectation(**(two | {"precision": precision, "threads": t})) for t in (1, 4))
     for name, value in one.items():
         assert (value == many[name]).all(), name
     assert (one["statistics"] != single["statistics"]).any()
-    assert np.abs(one["class_posterior"] - single["class_posterior"]).max() <= 4 * bf16_error(two)
+    error = rounding_error(two, precision)
+    assert np.abs(one["class_posterior"] - single["class_posterior"]).max() <= 4 * error
     # Classes in any number, most of them not a multiple of a register tile.
     for k in range(1, 6):
         few = two | {name: two[name][:k] for name in ("references", "power", "log_prior_class")}
-        value = backend.expectation(**(few | {"bf16": True}))["statistics"][:, 3]
-        assert np.abs(value - backend.expectation(**few)["statistics"][:, 3]).max() <= bf16_error(two)
+        value = backend.expectation(**(few | {"precision": precision}))["statistics"][:, 3]
+        assert np.abs(value - backend.expectation(**few)["statistics"][:, 3]).max() <= error
 
 
 def test_speed_of_the_product_is_told(backend):

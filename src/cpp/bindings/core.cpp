@@ -45,7 +45,11 @@ PYBIND11_MODULE(_core, m) {
     define_extract(m, "threads", on_threads<ExtractArgs, &KernelTable::extract>);
     define_polar(m, "threads", on_threads<PolarArgs, &KernelTable::polar_transform>,
                  on_threads<PolarAdjointArgs, &KernelTable::polar_adjoint>);
-    define_expectation(m, "threads", on_threads<ExpectationArgs, &KernelTable::expectation>);
+    define_expectation(m, "threads", [](ExpectationArgs& a, int threads) {
+        if (a.precision == precision_tf32 || a.slots)
+            throw std::invalid_argument("neither TF32 nor stores of images exist on a processor");
+        on_threads<ExpectationArgs, &KernelTable::expectation>(a, threads);
+    });
     bind_fft(m);
     bind_product(m);
     bind_fourier_crop(m);

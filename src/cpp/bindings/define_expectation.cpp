@@ -8,6 +8,13 @@ namespace {
 
 typedef Array<std::complex<float>> ComplexArray;
 
+Precision precision_called(const std::string& name) {
+    if (name == "float32") return precision_float32;
+    if (name == "tf32") return precision_tf32;
+    if (name == "bf16") return precision_bf16;
+    throw py::value_error("precision is " + name + ", expected float32, tf32 or bf16");
+}
+
 const float* floats(const ComplexArray& a) { return reinterpret_cast<const float*>(a.data()); }
 
 py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Array<float> weights,
@@ -15,15 +22,16 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
                      ComplexArray references, ComplexArray power, ComplexArray phases,
                      Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi,
                      ComplexArray coarse_phases, Array<int> parent, Array<float> coarse_log_prior_offset,
-                     int psi, bool hard, float cut, float fraction, int top, bool bf16, int where,
-                     const Run<ExpectationArgs>& run) {
+                     int psi, bool hard, float cut, float fraction, int top, const std::string& precision,
+                     int where, const py::args& stored, const Run<ExpectationArgs>& run) {
     ExpectationArgs a{};
     check_shape("images", images, {-1, -1});
+    if (stored.size()) check_shape("group", group, {-1});
     check_shape("references", references, {-1, -1});
     check_shape("phases", phases, {-1, -1});
     check_shape("coarse_phases", coarse_phases, {-1, -1});
     check_shape("ring_samples", ring_samples, {-1});
-    a.n = (int)images.shape(0);
+    a.n = (int)(stored.size() ? group.shape(0) : images.shape(0));
     a.stride = (int)images.shape(1);
     a.k = (int)references.shape(0);
     a.coefficients = (int)references.shape(1);
@@ -34,8 +42,19 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     a.coarse_t = (int)coarse_phases.shape(0);
     a.coarse_samples = (int)coarse_phases.shape(1);
     a.top = top;
-    a.bf16 = bf16;
-    check_shape("ctf", ctf, {a.n, a.stride});
+    a.precision = precision_called(precision);
+    Array<int> slots;
+    int sent = a.n;
+    if (stored.size()) {
+        if (stored.size() != 2) throw py::value_error("expected slots and a store, or neither");
+        slots = Array<int>::ensure(stored[0]);
+        check_shape("slots", slots, {a.n});
+        for (int i = 0; i < a.n; ++i) sent -= slots.at(i) >= 0;
+        a.slots = slots.data();
+        a.store = stored[1].cast<int>();
+    }
+    check_shape("images", images, {sent, a.stride});
+    check_shape("ctf", ctf, {sent, a.stride});
     check_shape("group", group, {a.n});
     check_shape("weights", weights, {-1, a.rings});
     check_shape("scale", scale, {a.n, 2});
@@ -152,17 +171,18 @@ void define_expectation(py::module_& m, const char* last, Run<ExpectationArgs> r
               ComplexArray power, ComplexArray phases, Array<float> log_prior_offset,
               Array<float> log_prior_class, py::object log_prior_psi, ComplexArray coarse_phases,
               Array<int> parent, Array<float> coarse_log_prior_offset, int psi, bool hard, float cut,
-              float fraction, int top, bool bf16, int where) {
+              float fraction, int top, const std::string& precision, int where, const py::args& stored) {
             return expectation(images, ctf, group, weights, scale, ring_samples, ring_harmonics, references,
                                power, phases, log_prior_offset, log_prior_class, log_prior_psi, coarse_phases,
-                               parent, coarse_log_prior_offset, psi, hard, cut, fraction, top, bf16, where,
-                               run);
+                               parent, coarse_log_prior_offset, psi, hard, cut, fraction, top, precision,
+                               where, stored, run);
         },
         py::arg("images"), py::arg("ctf"), py::arg("group"), py::arg("weights"), py::arg("scale"),
         py::arg("ring_samples"), py::arg("ring_harmonics"), py::arg("references"), py::arg("power"),
         py::arg("phases"), py::arg("log_prior_offset"), py::arg("log_prior_class"), py::arg("log_prior_psi"),
         py::arg("coarse_phases"), py::arg("parent"), py::arg("coarse_log_prior_offset"), py::arg("psi"),
-        py::arg("hard"), py::arg("cut"), py::arg("fraction"), py::arg("top"), py::arg("bf16"), py::arg(last));
+        py::arg("hard"), py::arg("cut"), py::arg("fraction"), py::arg("top"), py::arg("precision"),
+        py::arg(last));
 }
 
 }  // namespace boxwood

@@ -59,7 +59,7 @@ struct ExpectationTables {
           fine(a.phases, a.t, a.rings, a.samples, a.ring_harmonics[a.rings - 1]),
           coarse(a.coarse_phases, a.coarse_t, a.coarse_rings, a.coarse_samples,
                  a.coarse_t ? a.ring_harmonics[a.coarse_rings - 1] : 0),
-          pairs(a.bf16 ? (size_t)2 * a.k * a.coefficients : 0),
+          pairs(a.precision == precision_bf16 ? (size_t)2 * a.k * a.coefficients : 0),
           power((size_t)class_vectors * a.rings * 6),
           psi_roots((size_t)2 * a.psi),
           ring_roots((size_t)4 * a.samples),
@@ -95,7 +95,7 @@ struct ExpectationTables {
             psi_roots[2 * i] = splat((float)cos(2 * M_PI * i / a.psi));
             psi_roots[2 * i + 1] = splat((float)sin(2 * M_PI * i / a.psi));
         }
-        if (a.bf16) round_references();
+        if (a.precision == precision_bf16) round_references();
         if (a.coarse_t)
             for (int v = 0; v < fine.vectors; ++v) find_parents(v);
     }

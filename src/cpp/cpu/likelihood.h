@@ -22,7 +22,7 @@ public:
           spectra_((size_t)s.bins * class_tile * 2),
           low_((size_t)3 * class_tile * 2),
           zero_((size_t)class_tile * 2),
-          rounded_(a.bf16 ? a.coefficients : 0),
+          rounded_(a.precision == precision_bf16 ? a.coefficients : 0),
           line_((size_t)2 * a.psi),
           work_((size_t)2 * a.psi) {
         memset(zero_, 0, sizeof(vfloat) * class_tile * 2);
@@ -79,7 +79,7 @@ public:
                 const Keep& keep) {
         shift_and_transform(grid, tv, shifted);
         clear_spectra(grid);
-        if (a.bf16) round_image(grid, shifted);
+        if (a.precision == precision_bf16) round_image(grid, shifted);
         const ClassTiles tiles(count);
         for (int i = 0; i < tiles.tiles; ++i) {
             const int* tile = classes + tiles.first(i);
@@ -106,7 +106,7 @@ public:
     // Spectra of up to class_tile classes at one vector of offsets; the real bins have half their values.
     void products(const OffsetGrid& grid, const int* classes, int n, vfloat prior, const vfloat* shifted) {
         begin_spectra(classes, n, prior);
-        if (a.bf16)
+        if (a.precision == precision_bf16)
             correlate_some<Half, class_tile>(grid, classes, n, rounded_);
         else
             correlate_some<Single, class_tile>(grid, classes, n, shifted);

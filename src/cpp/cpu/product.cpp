@@ -51,7 +51,7 @@ void product_speed(const ProductArgs& p) {
     a.psi = p.psi;
     a.ring_harmonics = p.ring_harmonics;
     a.references = p.references;
-    a.bf16 = p.bf16;
+    a.precision = p.bf16 ? precision_bf16 : precision_float32;
     Buffer<int> ring_samples(p.rings), classes(p.k);
     Buffer<float> zeros((size_t)6 * p.k * p.rings);
     memset(zeros, 0, sizeof(float) * 6 * p.k * p.rings);

@@ -39,6 +39,9 @@ struct PolarAdjointArgs {
     float* out;  // [n, box, box]
 };
 
+// How the inputs of the product of references and images are rounded.
+enum Precision { precision_float32, precision_tf32, precision_bf16 };
+
 // Expectation of a batch of images in polar Fourier coordinates, and the sums the maximisation needs.
 // The method is in docs/class2d.md; the packed order of coefficients is m outer, ring inner, over
 // rings whose harmonics reach m.
@@ -56,8 +59,10 @@ struct ExpectationArgs {
     int stride;                            // samples stored per image (>= samples)
     const int* ring_samples;               // [rings] samples of the full circle, multiple of 4
     const int* ring_harmonics;             // [rings] largest harmonic
-    const float* images;                   // [n, stride, 2]
-    const float* ctf;                      // [n, stride]
+    const float* images;                   // [n, stride, 2], or without those that a device has in store
+    const float* ctf;                      // [n, stride], the same
+    const int* slots;                      // [n] place in a device's store, -1: in `images`; or null
+    int store;                             // which (cuda/image_store.h), if there are slots
     const int* group;                      // [n] noise group
     const float* weights;                  // [groups, rings]: ring weight / (samples * sigma2)
     const float* scale;                    // [n, 2]: factor of the image, factor of the CTF
@@ -74,7 +79,7 @@ struct ExpectationArgs {
     float cut;       // (class, offset) pairs whose best log-likelihood is this far below the best are dropped
     float fraction;  // of the posterior over (class, offset) pairs that is kept by either pass
     int top;         // how many of the largest samples to report
-    int bf16;        // 1: inputs of the product of references and images are rounded to bfloat16
+    Precision precision;
     int threads;
     int* best;                // [n, 3] class, psi, offset
     int* top_samples;         // [n, top, 3] class, psi, offset

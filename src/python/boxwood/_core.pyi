@@ -68,7 +68,7 @@ def expectation(
     cut: float,
     fraction: float,
     top: int,
-    bf16: bool,
+    precision: str,
     threads: int,
 ) -> dict[str, AnyArray]: ...
 def product_speed(

@@ -23,3 +23,7 @@ log_pick_peaks = _core.log_pick_peaks
 polar_adjoint = _core.polar_adjoint
 polar_transform = _core.polar_transform
 steerable = _core.steerable
+
+
+def image_store(particles: int, samples: int) -> None:
+    """None: see `boxwood.backends.protocol.Backend.image_store`."""

@@ -33,8 +33,8 @@ def load_module() -> ModuleType:
         module.device_names()
     except RuntimeError as error:
         raise InputError(
-            f"the CUDA backend is unavailable because the driver offers no device ({error}); "
-            "see what `nvidia-smi` says, or use the backend cpu"
+            f"the CUDA backend is built ({_version(module)}), but unavailable because the driver offers no "
+            f"device ({error}); see what `nvidia-smi` says, or use the backend cpu"
         ) from error
     return module
 
@@ -45,5 +45,9 @@ def cuda_status() -> str:
         module = load_module()
     except InputError as error:
         return str(error)
+    return f"{_version(module)}, devices: {', '.join(module.device_names())}"
+
+
+def _version(module: ModuleType) -> str:
     major, minor = divmod(module.cuda_version // 10, 100)
-    return f"CUDA {major}.{minor}, devices: {', '.join(module.device_names())}"
+    return f"CUDA {major}.{minor}"

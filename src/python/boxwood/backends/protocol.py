@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+from boxwood.backends.image_store import ImageStore, StoredImages
 from boxwood.typing import AnyArray, ComplexArray, DoubleArray, FloatArray
 
 
@@ -9,6 +10,23 @@ class Backend(Protocol):
     """A set of kernels. Arrays are C-contiguous; results do not depend on `threads`."""
 
     name: str
+
+    def image_store(self, particles: int, samples: int) -> ImageStore | None:
+        """Memory beside the kernels for polar images, which need not be sent to them with every call.
+
+        Parameters
+        ----------
+        particles : int
+            How many there are at most; there may be room for fewer.
+        samples : int
+            Of each image and CTF.
+
+        Returns
+        -------
+        ImageStore, or None
+            Where the kernels work in the host's memory there is no need of one.
+        """
+        ...
 
     def ctf(self, rows: DoubleArray, frequencies: FloatArray, mode: int, threads: int) -> FloatArray:
         """Contrast transfer function of n images at m spatial frequencies.
@@ -146,8 +164,8 @@ class Backend(Protocol):
 
     def expectation(
         self,
-        images: ComplexArray,
-        ctf: FloatArray,
+        images: ComplexArray | StoredImages,
+        ctf: FloatArray | None,
         group: AnyArray,
         weights: FloatArray,
         scale: FloatArray,
@@ -167,7 +185,7 @@ class Backend(Protocol):
         cut: float,
         fraction: float,
         top: int,
-        bf16: bool,
+        precision: str,
         threads: int,
     ) -> dict[str, Any]:
         """Posterior of images over classes, angles and offsets, and the sums for the maximisation.
@@ -177,8 +195,10 @@ class Backend(Protocol):
         Parameters
         ----------
         images : (n, s) complex64
-            Half-circle samples; s may exceed the samples of the rings in use.
+            Half-circle samples; s may exceed the samples of the rings in use. Or `StoredImages` of a store of
+            this backend, which know their CTFs.
         ctf : (n, s) float32
+            None with `StoredImages`.
         group : (n,) int32
             Row of `weights`.
         weights : (groups, rings) float32
@@ -211,9 +231,10 @@ class Backend(Protocol):
             and from the second to the sums.
         top : int
             How many of the largest samples of each image to report.
-        bf16 : bool
-            Round the harmonics of references and shifted images to bfloat16 (to the nearest, then the even
-            one) where they are multiplied for the posterior; all else stays as it is.
+        precision : {"float32", "bf16", "tf32"}
+            Round the harmonics of references and shifted images to 8 (bf16) or 11 (tf32) significant bits, to
+            the nearest, then the even one, where they are multiplied for the posterior; all else stays as
+            it is. Processors have no tf32.
         threads : int
 
         Returns

@@ -6,11 +6,14 @@ from typing import Literal, cast
 from boxwood.backends.protocol import Backend
 from boxwood.errors import InputError
 
+# Kernels that "auto" can try backends with.
+Work = Literal["expectation", "log_pick_maps", "extract"]
+
 
 def get_backend(
     name: str | Backend = "cpu",
     warn: Callable[[str], None] | None = None,
-    work: Literal["expectation", "log_pick_maps", "extract"] = "expectation",
+    work: Work = "expectation",
 ) -> Backend:
     """Return the backend called `name`; one that has been chosen is returned as it is.
 

@@ -79,7 +79,7 @@ def _expectation(rng: np.random.Generator) -> dict[str, Any]:
         "cut": 15.0,
         "fraction": 0.999,
         "top": 0,
-        "bf16": False,
+        "precision": "float32",
     }
 
 

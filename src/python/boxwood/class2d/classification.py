@@ -345,7 +345,7 @@ class Classification:
             pixel_size_angstrom=self.pixel_size,
             offset_prior=p.offset_prior,
             lowest_ring=self._lowest_ring(),
-            bf16=p.precision == "bf16",
+            precision=p.precision,
         )
 
     def _next_model(
@@ -472,7 +472,9 @@ def _check_possible(p: Class2DParameters, box: int, pixel_angstrom: float, radiu
 
 
 def _check_precision(precision: str, backend: Backend) -> None:
-    """Refuse bfloat16 where the CPU would only imitate it."""
+    """Refuse what the CPU would only imitate."""
+    if precision == "tf32" and backend.name == "cpu":
+        raise InputError("precision tf32 is one of CUDA devices; use float32, or the backend cuda")
     if precision == "bf16" and backend.name == "cpu" and not native_bf16():
         raise InputError(
             f"precision bf16 needs instructions for it, {', '.join(cpu_status()['chosen'])} of this "

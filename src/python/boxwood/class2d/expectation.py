@@ -49,7 +49,7 @@ class Search:
     pixel_size_angstrom: float = 1.0
     offset_prior: str = "fixed"
     lowest_ring: int = 1
-    bf16: bool = False
+    precision: str = "float32"
 
     def log_prior_offset(self, centres: AnyArray, offsets: AnyArray, sigma_px: float) -> AnyArray:
         """(n, t) Gaussian prior on the whole offset, centre (n, 2) plus search (1 or n, t, 2).
@@ -301,7 +301,7 @@ class _Context:
         if len(rows) == 0:
             return None
         return self.engine.backend.expectation(
-            batch.transform,
+            batch.images,
             batch.ctf,
             rows.groups.noise.astype(np.int32),
             self.weights.astype(np.float32),
@@ -322,7 +322,7 @@ class _Context:
             search.cut,
             search.fraction,
             self.top,
-            search.bf16,
+            search.precision,
             self.engine.threads,
         )
 

@@ -62,7 +62,7 @@ class FirstAverages:
 
         def load(item: tuple[AnyArray, Rows]) -> tuple[AnyArray, Rows, PolarBatch]:
             subset, rows = item
-            return subset, rows, PolarParticles(self.form, rows, engine).batch()
+            return subset, rows, PolarParticles(self.form, rows, engine).batch(on_host=True)
 
         with closing(prefetch(load, items)) as loaded:
             for subset, rows, batch in loaded:
@@ -70,11 +70,12 @@ class FirstAverages:
                 yield Found.nothing(rows), self._sums(subset, batch) if len(subset) else None
 
     def _sums(self, subset: AnyArray, batch: PolarBatch) -> FirstSums:
-        noise, ctf = batch.rows.groups.noise, batch.ctf.astype(np.float64)
+        transform, single = batch.arrays()
+        noise, ctf = batch.rows.groups.noise, single.astype(np.float64)
         numerator = np.zeros((self.classes, ctf.shape[1]), dtype=np.complex128)
         denominator = np.zeros(numerator.shape)
         power = np.zeros((self.noise_groups, batch.ring_power.shape[1]))
-        np.add.at(numerator, subset, ctf * batch.transform)
+        np.add.at(numerator, subset, ctf * transform)
         np.add.at(denominator, subset, ctf**2)
         np.add.at(power, noise, batch.ring_power)
         return FirstSums(

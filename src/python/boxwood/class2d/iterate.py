@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from boxwood.backends import available_threads, get_backend
+from boxwood.backends import Backend, available_threads, get_backend
 from boxwood.class2d.classification import Classification
 from boxwood.class2d.optics import OpticsGroup
 from boxwood.class2d.parameters import Class2DParameters
@@ -33,7 +33,7 @@ def classify2d(
     psi_deg: AnyArray | None = None,
     offset_px: AnyArray | None = None,
     start: IterationResult | None = None,
-    backend: str = "cpu",
+    backend: str | Backend = "cpu",
     threads: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[int, int, int], None] = lambda iteration, done, total: None,
@@ -67,7 +67,7 @@ def classify2d(
         Where the particles are known to be: the search starts there, or, without alignment, stays there.
     start : IterationResult, optional
         Go on after this iteration.
-    backend : str
+    backend : str or Backend
         See `boxwood.backends.get_backend`.
     threads : int
         Of the CPU.

@@ -93,7 +93,8 @@ class Class2DParameters:
     cut : float
         (class, offset) pairs this many nats below an image's best are dropped from its posterior.
     precision : str
-        "bf16" rounds the inputs of the search's matrix product to bfloat16, on processors that have it.
+        "bf16" rounds the inputs of the search's matrix product to bfloat16, on processors that have it and on
+        GPUs; "tf32", to TF32, on GPUs only.
     memory_gib : float
         Transforms of images are kept until they fill this; others are computed again in every iteration.
     """
@@ -174,8 +175,8 @@ class Class2DParameters:
             self._check_relion()
         if self.offset_prior not in ("fixed", "relion"):
             raise InputError(f"offset_prior {self.offset_prior!r} is unknown; choose fixed or relion")
-        if self.precision not in ("float32", "bf16"):
-            raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bf16")
+        if self.precision not in ("float32", "tf32", "bf16"):
+            raise InputError(f"precision {self.precision!r} is unknown; choose float32, tf32 or bf16")
         if self.algorithm not in ("em", "vdam"):
             raise InputError(f"algorithm {self.algorithm!r} is unknown; choose em or vdam")
         if self.batch_size is not None and self.batch_size < self.classes:

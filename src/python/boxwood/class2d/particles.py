@@ -1,16 +1,19 @@
 """The particles of a classification, in polar form."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
 
 import numpy as np
 
 from boxwood.backends import Backend
+from boxwood.backends.image_store import StoredImages
 from boxwood.class2d.groups import Groups
 from boxwood.class2d.optics import SampledOptics
 from boxwood.class2d.screening import Fault, image_faults, normalised
 from boxwood.class2d.source import ImageSource, Selected
-from boxwood.class2d.transforms import Transforms
+from boxwood.class2d.transforms import StoredTransforms, Transforms
 from boxwood.errors import InputError
 from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid
@@ -120,18 +123,32 @@ class PolarForm:
 
     def engine(self, backend: Backend, threads: int) -> "Engine":
         """What a process makes transforms with."""
-        samples = int(self.grid.sample_start[-1])
-        known = Transforms(self.particles, samples, self.grid.rings, self.memory_gib)
-        return Engine(backend, threads, known)
+        n, samples, rings = self.particles, int(self.grid.sample_start[-1]), self.grid.rings
+        store = backend.image_store(n, samples)
+        stored = None if store is None else StoredTransforms(store, n, rings)
+        return Engine(backend, threads, Transforms(n, samples, rings, self.memory_gib), stored)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What one process computes with, and the transforms that it has made."""
+    """What one process computes with, and the transforms that it has made.
+
+    Attributes
+    ----------
+    backend : Backend
+    threads : int
+    known : Transforms
+    stored : StoredTransforms or None
+        Those that the backend has, where it has a store for them; `known` are the others then.
+    lock : RLock
+        A batch may be asked for while another, whose device was lost, is made again.
+    """
 
     backend: Backend
     threads: int
     known: Transforms
+    stored: StoredTransforms | None = None
+    lock: Any = field(default_factory=RLock)
 
 
 @dataclass(frozen=True)
@@ -142,8 +159,10 @@ class PolarBatch:
     ----------
     rows : Rows
         Those asked for, without those that cannot be used.
-    ctf : (n, samples) float32
-    transform : (n, samples) complex64
+    images : (n, samples) complex64, or StoredImages
+        Their transforms.
+    ctf : (n, samples) float32, or None
+        None with `StoredImages`, which have them.
     ring_power : (n, rings) float32
         Mean |F|^2 on each ring.
     total_power : (n,) float32
@@ -151,10 +170,17 @@ class PolarBatch:
     """
 
     rows: Rows
-    ctf: AnyArray
-    transform: AnyArray
+    images: AnyArray | StoredImages
+    ctf: AnyArray | None
     ring_power: AnyArray
     total_power: AnyArray
+
+    def arrays(self) -> tuple[AnyArray, AnyArray]:
+        """Transforms and CTFs (n, samples) in host memory."""
+        if isinstance(self.images, StoredImages):
+            return self.images.on_host()
+        assert self.ctf is not None
+        return self.images, self.ctf
 
 
 class PolarParticles:
@@ -179,27 +205,59 @@ class PolarParticles:
         """Set the whole-pixel centres of particles; their transforms are made anew where they moved."""
         self.rows.centres[indices] = centres
 
-    def batch(self) -> PolarBatch:
-        """Transforms of those particles that can be used."""
-        rows, known = self.rows, self.engine.known
-        usable = np.flatnonzero(rows.faults == Fault.NONE)
-        old = known.knows(rows.index[usable], rows.centres[usable])
-        made = self._make(usable[~old])
-        known.keep(rows.index[made[0]], rows.centres[made[0]], made[1:])
-        if len(made[0]) < (~old).sum():  # some turned out to have a fault
-            fine = rows.faults[usable] == Fault.NONE
-            usable, old = usable[fine], old[fine]
-        ctf = self.ctf(usable)
-        usable_rows = rows if len(usable) == len(rows) else rows.take(usable)
-        if not old.any():
-            return PolarBatch(usable_rows, ctf, *made[1:])
-        kept = known[rows.index[usable[old]]]
-        if old.all():
-            return PolarBatch(usable_rows, ctf, *kept)
-        parts = [np.empty((len(usable), *values.shape[1:]), values.dtype) for values in kept]
-        for part, before, now in zip(parts, kept, made[1:], strict=True):
-            part[old], part[~old] = before, now
-        return PolarBatch(usable_rows, ctf, *parts)
+    def batch(self, on_host: bool = False) -> PolarBatch:
+        """Transforms of those particles that can be used; as arrays, if they are wanted `on_host`."""
+        rows, known, stored = self.rows, self.engine.known, self.engine.stored
+        with self.engine.lock:
+            usable = np.flatnonzero(rows.faults == Fault.NONE)
+            index, centres = rows.index[usable], rows.centres[usable]
+            there = np.zeros(len(usable), dtype=bool)
+            if stored is not None and not on_host:
+                there = stored.knows(index, centres)
+            old = known.knows(index, centres) & ~there
+            made = self._make(usable[~(old | there)])
+            taken = self._keep(*made)
+            if len(made[0]) < (~(old | there)).sum():  # some turned out to have a fault
+                fine = rows.faults[usable] == Fault.NONE
+                usable, old, there = usable[fine], old[fine], there[fine]
+            new = ~(old | there)
+            kept = known[rows.index[usable[old]]]
+            powers = [_merged((old, new), pair) for pair in zip(kept[1:], made[2:], strict=True)]
+            if stored is not None:
+                for power, values in zip(powers, stored.powers(rows.index[usable[there]]), strict=True):
+                    power[there] = values
+            usable_rows = rows if len(usable) == len(rows) else rows.take(usable)
+            if stored is None or on_host:
+                transform = _merged((old, new), (kept[0], made[1]))
+                return PolarBatch(usable_rows, transform, self.ctf(usable), *powers)
+            # Those that devices have now, or had above: if one is lost meanwhile, that is noticed on use.
+            there[new] = taken
+            sent = ~there
+            transform = _merged((old[sent], new[sent]), (kept[0], made[1][~taken]))
+            images = StoredImages(
+                stored.store,
+                usable_rows.index,
+                np.where(sent, np.cumsum(sent) - 1, -1),
+                transform,
+                self.ctf(usable[sent]),
+                self._load,
+            )
+            return PolarBatch(usable_rows, images, None, *powers)
+
+    def _keep(self, made: AnyArray, *values: AnyArray) -> AnyArray:
+        """Remember what was made of some particles; (n,) bool: which of them the backend has now."""
+        rows, stored = self.rows, self.engine.stored
+        index, centres, taken = rows.index[made], rows.centres[made], np.zeros(len(made), dtype=bool)
+        if stored is not None and len(made):
+            taken = stored.keep(index, centres, values, self.ctf(made))
+            index, centres, values = index[~taken], centres[~taken], tuple(v[~taken] for v in values)
+        self.engine.known.keep(index, centres, values)
+        return taken
+
+    def _load(self, index: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Transforms and CTFs of particles that a lost device had, in the order of these."""
+        rows = self.rows.take(np.flatnonzero(np.isin(self.rows.index, index)))
+        return PolarParticles(self.form, rows, self.engine).batch(on_host=True).arrays()
 
     def ctf(self, indices: AnyArray) -> AnyArray:
         """(n, samples) float32, computed anew."""
@@ -257,6 +315,17 @@ class PolarParticles:
             transform = rows.poses.apply(transform, indices, self.grid)
         ring_power = self.grid.ring_mean(transform.real**2 + transform.imag**2, self.grid.rings)
         return indices, np.asarray(transform), ring_power.astype(np.float32), power
+
+
+def _merged(places: tuple[AnyArray, AnyArray], values: tuple[AnyArray, AnyArray]) -> AnyArray:
+    """One array of two, each with its places (n,) bool."""
+    for mine, part in zip(places, values, strict=True):
+        if mine.all():
+            return part
+    out = np.empty((len(places[0]), *values[0].shape[1:]), values[0].dtype)
+    for mine, part in zip(places, values, strict=True):
+        out[mine] = part
+    return out
 
 
 def by_group(groups: AnyArray) -> Iterator[tuple[int, AnyArray]]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from boxwood.backends.image_store import ImageStore
 from boxwood.typing import AnyArray
 
 
@@ -48,3 +49,35 @@ class Transforms:
         for values, fresh in zip(self._values, made, strict=True):
             values[place] = fresh[kept]
         self._centres[index[kept]] = centres[kept]
+
+
+class StoredTransforms:
+    """Polar transforms that the store of a backend has, each for the centre it was made with.
+
+    Parameters
+    ----------
+    store : ImageStore
+    particles, rings : int
+        The power of each is kept here.
+    """
+
+    def __init__(self, store: ImageStore, particles: int, rings: int) -> None:
+        self.store = store
+        self._powers = np.empty((particles, rings), np.float32), np.empty(particles, np.float32)
+        self._centres = np.zeros((particles, 2), dtype=np.int32)
+
+    def knows(self, index: AnyArray, centres: AnyArray) -> AnyArray:
+        """(n,) bool: of which particles the store has transforms with these centres (n, 2)."""
+        return (self.store.device_of(index) >= 0) & (self._centres[index] == centres).all(axis=1)
+
+    def powers(self, index: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Ring power (n, rings) and total power (n,) of particles that it knows."""
+        return self._powers[0][index], self._powers[1][index]
+
+    def keep(self, index: AnyArray, centres: AnyArray, made: tuple[AnyArray, ...], ctf: AnyArray) -> AnyArray:
+        """Store what was made of particles, where there is room: (n,) bool."""
+        self.store.put(index, made[0], ctf)
+        for values, fresh in zip(self._powers, made[1:], strict=True):
+            values[index] = fresh
+        self._centres[index] = centres
+        return self.store.device_of(index) >= 0

@@ -84,7 +84,6 @@ class Picker:
     def __init__(
         self, options: AutopickOptions, context: JobContext, micrographs: MicrographSet, names: list[str]
     ) -> None:
-        from boxwood.backends import get_backend
 
         self.options = options
         self.context = context
@@ -93,7 +92,7 @@ class Picker:
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(names)))
         backend = options.backend if options.method == "log" else "cpu"
-        self.backend = get_backend(backend, context.warn, "log_pick_maps")
+        self.backend = context.backend(backend, "log_pick_maps")
         self.drawn = set(names[:PICTURES])
         self.model: AdaptiveModel | None = None
         self.templates: TemplatePicker | None = None

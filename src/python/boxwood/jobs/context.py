@@ -17,6 +17,8 @@ from boxwood.project.job_files import ABORT_NOW
 from boxwood.project.names import below_job
 
 if TYPE_CHECKING:
+    from boxwood.backends import Backend
+    from boxwood.backends.select import Work
     from boxwood.jobs.job import JobResult
 
 # Files that one warning names.
@@ -40,6 +42,15 @@ def first_of(names: Sequence[str]) -> str:
     """Some of many names, for a message of one line."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def described(backend: str) -> str:
+    """A backend's name in words."""
+    if backend == "cpu":
+        from boxwood.backends import cpu_status
+
+        return f"the CPU ({cpu_status()['chosen'][0]})"
+    return backend
 
 
 def remove(files: Iterable[Path]) -> str:
@@ -109,6 +120,7 @@ class JobContext:
         self.outputs: list[tuple[str, str]] = []
         self.inputs: list[tuple[str, str]] = []
         self.used: set[Path] = set()
+        self._backends: list[tuple[str, Backend]] = []
         self._sources: dict[PurePath, str] = {}
         self._stack = ExitStack()
 
@@ -162,6 +174,21 @@ class JobContext:
     def _reserved(self, source: str | os.PathLike[str]) -> str:
         """The source to which the output of this one's name belongs."""
         return self._sources.setdefault(below_job(source).with_suffix(""), str(source))
+
+    def backend(self, name: str, work: Work = "expectation") -> Backend:
+        """The kernels called so (`boxwood.backends.get_backend`), which the log and the run's record name."""
+        from boxwood.backends import get_backend
+
+        chosen = get_backend(name, self.warn, work)
+        self._backends.append((chosen.name, chosen))
+        self.log(f"kernels run on {described(chosen.name)}")
+        return chosen
+
+    @property
+    def backends(self) -> list[str]:
+        """Where kernels have run, in this order; devices that were lost have left a shorter name behind."""
+        names = (name for first, chosen in self._backends for name in (first, chosen.name))
+        return list(dict.fromkeys(names))
 
     def log(self, text: str) -> None:
         """Tell the user one line."""

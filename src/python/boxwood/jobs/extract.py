@@ -99,7 +99,6 @@ class Extractor:
     """Extracts one micrograph after the other, in threads."""
 
     def __init__(self, options: ExtractOptions, context: JobContext, micrographs: MicrographSet) -> None:
-        from boxwood.backends import get_backend
 
         self.options = options
         self.context = context
@@ -118,7 +117,7 @@ class Extractor:
             self._read_refined(options.reextract)
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(self.names_with_particles())))
-        self.backend = get_backend(options.backend, context.warn, "extract")
+        self.backend = context.backend(options.backend, "extract")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "backend": self.backend.name}  # another process has its own

@@ -51,8 +51,8 @@ def rerun_job(
 ) -> Repetition:
     """Run a finished job again, with its options, in another folder, and compare every file of results.
 
-    The instruction set is the recorded one where this processor has it. Whatever else is not as it was, such
-    as an input, is a warning.
+    Instruction set and backend are the recorded ones where this machine has them. Whatever else is not as it
+    was, such as an input, is a warning.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def rerun_job(
     for text in _changes(kept, root):
         reporter.event("warning", text=text)
     new = os.fspath(output) if output else Path(tempfile.mkdtemp(prefix="rerun_", dir=root)).name
-    values = {**kept.options, **({"directory": new} if job.has_directory else {})}
+    values = {**kept.options, **_backend(kept, reporter), **({"directory": new} if job.has_directory else {})}
     with _instruction_set(run.get("simd", ""), reporter):
         try:
             place = None if job.has_directory else new
@@ -128,6 +128,25 @@ def _changes(kept: Kept, root: Path) -> Iterator[str]:
     for path, sums in run["inputs"].items():
         if how := changed(root / path, sums):
             yield f"{path} {how}: the repetition is not of the same input"
+
+
+def _backend(kept: Kept, reporter: Reporter) -> dict[str, str]:
+    """The option that names the backend which the job ran on, if it has one and that can be used here."""
+    from boxwood.backends import get_backend
+
+    used = kept.runs[-1].get("backends", [])
+    if "backend" not in kept.options or not used:
+        return {}
+    if len(used) > 1:
+        text = f"the job went from {' to '.join(used)}, as devices failed; the last bits may differ"
+        reporter.event("warning", text=text)
+    try:
+        get_backend(used[0])
+    except InputError as error:
+        text = f"the job was made on {used[0]}, and here {error}; with another backend the last bits differ"
+        reporter.event("warning", text=text)
+        return {"backend": "auto"}
+    return {"backend": used[0]}
 
 
 @contextmanager

@@ -213,7 +213,7 @@ def _run_in(
         place.log.event("error", text=str(error) or type(error).__name__)
         raise
     finally:
-        runs[-1].update(ended(status))
+        runs[-1].update(ended(status), backends=context.backends)
         _end(place, status, context, reporter, partial(place.keep, options, runs) if keeping else None)
         reporter.event("end", job=job.name, output=context.name, status=status)
 

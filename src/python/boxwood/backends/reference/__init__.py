@@ -13,6 +13,7 @@ __all__ = [
     "expectation",
     "extract",
     "fourier_crop",
+    "image_store",
     "log_pick_maps",
     "log_pick_peaks",
     "polar_adjoint",
@@ -21,3 +22,7 @@ __all__ = [
 ]
 
 name = "reference"
+
+
+def image_store(particles: int, samples: int) -> None:
+    """None: see `boxwood.backends.protocol.Backend.image_store`."""

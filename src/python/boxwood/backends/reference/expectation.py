@@ -31,11 +31,14 @@ def _rotated_reference(
     return value + (a[:, negative].conj() * sign[negative]) @ np.exp(-1j * np.outer(m[negative], theta))
 
 
-def _bfloat16(values: AnyArray) -> AnyArray:
-    """Real and imaginary parts rounded to 8 significant bits, to the nearest or else the even one."""
+_SIGNIFICANT_BITS = {"bf16": 8, "tf32": 11}
+
+
+def _rounded(values: AnyArray, bits: int) -> AnyArray:
+    """Real and imaginary parts rounded to so many significant bits, to the nearest or else the even one."""
     parts = np.ascontiguousarray(values, dtype=np.complex128).view(np.float64)
     mantissa, exponent = np.frexp(parts)
-    return np.ldexp(np.rint(mantissa * 256) / 256, exponent).view(np.complex128)
+    return np.ldexp(np.rint(mantissa * 2.0**bits), exponent - bits).view(np.complex128)
 
 
 def _harmonics_of_circle(y: AnyArray, theta: AnyArray, m: AnyArray) -> AnyArray:
@@ -44,10 +47,11 @@ def _harmonics_of_circle(y: AnyArray, theta: AnyArray, m: AnyArray) -> AnyArray:
 
 
 def _rounded_cross(
-    references: AnyArray, y: AnyArray, theta: AnyArray, m: AnyArray, angles: AnyArray
+    references: AnyArray, y: AnyArray, theta: AnyArray, m: AnyArray, angles: AnyArray, bits: int
 ) -> AnyArray:
-    """(n, k, psi, t) real products on one ring, whose inputs are harmonics (k, m) in bfloat16."""
-    z = np.einsum("km,ntm->nktm", _bfloat16(references).conj(), _bfloat16(_harmonics_of_circle(y, theta, m)))
+    """(n, k, psi, t) real products on one ring, whose inputs are harmonics (k, m) of so many bits."""
+    images = _rounded(_harmonics_of_circle(y, theta, m), bits)
+    z = np.einsum("km,ntm->nktm", _rounded(references, bits).conj(), images)
     twice = np.where(m > 0, 2, 1)[:, None] * np.exp(-1j * np.outer(m, angles))
     return np.moveaxis((z @ twice).real, 2, 3)
 
@@ -74,7 +78,7 @@ def expectation(
     cut: float,
     fraction: float,
     top: int,
-    bf16: bool,
+    precision: str,
     threads: int = 1,
 ) -> dict[str, Any]:
     """See `boxwood.backends.protocol.Backend.expectation`; here in float64.
@@ -106,15 +110,15 @@ def expectation(
         circles.append((theta, y, g))
         rotated = np.stack([_rotated_reference(references, ring, harmonic, r, theta + a) for a in angles], 1)
         cross[:, r] = np.einsum("kpj,ntj->nkpt", rotated.conj(), y).real
-        if bf16:
-            mine = ring == r
-            rounded += _rounded_cross(references[:, mine], y, theta, harmonic[mine], angles)
+        if precision != "float32":
+            mine, bits = ring == r, _SIGNIFICANT_BITS[precision]
+            rounded += _rounded_cross(references[:, mine], y, theta, harmonic[mine], angles, bits)
         low = np.array([0, 2, 4])
         smooth = np.asarray(power, np.complex128)[:, r] * np.where(low, 2, 1)
         b = (smooth[:, None, :] * np.exp(1j * np.outer(angles, low))).reshape(-1, 3)
         spectrum = np.exp(1j * np.outer(low, theta))
         norm[:, r] = (g @ (b @ spectrum).real.T).reshape(n, k, psi)
-    value = rounded if bf16 else cross.sum(axis=1)
+    value = cross.sum(axis=1) if precision == "float32" else rounded
     total_norm = norm.sum(axis=1)
     if hard:
         safe = np.where(total_norm > 1e-20, total_norm, np.inf)

@@ -291,9 +291,9 @@ class Class2DOptions(Options):
 
     precision: str = option(
         "bf16 rounds what the search multiplies to bfloat16, on processors with AVX-512 BF16 and on GPUs; "
-        "sums and averages stay in single precision",
+        "tf32 to TF32, on GPUs only; sums and averages stay in single precision",
         "float32",
-        choices=("float32", "bf16"),
+        choices=("float32", "tf32", "bf16"),
         group="Compute",
     )
     backend: str = backend_option("Compute")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from boxwood.backends import Backend
 from boxwood.errors import BoxwoodError, InputError
 from boxwood.execution import Behind, one_behind
 from boxwood.jobs.class2d.convergence import add_iteration, convergence_table, empty_history
@@ -67,12 +68,13 @@ def run(options: Class2DOptions, context: JobContext) -> JobResult:
     command = shlex.join(["boxwood", "class2d", *as_command(options)])
     writer: Behind[pd.DataFrame]
     named = _BadParticles(data, source, context)
+    backend = context.backend(options.backend)
     first = 0 if state is None else state.result.iteration
     box = optics[0].box_px
     check_iterations_fit(data, box, settings.parameters, first, options.write_every, context)
     scratch = copied(source.images, options.scratch, options.keep_free_scratch * 1e9, context)
     with scratch, one_behind() as writer:
-        for result in _iterations(state, data, source, optics, settings, options.backend, context):
+        for result in _iterations(state, data, source, optics, settings, backend, context):
             named.add(result)
             history = add_iteration(history, result)
             context.log(_line(result, history))
@@ -112,7 +114,7 @@ def _iterations(
     source: ParticleSource,
     optics: Sequence[OpticsGroup],
     settings: Settings,
-    backend: str,
+    backend: Backend,
     context: JobContext,
 ) -> Iterator[IterationResult]:
     """The iterations after `state`, or all from 0 on."""

@@ -1,0 +1,63 @@
+"""Everything to be known of boxwood on the GPU of this machine: build, test, look for faults, measure.
+
+    python benchmarks/gpu.py [--without build tests sanitizer benchmark] [--images 4096 ...]
+
+Builds the modules in place with CUDA, runs the kernels' tests on the device, again under compute-sanitizer's
+tools where it is installed, and then bench_cuda.py, which is given the other words. It goes on after a step
+that fails; the exit status is the number of those.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+STEPS = ("build", "tests", "sanitizer", "benchmark")
+TESTS = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels", "-k", "device and not emulated"]
+# A tool makes kernels some ten to a hundred times slower.
+SANITIZED = [*TESTS[:-3], "tests/kernels/test_expectation.py", "tests/kernels/test_polar.py", *TESTS[-2:]]
+TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
+
+
+def commands(steps: list[str], words: list[str]) -> list[list[str]]:
+    """What each step runs, in the project's folder."""
+    python = sys.executable
+    found = []
+    if "build" in steps:
+        place = [f"-DPython_EXECUTABLE={python}", "-DBOXWOOD_IN_PLACE=ON", "-DBOXWOOD_CUDA=ON"]
+        found.append(["cmake", "-S", ".", "-B", "build/gpu", "-DCMAKE_BUILD_TYPE=Release", *place])
+        found.append(["cmake", "--build", "build/gpu", "--parallel", str(os.cpu_count())])
+    if "tests" in steps:
+        found.append([python, *TESTS])
+    if "sanitizer" in steps:
+        sanitizer = shutil.which("compute-sanitizer", path=f"{os.environ['PATH']}:/usr/local/cuda/bin")
+        if sanitizer is None:
+            print("compute-sanitizer is not installed: nothing was looked for with it", file=sys.stderr)
+        else:
+            exit_code = ["--error-exitcode", "1", "--target-processes", "all"]
+            found += [[sanitizer, "--tool", tool, *exit_code, python, *SANITIZED] for tool in TOOLS]
+    if "benchmark" in steps:
+        found.append([python, "benchmarks/bench_cuda.py", *words])
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--without", nargs="+", choices=STEPS, default=[])
+    options, words = parser.parse_known_args()
+    failed = 0
+    for command in commands([step for step in STEPS if step not in options.without], words):
+        print("+", " ".join(command), flush=True)
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src/python")}
+        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        if status:
+            print(f"this failed, with status {status}", flush=True)
+            failed += 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
