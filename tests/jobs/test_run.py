@@ -81,6 +81,7 @@ def test_given_sizes_and_a_folder_without_books(project, tmp_path):
         mask_diameter=190,
         iterations=2,
         min_score=0.0,
+        clean=True,
         **DIAMETERS,
     )
     folders = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
@@ -88,7 +89,9 @@ def test_given_sizes_and_a_folder_without_books(project, tmp_path):
     assert not (tmp_path / "default_pipeline.star").exists()
     assert read_star(result.files["extract particles"])["optics"]["rlnImageSize"][0] == 48
     assert len(read_star(result.files["class2d model"])["model_classes"]) == 2
-    assert result.files["report"].is_file()
+    cleaned = len(read_star(result.files["select-particles particles"])["particles"])
+    assert 0 < cleaned == result.values["select-particles particles"]
+    assert "<th>removed because</th>" in result.files["report"].read_text()
 
 
 def test_scores_that_say_nothing(project, monkeypatch):

@@ -14,6 +14,7 @@ from boxwood.io.particles import ParticleSet
 from boxwood.io.selection import read_selection
 from boxwood.io.star import read_star
 from boxwood.jobs.api import Project
+from boxwood.jobs.saved_iteration import read_iteration
 
 JOB = "Class2D/job003"
 COUNT = 240
@@ -158,6 +159,24 @@ def test_classes_are_selected_and_saved_as_templates(bgal, start_server, new_pag
     assert read_star(folder / "class_averages.star")[""]["rlnClassNumber"].tolist() == wanted
     assert len(read_stack(folder / "class_averages.mrcs")) == 3
     assert (np.flatnonzero(read_selection(folder / "backup_selection.star", 8)) + 1).tolist() == wanted
+
+
+def test_classes_are_selected_by_score_with_reasons_and_particles_cleaned(page, copy, visit):
+    scores = read_iteration(copy / JOB / "run_it003_model.star").scores()
+    better, worse = (np.argsort(-scores.score) + 1).tolist()
+    visit(page, f"/select/{JOB}")
+    slider = page.get_by_role("slider", name="Select by score, at least")
+    slider.fill(f"{np.floor(100 * scores.score.min()) / 100:.2f}")
+    assert selected(page) == [1, 2]
+    slider.fill(f"{np.ceil(100 * scores.score[worse - 1] + 1e-9) / 100:.2f}")
+    assert selected(page) == ([better] if scores.score[better - 1] >= float(slider.input_value()) else [])
+    tile(page, worse).click()
+    reasons = page.get_by_role("list", name="Why it has this score").get_by_role("listitem")
+    expect(reasons).to_have_text(scores.reasons()[worse - 1].split("; "))
+    page.get_by_role("link", name="Clean particles").click()
+    expect(page.locator("h1")).to_have_text("New job: select-particles")
+    expect(page.locator("input[name=auto]")).to_be_checked()
+    expect(page.locator("input[name=particles]")).to_have_value(f"{JOB}/run_it003_data.star")
 
 
 def test_a_backup_selection_comes_back(page, copy, visit):

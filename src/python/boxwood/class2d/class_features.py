@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from boxwood.class2d.robust import weighted_median
 from boxwood.errors import InputError
 from boxwood.imaging.fourier import forward, frequency_grid, inverse
 from boxwood.imaging.masks import radius_grid
@@ -133,7 +134,7 @@ def class_features(files: ClassFiles) -> pd.DataFrame:
     weight = np.where(seen, share, 0)
 
     def beside_the_median(values: DoubleArray) -> DoubleArray:
-        return values - _weighted_median(values, weight)
+        return values - weighted_median(values, weight)
 
     columns = {
         **appearance,
@@ -210,16 +211,6 @@ class _Look:
     def _detail(self, image: DoubleArray) -> float:
         power = np.abs(forward(np.where(self._mask, image - image[self._mask].mean(), 0.0))) ** 2
         return float(np.log(power[self._middle].sum() / power[self._low].sum() + 1e-6))
-
-
-def _weighted_median(values: DoubleArray, weights: DoubleArray) -> float:
-    """Of the values with a weight; nan where there is none."""
-    values, weights = values[weights > 0], weights[weights > 0]
-    if not len(values):
-        return float("nan")
-    order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
 def _log_accuracy(diameters: DoubleArray) -> DoubleArray:

@@ -45,6 +45,11 @@ class ScoreModel:
         }
         return pd.DataFrame(parts, index=features.index)
 
+    def probability(self, log_odds: pd.DataFrame) -> DoubleArray:
+        """What the terms make together; 0 where one is nan."""
+        total = self.intercept + log_odds.sum(axis=1, skipna=False).to_numpy(np.float64)
+        return np.where(np.isnan(total), 0.0, 1 / (1 + np.exp(-np.nan_to_num(total))))
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -86,9 +91,7 @@ def score_classes(files: ClassFiles) -> ClassScores:
     features = class_features(files)
     model = ScoreModel(*(WITH_HALVES if "halves" in features else WITHOUT_HALVES))
     log_odds = model.log_odds(features)
-    total = model.intercept + log_odds.sum(axis=1, skipna=False).to_numpy(np.float64)
-    score = np.where(np.isnan(total), 0.0, 1 / (1 + np.exp(-np.nan_to_num(total))))
-    return ClassScores(score, features, log_odds)
+    return ClassScores(model.probability(log_odds), features, log_odds)
 
 
 def choose_classes(

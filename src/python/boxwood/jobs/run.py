@@ -68,6 +68,11 @@ class RunOptions(Options):
         at_most=1,
         group="Selection",
     )
+    clean: bool = option(
+        "clean the particles, too: keep those whose own score is high enough, once each",
+        False,
+        group="Selection",
+    )
 
     def validate(self) -> None:
         if self.max_diameter < self.min_diameter:
@@ -78,7 +83,7 @@ class RunOptions(Options):
 
 
 def run(options: RunOptions, context: JobContext) -> JobResult:
-    """Run the four jobs one after the other, and write a report of all of them."""
+    """Run the jobs one after the other, and write a report of all of them."""
     from boxwood.io.particles import MicrographSet
 
     micrographs = MicrographSet.read(options.micrographs)
@@ -113,6 +118,8 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
         ctf=ctf,
     )
     _select(classified.files["model"], options, steps)
+    if options.clean:
+        steps.run("select-particles", particles=classified.files["data"], auto=True)
     files = steps.files()
     with context.picture("report"):
         files["report"] = write_overview(context.output / "report", steps.done)

@@ -23,14 +23,20 @@ if TYPE_CHECKING:
 class SavedIteration:
     """One iteration of a 2D classification, as read from its files."""
 
+    model_file: Path
     averages_file: Path
     general: dict[str, Any]
     classes: pd.DataFrame
     groups: pd.DataFrame
     averages: FloatArray
     particles: ParticleSet
-    mask_diameter_angstrom: float | None
+    optimiser: dict[str, Any]
     frc: pd.DataFrame | None
+
+    @property
+    def mask_diameter_angstrom(self) -> float | None:
+        """That of the classification; None if its optimiser is not there."""
+        return self.optimiser.get("rlnParticleDiameter")
 
     def scores(self, mask_diameter: float | None = None) -> ClassScores:
         """The score of every class; the mask is the classification's own, or else the whole box."""
@@ -99,13 +105,14 @@ def read_iteration(path: Path) -> SavedIteration:
     if len(images) != len(classes):
         raise InputError(f"{averages} has {len(images)} images, but {model} has {len(classes)} classes.")
     return SavedIteration(
+        model_file=model,
         averages_file=averages,
         general=_values(model, "model_general"),
         classes=classes,
         groups=_rows(model, "model_groups"),
         averages=images,
         particles=ParticleSet.read(data),
-        mask_diameter_angstrom=_values(optimiser, "optimiser_general").get("rlnParticleDiameter"),
+        optimiser=_values(optimiser, "optimiser_general"),
         frc=half_set_frc(model),
     )
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     BoolArray = npt.NDArray[np.bool_]
 
 BATCH = 1000
-WAYS = ("selection", "where", "discard_sigma", "split", "remove_duplicates")
+WAYS = ("auto", "selection", "where", "discard_sigma", "split", "remove_duplicates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,24 @@ class SelectParticlesOptions(Options):
         "marking bad particles on the page writes one",
         None,
         group="I/O",
+    )
+    auto: bool = option(
+        "keep the particles of a 2D classification (run_itNNN_data.star) whose score, a probability to be a "
+        "particle from 0 to 1, is high enough, and of those that were picked twice the better ones",
+        False,
+        group="Cleaning",
+    )
+    min_score: float = option(
+        "smallest score that --auto keeps", 0.5, group="Cleaning", at_least=0, at_most=1, needs="auto"
+    )
+    distance: float | None = option(
+        "of particles that are nearer than this once they are centred, --auto keeps the best; a quarter of "
+        "the mask's diameter if not given",
+        None,
+        unit="Å",
+        group="Cleaning",
+        at_least=0,
+        needs="auto",
     )
     where: str | None = option(
         "keep the particles for which this holds, for example 'rlnAutopickFigureOfMerit > 0.3'",
@@ -116,6 +134,8 @@ def run(options: SelectParticlesOptions, context: JobContext) -> JobResult:
     from boxwood.io.where import rows_where
 
     way = exactly_one("Particles", **{way: getattr(options, way) for way in WAYS})
+    if way == "auto":
+        return _clean(options, context)
     particles = ParticleSet.read(options.particles)
     if way == "split":
         seed = options.seed if options.random_order else None
@@ -130,6 +150,32 @@ def run(options: SelectParticlesOptions, context: JobContext) -> JobResult:
     else:
         keep = _single(particles, options)
     return _write_kept(particles, keep, way, context)
+
+
+def _clean(options: SelectParticlesOptions, context: JobContext) -> JobResult:
+    """Write particles.star, particles_removed.star, and particle_scores.star, which says why."""
+    from boxwood.io.star import write_star
+    from boxwood.jobs.particle_cleaning import clean, iteration_of
+
+    saved = iteration_of(options.particles)
+    context.use([saved.model_file, saved.averages_file])
+    table = clean(saved, options.distance, options.min_score, context)
+    keep = (table["removed"] == "").to_numpy()
+    reasons = table["removed"][~keep].value_counts()
+    result = _write_kept(saved.particles, keep, "auto", context)
+    context.log(f"{keep.sum()} of {len(keep)} particles stay")
+    for reason, count in reasons.items():
+        context.log(f"{count:7d} removed: {reason}")
+    told = table.drop(columns="removed").replace([np.inf, -np.inf], np.nan).fillna(-1.0)
+    told = told.rename(columns=lambda name: "bw" + "".join(word.capitalize() for word in name.split("_")))
+    told.insert(0, "rlnImageName", saved.particles.table["rlnImageName"].to_numpy())
+    told.insert(1, "rlnSelected", keep.astype(int))
+    told["bwReason"] = table["removed"].replace("", "none").to_numpy()
+    result.files["particle_scores"] = context.output / "particle_scores.star"
+    write_star(result.files["particle_scores"], {"boxwood_scores": told}, dialect=context.dialect)
+    result.tables.update(particle_scores=table)
+    result.values.update({f"removed: {reason}": int(count) for reason, count in reasons.items()})
+    return result
 
 
 def within_sigma(values: DoubleArray, sigma: float) -> BoolArray:
@@ -159,37 +205,12 @@ def _ordinary(particles: ParticleSet, sigma: float, context: JobContext) -> Bool
 
 
 def _single(particles: ParticleSet, options: SelectParticlesOptions) -> BoolArray:
+    from boxwood.jobs.particle_places import centres_angstrom
     from boxwood.picking.duplicates import without_duplicates
 
-    table = particles.table
-    needed = ["rlnMicrographName", "rlnCoordinateX", "rlnCoordinateY"]
-    if missing := [name for name in needed if name not in table.columns]:
-        raise InputError(f"{options.particles} has no {missing[0]}, without which there are no duplicates.")
-    pixel_size = _coordinate_pixel_size(particles, options)
-    x, y = (
-        table[f"rlnCoordinate{axis}"].to_numpy(np.float64) * pixel_size - _shift_angstrom(particles, axis)
-        for axis in "XY"
-    )
-    return without_duplicates(x, y, table["rlnMicrographName"].to_numpy(str), options.remove_duplicates or 0)
-
-
-def _shift_angstrom(particles: ParticleSet, axis: str) -> DoubleArray | float:
-    name = f"rlnOrigin{axis}Angst"
-    return particles.table[name].to_numpy(np.float64) if name in particles.table.columns else 0.0
-
-
-def _coordinate_pixel_size(particles: ParticleSet, options: SelectParticlesOptions) -> DoubleArray | float:
-    """Å per pixel of the coordinates, for every particle: those of the micrograph, not of a rescaled box."""
-    from boxwood.io.optics import per_row
-
-    if options.micrograph_pixel_size:
-        return options.micrograph_pixel_size
-    for label in ("rlnMicrographPixelSize", "rlnMicrographOriginalPixelSize"):
-        if label in particles.optics:
-            return per_row(particles.optics, particles.table, label, particles.source, positive=True)
-    raise InputError(
-        f"{options.particles} does not say the pixel size of the micrographs; give --micrograph-pixel-size."
-    )
+    x, y = centres_angstrom(particles, options.micrograph_pixel_size)
+    micrographs = particles.table["rlnMicrographName"].to_numpy(str)
+    return without_duplicates(x, y, micrographs, options.remove_duplicates or 0)
 
 
 def _write_kept(particles: ParticleSet, keep: BoolArray, way: str, context: JobContext) -> JobResult:
@@ -205,7 +226,7 @@ def _write_kept(particles: ParticleSet, keep: BoolArray, way: str, context: JobC
     if way == "selection":
         files["backup_selection"] = context.output / "backup_selection.star"
         write_selection(files["backup_selection"], keep, dialect=context.dialect)
-    if way == "remove_duplicates":
+    if way in ("remove_duplicates", "auto"):
         files["removed"] = context.output / "particles_removed.star"
         removed = particles.select(~keep)
         removed.write(files["removed"], dialect=context.dialect)

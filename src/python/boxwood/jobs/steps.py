@@ -24,6 +24,7 @@ TITLES = {
     "extract": "Particles",
     "class2d": "Classes",
     "select-classes": "Selected classes",
+    "select-particles": "Cleaned particles",
 }
 
 
@@ -89,24 +90,29 @@ def _section(step: Step) -> Section:
     from boxwood.report import Picture, Section
 
     folder = step.result.output
-    scores = step.result.tables.get("scores")
+    header, rows = _reasons(step.result)
     found = sorted(folder.rglob("*.png"))
     return Section(
         title=TITLES.get(step.name, step.name),
         text=step.result.summary,
         pictures=[Picture(path, _caption(path.relative_to(folder))) for path in found],
         columns=2 if step.name == "autopick" else 1,
-        header=("class", "score", "reasons"),
-        rows=[] if scores is None else _score_rows(scores),
+        header=header,
+        rows=rows,
     )
 
 
-def _score_rows(scores: pd.DataFrame) -> list[tuple[object, ...]]:
-    ordered = scores.sort_values("score", ascending=False, kind="stable")
-    return [
-        (number, f"{score:.2f}", reasons)
-        for number, score, reasons in zip(ordered.index, ordered["score"], ordered["reasons"], strict=True)
-    ]
+def _reasons(result: JobResult) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    """Why classes were selected, or why particles were removed: the header and rows of a table."""
+    if "scores" in result.tables:
+        ordered = result.tables["scores"].sort_values("score", ascending=False, kind="stable")
+        columns = ordered.index, ordered["score"].map("{:.2f}".format), ordered["reasons"]
+        return ("class", "score", "reasons"), list(zip(*columns, strict=True))
+    if "particle_scores" in result.tables:
+        removed = result.tables["particle_scores"]["removed"]
+        counts = removed[removed != ""].value_counts()
+        return ("particles", "removed because"), list(zip(counts, counts.index, strict=True))
+    return (), ()
 
 
 def _caption(path: Path) -> str:

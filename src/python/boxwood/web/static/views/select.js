@@ -89,6 +89,8 @@ export async function show(page) {
       controls.slider("limit", "Select by score, at least", 0, 1, 0.01, (limit) => limit.toFixed(2)),
       h("span.actions", {},
         h("a", { href: `/classes/${run.job}` }, "Iterations and curves"),
+        found.particles && h("a", { href: `/new/select-particles?${new URLSearchParams({ particles: found.particles, auto: "yes" })}`,
+          title: "Keep the particles that are good themselves, once each" }, "Clean particles …"),
         h("button.quiet", { onclick: () => gallery.chooseAll() }, "All"),
         h("button.quiet", { onclick: () => gallery.choose([]) }, "None"),
         h("button.quiet", { onclick: () => gallery.invert(), title: "(i)" }, "Invert"),
