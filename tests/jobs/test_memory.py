@@ -92,5 +92,7 @@ def test_memory_grows_by_no_more_than_what_must_be_kept(tmp_path, job, particle_
     finally:
         tracemalloc.stop()
     assert found == LAST * PER_MICROGRAPH
-    each = (memory.after[LAST - 2] - memory.after[FIRST]) / (LAST - 2 - FIRST)  # two are still at work
-    assert each < NAME_BYTES + PER_MICROGRAPH * particle_bytes
+    count = LAST - 2 - FIRST  # two are still at work
+    kept = count * (NAME_BYTES + PER_MICROGRAPH * particle_bytes)
+    in_hand = 4 * EDGE**2  # the thread may be anywhere in the next micrograph
+    assert memory.after[LAST - 2] - memory.after[FIRST] < kept + in_hand
