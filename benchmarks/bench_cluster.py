@@ -4,8 +4,8 @@ python benchmarks/bench_cluster.py [--particles 4096] [--classes 50] [--box 64] 
 
 Every arrangement of threads and workers on this machine classifies the same simulated particles, and must
 find the same bits. Seconds are those of an iteration after the first, which reads the images. Bytes are
-counted by pickling what goes to the workers and comes from them. The model of docs/scale.md is fitted to this
-process with one thread; what it says of all the others is printed beside what was measured.
+counted by pickling what goes to the workers and comes from them. The model of docs/scale.md is made of CPU
+seconds of this process with one thread; what it says of the others is printed beside what was measured.
 """
 
 import argparse
@@ -15,15 +15,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import dask
 import numpy as np
+import pandas as pd
 from distributed import LocalCluster
 
 from boxwood.class2d import IterationResult, classify2d
 from boxwood.execution import Executor, Threads
+from boxwood.execution.cluster import Cluster
+from boxwood.io.star import write_star
 from boxwood.jobs.cluster import ClusterSettings
 from boxwood.simulate import SimulatedSource
 
@@ -40,6 +43,8 @@ class Costs:
         Of the main process for a particle: what it sends and gets is pickled, sorted and entered.
     serial_s : float
         Of the main process for an iteration: maximisation and measures.
+    file_s : float
+        Of the main process for a particle in the STAR file of an iteration, written while the next computes.
     model_bytes, particle_bytes, sums_bytes : float
         Sent to each worker in an iteration; to and from workers for each particle; back for each block.
     network_bytes_s : float
@@ -48,6 +53,7 @@ class Costs:
     compute_s: float
     main_s: float
     serial_s: float
+    file_s: float
     model_bytes: float
     particle_bytes: float
     sums_bytes: float
@@ -123,9 +129,9 @@ class Counting(Threads):
             now["main_s"] += time.thread_time() - start
 
         now["model"] = len(pickle.dumps(work))
-        start = time.perf_counter()
+        start = time.process_time()
         total = super().map_add(Watched(), items, told, near)
-        now["map_s"] = time.perf_counter() - start
+        now["map_s"] = time.process_time() - start
         counting.passes.append(now)
         return total
 
@@ -140,10 +146,10 @@ def main() -> None:
     pixel = 3.54 * 64 / given.box
     source = SimulatedSource(given.particles, given.box, pixel, classes=given.classes, snr=0.05, seed=1)
 
-    def run(executor: Executor, particles: int) -> tuple[float, IterationResult]:
-        """Seconds of an iteration after the first, and the last result."""
+    def run(executor: Executor, particles: int) -> tuple[float, float, float, IterationResult]:
+        """Of an iteration after the first: seconds, CPU seconds of workers and of this process; a result."""
         images = FileSource(path, np.arange(particles))
-        times = []
+        times, workers, main = [], [], []
         results = classify2d(
             images,
             source.ctf_rows[:particles],
@@ -154,19 +160,23 @@ def main() -> None:
         )
         for last in results:
             times.append(time.perf_counter())
+            workers.append(sum(executor.cpu_seconds()) if isinstance(executor, Cluster) else 0.0)
+            main.append(time.process_time())
             result = last
-        return (times[-1] - times[1]) / (len(times) - 2), result
+        means = [(seen[-1] - seen[1]) / (len(seen) - 2) for seen in (times, workers, main)]
+        return means[0], means[1], means[2], result
 
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "images.npy"
     np.save(path, source.read(np.arange(given.particles)))
     counting = Counting()
-    seconds, wanted = run(counting, given.particles)
+    _, _, whole_s, wanted = run(counting, given.particles)
     last = counting.passes[-1]
     costs = Costs(
-        compute_s=last["map_s"] / given.particles,
+        compute_s=(last["map_s"] - last["main_s"]) / given.particles,
         main_s=last["main_s"] / given.particles,
-        serial_s=seconds - sum(p["map_s"] for p in counting.passes[2:]) / len(counting.passes[2:]),
+        serial_s=whole_s - sum(p["map_s"] for p in counting.passes[2:]) / len(counting.passes[2:]),
+        file_s=seconds_of_a_row(),
         model_bytes=last["model"],
         particle_bytes=(last["items"] + last["results"]) / given.particles,
         sums_bytes=last["sums"],
@@ -178,21 +188,24 @@ def main() -> None:
         f"  of the main process {1e6 * costs.main_s:.1f} us a particle, {costs.serial_s:.3f} s an iteration"
     )
 
-    print("  workers x threads  particles  measured  model")
+    print("  CPU seconds are those of the workers, and of this process")
+    print("  workers x threads  particles  seconds  model  CPU of workers  model  CPU here  model")
     for workers, threads, particles in ((0, 1, 1), (0, 2, 1), (1, 1, 1), (1, 2, 1), (2, 1, 1), (1, 1, 0.5)):
         n = round(given.particles * particles)
         with executor_of(workers, threads) as executor:
-            seconds, result = run(executor, n)
+            seconds, cpu_workers, cpu_here, result = run(executor, n)
         if n == given.particles:
             assert result.model.references.tobytes() == wanted.model.references.tobytes()
             assert result.log_likelihood == wanted.log_likelihood
-        if (workers, threads, particles) == (0, 1, 1):  # without what counting costs
-            costs = replace(costs, compute_s=(seconds - costs.serial_s) / n)
-        model = sum(costs.parts(n, max(workers, 1), threads).values()) if workers else (
-            n * costs.compute_s / threads + costs.serial_s
-        )  # fmt: skip
+        wall = n * costs.compute_s / threads + costs.serial_s
+        model = [wall, 0.0, n * costs.compute_s + costs.serial_s]
+        if workers:
+            model = [sum(costs.parts(n, workers, threads).values()), n * costs.compute_s]
+            model.append(n * costs.main_s + costs.serial_s)
         where = f"{workers} x {threads}" if workers else f"here, {threads}"
-        print(f"  {where:>17}  {n:9}  {seconds:8.2f}  {model:5.2f}", flush=True)
+        pairs = zip((seconds, cpu_workers, cpu_here), model, strict=True)
+        shown = "  ".join(f"{measured:6.2f} {said:6.2f}" for measured, said in pairs)
+        print(f"  {where:>17}  {n:9}  {shown}", flush=True)
 
     print("  10 million particles, seconds an iteration by the model, at 1 GB/s")
     for workers, threads in ((1, 32), (4, 32), (16, 32), (64, 32)):
@@ -200,7 +213,21 @@ def main() -> None:
         print(
             f"  {workers:3} x {threads}  {sum(parts.values()):7.1f}  "
             + "  ".join(f"{name} {value:.1f}" for name, value in parts.items())
+            + f"; meanwhile files {1e7 * costs.file_s:.0f}"
         )
+
+
+def seconds_of_a_row() -> float:
+    """CPU seconds to write a particle into a STAR file of the usual columns."""
+    rows = 50_000
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({f"rlnColumn{i}": rng.normal(size=rows) for i in range(14)})
+    for label, name in (("rlnImageName", "000001@Extract/job007/m{}.mrcs"), ("rlnMicrographName", "m{}.mrc")):
+        table[label] = [name.format(i // 300) for i in range(rows)]
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        write_star(Path(folder) / "data.star", {"particles": table})
+        return (time.process_time() - start) / rows
 
 
 @contextmanager

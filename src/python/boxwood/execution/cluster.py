@@ -202,6 +202,11 @@ class Cluster:
             self._client.close(timeout=_PATIENCE)
         self._close()
 
+    def cpu_seconds(self) -> list[float]:
+        """Of each worker in use, since it began."""
+        found = self._client.run(time.process_time, workers=list(self._threads))
+        return list(found.values())
+
     # How they are done
 
     def _broadcast(self, value: Any) -> Any:
