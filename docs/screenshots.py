@@ -1,4 +1,4 @@
-"""Take the screenshots of docs/browser.md, from a simulated project that is made first.
+"""Make the pictures of docs/browser.md and docs/tutorial.md, from a simulated project that is made first.
 
 python docs/screenshots.py [--project DIR] [--all DIR] [--browser chromium] [NAME ...]
 
@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+import boxwood
 from boxwood.web.serve import start
 
 HERE = Path(__file__).parent
@@ -44,6 +46,11 @@ def laplacian(page: Page) -> None:
     page.get_by_label("Min diameter").fill("150")
     page.get_by_label("Max diameter").fill("120")
     page.wait_for_selector(".problem:has-text('less than')")
+
+
+def tab(name: str) -> Callable[[Page], None]:
+    """A form, opened at this tab."""
+    return lambda page: page.get_by_role("tab", name=name, exact=True).click()
 
 
 def mark_particles(page: Page) -> None:
@@ -102,12 +109,47 @@ SHOTS = [
     Shot("micrographs", "/micrographs/AutoPick/job001"),
     Shot("picking", "/pick/AutoPick/job001?name=Micrographs/micrograph_002.mrc", fitted),
     Shot(
+        "form_manual_pick",
+        "/new/manual-pick?micrographs=micrographs_ctf.star&diameter=100&scale=0.25",
+        tab("Display"),
+    ),
+    Shot(
+        "form_autopick",
+        "/new/autopick?micrographs=micrographs_ctf.star&min_diameter=150&max_diameter=180",
+        tab("Laplacian"),
+    ),
+    Shot(
+        "form_extract",
+        "/new/extract?micrographs=micrographs_ctf.star&coordinates=AutoPick/job001"
+        "&box_size=256&rescale=64&background_diameter=200",
+        tab("extract"),
+    ),
+    Shot(
+        "form_class2d",
+        "/new/class2d?particles=Extract/job002/particles.star&classes=50&mask_diameter=200",
+        tab("Optimisation"),
+    ),
+    Shot(
         "tuning",
         "/pick/AutoPick/job001?name=Micrographs/micrograph_002.mrc&tune=1&threshold_offset=1",
         tried,
     ),
 ]
+# Iterations whose averages stand below one another, as in the tutorial.
+ITERATIONS, AVERAGES = (1, 3, 7, 25), 12
 SIZES = ((1280, 720), (1920, 1080))
+
+
+def averages(project: Path) -> dict[str, Image.Image]:
+    """Class averages by `boxwood.show`: all in the end, and a few on the way."""
+    job = project / "Class2D/job003"
+    final = boxwood.show(job, columns=9, side=84).pixels
+    rows = [
+        boxwood.show(job / f"run_it{n:03d}_classes.mrcs", count=AVERAGES, columns=AVERAGES, side=72).pixels
+        for n in ITERATIONS
+    ]
+    stacked = np.concatenate(rows)
+    return {"demo_classes": Image.fromarray(final), "iterations": Image.fromarray(stacked)}
 
 
 def show(page: Page, base: str, shot: Shot) -> None:
@@ -118,9 +160,9 @@ def show(page: Page, base: str, shot: Shot) -> None:
     page.wait_for_timeout(1000)  # pictures
 
 
-def write(png: bytes, path: Path) -> None:
+def write(picture: Image.Image, path: Path) -> None:
     """Write a picture, with as many colours as stay within `MOST_BYTES`."""
-    picture = Image.open(BytesIO(png)).convert("RGB")
+    picture = picture.convert("RGB")
     for colours in (256, 64, 32, 16):
         stream = BytesIO()
         picture.quantize(colours, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
@@ -147,6 +189,9 @@ def main() -> None:
             shutil.copytree(given.project, project, symlinks=True)
         else:
             subprocess.run([sys.executable, "-m", "boxwood", "demo", str(project)], check=True)
+        for name, picture in averages(project).items():
+            if not given.all and (not given.names or name in given.names):
+                write(picture, HERE / "images" / f"{name}.png")
         server, link = start(project)
         try:
             with sync_playwright() as driver:
@@ -165,7 +210,8 @@ def main() -> None:
                                 given.all.mkdir(parents=True, exist_ok=True)
                                 page.screenshot(path=given.all / f"{shot.name}-{width}-{scheme}.png")
                             else:
-                                write(page.screenshot(), HERE / "images" / f"{shot.name}.png")
+                                picture = Image.open(BytesIO(page.screenshot()))
+                                write(picture, HERE / "images" / f"{shot.name}.png")
                             stop(page)
                 browser.close()
         finally:

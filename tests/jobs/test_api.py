@@ -31,3 +31,14 @@ def test_unknown_jobs_and_files_as_projects_are_refused(project, toy):
         boxwood.Project(project).autopik()
     with pytest.raises(InputError, match="cannot be used"):
         boxwood.Project(project / "micrographs.star").toy(micrographs="m.star")
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_what_a_job_returns_is_an_input_of_the_next(copy, monkeypatch, absolute):
+    monkeypatch.chdir(copy.parent)
+    project = boxwood.Project(copy if absolute else copy.name, threads=1)
+    chosen = project.select_micrographs(micrographs="micrographs_ctf.star", first=2)
+    again = project.select_micrographs(micrographs=chosen.files["micrographs"], first=1)
+    assert len(again.tables["micrographs"]) == 1
+    form = (again.output / "job.star").read_text()
+    assert "Select/job004/micrographs_selected.star" in form and str(copy) not in form

@@ -35,7 +35,13 @@ class Project:
     Notes
     -----
     Names of files are relative to the project's folder, as in RELION, and a job changes into that folder
-    while it runs: run jobs of several projects in several processes, not threads.
+    while it runs: run jobs of several projects in several processes, not threads. What a job returns are
+    paths from where the caller is, and can be given to the next job as they are: a `pathlib.Path` that begins
+    with the project's own path is taken for one.
+
+    Every job is a method: `autopick`, `extract`, `class2d`, ..., with the options of the command line as
+    keyword arguments (docs/jobs.md, or `help(project.autopick)`), besides the arguments of `job`. Each
+    returns a `JobResult`.
     """
 
     def __init__(
@@ -60,10 +66,41 @@ class Project:
         continue_from: str | os.PathLike[str] | bool = False,
         **options: Any,
     ) -> JobResult:
-        """Run the job called `name`; the arguments are those of `boxwood.jobs.runner.run_job`."""
+        """Run the job called `name`, the project's next one.
+
+        Parameters
+        ----------
+        name : str
+            The command: "autopick", "select-classes".
+        output : path, optional
+            Write just the files of the job into this folder, without the books of a project.
+        alias : str, optional
+            A second name of the job, and a link beside its folder.
+        threads : int, optional
+            Default: the project's.
+        cluster : ClusterSettings, optional
+            Workers that do the pieces of work (docs/scale.md).
+        continue_from : path or bool
+            Go on in this job ("AutoPick/job006", or one of its files), or with True in `output`.
+        **options
+            Those of the job, checked as on the command line.
+
+        Returns
+        -------
+        JobResult
+
+        Raises
+        ------
+        InputError
+            If options or input files are wrong.
+        JobAborted
+            On Ctrl-C or `RELION_JOB_ABORT_NOW`; the text says how to go on.
+        JobError
+            If the job could not go on: a full disk, or none of the inputs could be used.
+        """
         return run_job(
             load_job(name),
-            options,
+            {key: self._named_here(value) for key, value in options.items()},
             project=self.path,
             output=output,
             alias=alias,
@@ -72,6 +109,14 @@ class Project:
             reporter=self.reporter,
             continue_from=continue_from,
         )
+
+    def _named_here(self, value: Any) -> Any:
+        """A path that a job has returned, as the project names that file; anything else as it is."""
+        if isinstance(value, Path) and value.is_relative_to(self.path):
+            return value.relative_to(self.path)
+        if isinstance(value, list | tuple):
+            return type(value)(self._named_here(part) for part in value)
+        return value
 
     def __getattr__(self, name: str) -> Any:
         methods = _methods()
