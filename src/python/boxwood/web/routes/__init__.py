@@ -1,3 +1,3 @@
 """What the page may ask, a module a view: each has `ROUTES`, made with `boxwood.web.endpoint.route`."""
 
-MODULES = ("project", "jobs", "forms", "images", "picks", "particles", "classes")
+MODULES = ("project", "jobs", "forms", "images", "picks", "particles", "classes", "arrivals")

@@ -8,7 +8,8 @@ const HEIGHT = 84;
 const LEFT = 58;
 const BOTTOM = 15;
 
-function s(tag, attributes, ...children) {
+/** An element of a drawing. */
+export function s(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);

@@ -1,6 +1,6 @@
 // The views of the page: address, module, and the word in the bar at the top for those that are entered there.
 // A view may have a style sheet of its own (css: "/static/views/name.css"). One that shows a kind of job has "*job" in its
-// address, says which jobs (jobs: /^AutoPick/), or jobs that made what (file: a pattern), and what the button to it says on
+// address, says which jobs (jobs: /^AutoPick/), of which command (kind: "live"), or jobs that made what (file: a pattern), and what the button to it says on
 // their page (open: "Look at the picks"); link(match) is where such a file is seen.
 // ":name" takes one part of the address, "*name" the rest of it; the first view that fits is shown.
 export const VIEWS = [
@@ -8,6 +8,7 @@ export const VIEWS = [
   { address: "/new", module: "./views/new.js", css: "/static/views/form.css", bar: "New job" },
   { address: "/new/:job", module: "./views/form.js", css: "/static/views/form.css" },
   { address: "/job/*job", module: "./views/job.js", css: "/static/views/job.css" },
+  { address: "/live/*job", module: "./views/live.js", css: "/static/views/live.css", kind: "live", open: "See it live" },
   { address: "/classes/*job", module: "./views/classes.js", css: "/static/views/gallery.css", jobs: /^Class2D\//, open: "Look at the classes",
     file: /^(Class2D\/job\d+)\/run\w*_it(\d+)_(?:model|optimiser)\.star$/, link: ([, job, iteration]) => `/classes/${job}?iteration=${Number(iteration)}` },
   { address: "/select/*job", module: "./views/select.js", css: "/static/views/gallery.css", jobs: /^Class2D\//, open: "Select classes" },
@@ -19,9 +20,9 @@ export const VIEWS = [
     file: /^((?:ManualPick|AutoPick)\/job\d+)\/(?:coords_suffix_)?(?:manualpick|autopick)\.star$/, link: ([, job]) => `/pick/${job}` },
 ];
 
-/** Views that show this job ("AutoPick/job001") or one of the files it made: [{ open, href }]. */
-export function viewsOf(job, files) {
-  const shows = (view) => view.jobs?.test(job) || (view.file && files.some((file) => view.file.test(file)));
+/** Views that show this job ("AutoPick/job001"), its kind ("autopick") or one of the files it made: [{ open, href }]. */
+export function viewsOf(job, files, kind) {
+  const shows = (view) => view.jobs?.test(job) || (view.kind && view.kind === kind) || (view.file && files.some((file) => view.file.test(file)));
   return VIEWS.filter(shows).map(({ open, address }) => ({ open, href: address.replace("*job", job) }));
 }
 
