@@ -40,8 +40,8 @@ export async function show(page) {
       h("div.actions", {}, finish, h("a.button", { href: `/classes/${name}` }, "Look at the classes"))),
     facts,
     h("div.columns", {},
-      h("section", {}, h("h2", {}, "Newest micrograph"), micrograph, charts, left),
-      h("section", {}, h("h2", {}, "Class averages", h("span.control", {}, slider, number)), classes)));
+      h("section", {}, h("h2", {}, "Newest micrograph"), micrograph),
+      h("section", {}, h("h2", {}, "Class averages", h("span.control", {}, slider, number)), classes, charts, left)));
 
   async function load() {
     try {
