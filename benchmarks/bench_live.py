@@ -3,7 +3,7 @@
 python benchmarks/bench_live.py [--micrographs 24] [--size 4096] [--particles 200] [--classes 50] [--every 12]
 
 Micrographs are simulated (0.885 Angstrom, particles like beta-galactosidase); four are made and the others
-are these with one pixel changed, for files with the same contents are left out. In one run all are waiting,
+are these with one pixel changed, for files with the same contents are left out. In one run all are there,
 which tells what a core can do: CPU seconds of picking, extraction and the mini-batches that give all particles
 a class, files included. In another they come one after the other, every so many seconds (0: no such run), and
 the time from the end of a file to the class of all its particles is told. Both are checked: all are used, and

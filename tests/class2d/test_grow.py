@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from boxwood.class2d import Class2DParameters, Groups, classify2d, grow, set_back
+from boxwood.class2d.maximisation import FIRST_REGULARISED_RING
+from boxwood.class2d.minibatch import MiniBatches
 from boxwood.errors import InputError
 from boxwood.simulate import SimulatedSource
 
@@ -103,14 +105,22 @@ def test_a_new_noise_group_begins_with_the_mean_noise(early):
 
 
 def test_the_schedule_is_set_back_by_the_share_of_new_particles(early):
-    parameters, result = set_back(SMALL, early, SOME, 2 * SOME)
-    assert parameters.restarted == 6  # 12 of 40 mini-batches were done, 6 of them are to be done again
-    assert parameters.last_iteration == 46 and parameters.hard_iterations == 6 + 8
-    assert parameters.last_refill == 6 + 32
-    assert result.sums.count <= early.sums.count
+    parameters, result = set_back(SMALL, early, 300, 480)
+    assert parameters.restarted == 5  # 12 of 40 mini-batches were done, which 7 are of as many particles
+    assert parameters.last_iteration == 45 and parameters.hard_iterations == 5 + 8
+    assert parameters.last_refill == 5 + 32
+    assert result.sums.count <= early.sums.count and result.model.limit == early.model.limit
     later = replace(early, iteration=39, sums=early.sums.scaled(600 * CLASSES / early.sums.count))
-    parameters, result = set_back(SMALL, later, 100, 1000)
-    assert parameters.restarted == 36 and result.sums.count == pytest.approx(100 * CLASSES)
+    parameters, result = set_back(SMALL, later, 520, 1000)
+    assert parameters.restarted == 19
+    expected = MiniBatches.of(parameters).memory_at(39, 1000)
+    assert result.sums.count == pytest.approx(expected) and expected < 1000
+
+
+def test_past_a_power_of_two_it_begins_anew_with_averages_of_low_resolution(early):
+    parameters, result = set_back(SMALL, early, 500, 520)
+    assert parameters.restarted == early.iteration and result.model.limit == FIRST_REGULARISED_RING
+    assert (result.model.references == early.model.references).all()
 
 
 def test_new_particles_are_seen_first_and_find_their_classes(source, early):
