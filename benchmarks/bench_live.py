@@ -5,9 +5,9 @@ python benchmarks/bench_live.py [--micrographs 24] [--size 4096] [--particles 20
 Micrographs are simulated (0.885 Angstrom, particles like beta-galactosidase); four are made and the others
 are these with one pixel changed, for files with the same contents are left out. In one run all are there,
 which tells what a core can do: CPU seconds of picking, extraction and the mini-batches that give all
-particles a class, files included. In another they come one after the other, every so many seconds (0: no such run), and
-the time from the end of a file to the class of all its particles is told. Both are checked: all are used, and
-all particles have a class.
+particles a class, files included. In another they come one after the other, every so many seconds (0: no such
+run), and the time from the end of a file to the class of all its particles is told. Both are checked: all are
+used, and all particles have a class.
 """
 
 import argparse
