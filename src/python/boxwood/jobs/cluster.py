@@ -136,7 +136,7 @@ class ClusterSettings:
             job_extra_directives=list(self.lines),
             job_script_prologue=prologue,
             worker_extra_args=["--no-dashboard"],
-            scheduler_options={"dashboard": False},
+            scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         )
         try:
             cluster.scale(jobs=self.workers)
