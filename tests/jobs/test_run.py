@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from boxwood.class2d.selection import ClassScores
-from boxwood.errors import InputError
+from boxwood.errors import InputError, JobAborted
 from boxwood.io.mrc import read_stack
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.api import Project
@@ -137,3 +137,46 @@ def test_demo(tmp_path, monkeypatch):
     assert len(result.tables["truth"]) == 48
     with pytest.raises(InputError, match="is there already"):
         Project().demo()
+
+
+def test_iterating_picks_again_with_the_class_averages(project):
+    """Eight jobs of the project; what was done is taken over, and what was stopped gone on with."""
+    given = {**DIAMETERS, "micrographs": "micrographs_ctf.star", "iterations": 4, "min_score": 0.0}
+    first = project.run(**given)
+    result = project.run(**given, iterate=True, resume=True)
+    kinds = [row.rlnPipeLineProcessName.split("/")[0] for row in processes()]
+    assert kinds == ["AutoPick", "Extract", "Class2D", "Select"] * 2
+    settings = read_star("AutoPick/job005/job.star")["joboptions_values"]
+    told = dict(zip(settings["rlnJobOptionVariable"], settings["rlnJobOptionValue"], strict=True))
+    assert told["fn_refs_autopick"] == "Select/job004/class_averages.star"
+    assert abs(result.values["autopick picks"] - 100) < min(10, abs(first.values["autopick picks"] - 100))
+    again = project.run(**given, iterate=True, resume=True)
+    assert len(processes()) == 8
+    assert len(again.tables["extract particles"]) == len(result.tables["extract particles"])
+
+
+def test_iterating_needs_a_project(project):
+    with pytest.raises(InputError, match="leave out output"):
+        project.run(**DIAMETERS, micrographs="micrographs_ctf.star", iterate=True, output="out")
+
+
+class Stops(Heard):
+    """Stops in the middle of a classification."""
+
+    def event(self, kind, **data):
+        super().event(kind, **data)
+        started = [told["job"] for heard, told in self.events if heard == "start"]
+        if kind == "progress" and started[-1:] == ["class2d"] and data["done"] >= 2:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_run_goes_on_where_it_was(project):
+    given = {**DIAMETERS, "micrographs": "micrographs_ctf.star", "iterations": 4, "classes": 2}
+    project.reporter = Stops()
+    with pytest.raises(JobAborted):
+        project.run(**given, min_score=0.0)
+    assert [row.rlnPipeLineProcessStatus for row in processes()] == [2, 2, 4]
+    project.reporter = Heard()
+    project.run(**given, min_score=0.0, resume=True)
+    assert [row.rlnPipeLineProcessStatus for row in processes()] == [2, 2, 2, 2]
+    assert "done already in Extract/job002/" in project.reporter.text("log")

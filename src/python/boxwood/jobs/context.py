@@ -289,8 +289,8 @@ class JobContext:
         if total and failed == total:
             raise JobError(f"none of the {total} {what}s could be used; the first because: {first}")
 
-    def run(self, name: str, **options: Any) -> JobResult:
-        """Run another job, for jobs that are made of jobs.
+    def run(self, name: str, *, continue_from: str | bool = False, **options: Any) -> JobResult:
+        """Run another job, or go on with one, for jobs that are made of jobs.
 
         With `--output` it goes to a folder of its name below it, else it becomes a job of the project.
         """
@@ -305,6 +305,7 @@ class JobContext:
             threads=self.threads,
             reporter=self.reporter,
             executor=self.executor,
+            continue_from=continue_from,
         )
 
     @contextmanager

@@ -1,4 +1,7 @@
-"""The main job: pick, extract, classify and select, with everything derived from the particle's diameter."""
+"""The main job: pick, extract, classify and select, with everything derived from the particle's diameter.
+
+With `iterate` the selected class averages are the templates of a second round.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
-from boxwood.jobs.defaults import chosen_sizes, classes_for
+from boxwood.jobs.defaults import Sizes, chosen_sizes, classes_for
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.steps import Steps, write_overview
 from boxwood.options import Options, option
@@ -19,6 +22,20 @@ class RunOptions(Options):
     min_diameter: float = option("smallest diameter of the particle", group="Particle", unit="Å", above=0)
     max_diameter: float = option("largest diameter of the particle", group="Particle", unit="Å", above=0)
     white_particles: bool = option("the particles are white in the micrographs", False, group="Particle")
+    method: str = option(
+        "how to pick at first, as in `autopick`", "log", choices=("log", "adaptive"), group="Picking"
+    )
+    iterate: bool = option(
+        "pick all micrographs again with the selected averages as templates, extract and classify again",
+        False,
+        group="Picking",
+    )
+    resume: bool = option(
+        "take over the jobs of this project that were done with the same options, and go on with those "
+        "that were stopped",
+        False,
+        group="I/O",
+    )
     threshold_offset: float = option(
         "raise or lower the picking threshold", 0.0, unit="stddev", group="Picking"
     )
@@ -83,22 +100,48 @@ class RunOptions(Options):
 
 
 def run(options: RunOptions, context: JobContext) -> JobResult:
-    """Run the jobs one after the other, and write a report of all of them."""
+    """Run the jobs one after the other, twice if asked, and write a report of all of them."""
     from boxwood.io.particles import MicrographSet
 
+    if context.output_given and (options.iterate or options.resume):
+        raise InputError("iterate and resume are for jobs of a project; leave out output")
     micrographs = MicrographSet.read(options.micrographs)
     # Where micrographs differ, the finest pixels decide: the box in pixels is the same for all.
     sizes = chosen_sizes(options, float(min(micrographs.pixel_size_of_groups().values())))
     ctf = micrographs.has_ctf()
     if not ctf:
         context.warn(f"{options.micrographs} has no CTF parameters; particles are classified without")
-    steps = Steps(context)
-    same = ("micrographs", "min_diameter", "max_diameter", "max_resolution", "threshold_offset")
+    steps = Steps(context, resume=options.resume)
+    same = ("micrographs", "method", "min_diameter", "max_diameter", "max_resolution", "threshold_offset")
     picked = steps.run(
         "autopick",
         white_particles=options.white_particles,
         **{name: getattr(options, name) for name in same},
     )
+    classified, selected = _classify(picked, options, sizes, ctf, steps)
+    if options.iterate and selected is not None:
+        picked = steps.run(
+            "autopick",
+            micrographs=options.micrographs,
+            references=selected.files["class_averages"],
+            mask_diameter=sizes.mask_angstrom,
+            references_inverted=not options.white_particles,
+            references_ctf_corrected=ctf,
+        )
+        classified, _ = _classify(picked, options, sizes, ctf, steps)
+    if options.clean:
+        steps.run("select-particles", particles=classified.files["data"], auto=True)
+    files = steps.files()
+    with context.picture("report"):
+        files["report"] = write_overview(context.output / "report", steps.done)
+        context.log(f"report: {files['report']}")
+    return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())
+
+
+def _classify(
+    picked: JobResult, options: RunOptions, sizes: Sizes, ctf: bool, steps: Steps
+) -> tuple[JobResult, JobResult | None]:
+    """Extract, classify and select: the classification, and None where no class could be selected."""
     extracted = steps.run(
         "extract",
         micrographs=options.micrographs,
@@ -117,24 +160,18 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
         seed=options.seed,
         ctf=ctf,
     )
-    _select(classified.files["model"], options, steps)
-    if options.clean:
-        steps.run("select-particles", particles=classified.files["data"], auto=True)
-    files = steps.files()
-    with context.picture("report"):
-        files["report"] = write_overview(context.output / "report", steps.done)
-        context.log(f"report: {files['report']}")
-    return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())
+    return classified, _select(classified.files["model"], options, steps)
 
 
-def _select(model: Path, options: RunOptions, steps: Steps) -> None:
+def _select(model: Path, options: RunOptions, steps: Steps) -> JobResult | None:
     """Select by score; when the scores say nothing tell how to choose by eye, and go on to the report."""
     try:
-        steps.run("select-classes", model=model, auto=True, min_score=options.min_score, recenter=True)
+        return steps.run("select-classes", model=model, auto=True, min_score=options.min_score, recenter=True)
     except InputError as refusal:
         steps.context.warn(
             f"{refusal} To choose by eye: boxwood select-classes --model {model} --classes 1,2"
         )
+        return None
 
 
 JOB = Job(name="run", options=RunOptions, run=run)

@@ -13,6 +13,8 @@ from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import JobResult
 from boxwood.jobs.registry import JOBS, load_job
 from boxwood.options.arguments import as_command
+from boxwood.project.folder import ProjectFolder
+from boxwood.project.job_files import Kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,16 @@ TITLES = {
     "class2d": "Classes",
     "select-classes": "Selected classes",
     "select-particles": "Cleaned particles",
+}
+
+
+# What later jobs need of a job, by the names it has in `JobResult.files`.
+_FILES: dict[str, dict[str, str]] = {
+    "autopick": {},
+    "extract": {"particles": "particles.star"},
+    "class2d": {"model": "run_it*_model.star", "data": "run_it*_data.star"},
+    "select-classes": {"class_averages": "class_averages.star", "particles": "particles.star"},
+    "select-particles": {"particles": "particles.star"},
 }
 
 
@@ -45,18 +57,52 @@ class Step:
 
 
 class Steps:
-    """Runs jobs and remembers them."""
+    """Runs jobs and remembers them.
 
-    def __init__(self, context: JobContext) -> None:
+    Parameters
+    ----------
+    context : JobContext
+    resume : bool
+        Take over jobs of the project that were done with the same options, and go on with those that were
+        stopped.
+    """
+
+    def __init__(self, context: JobContext, *, resume: bool = False) -> None:
         self.context = context
+        self.resume = resume
         self.done: list[Step] = []
 
     def run(self, name: str, **values: Any) -> JobResult:
         """Run the job called `name`; see `JobContext.run`."""
         began = time.perf_counter()
-        result = self.context.run(name, **values)
+        folder, finished = self._earlier(name, values) if self.resume else (None, False)
+        if folder is None:
+            result = self.context.run(name, **values)
+        elif finished:
+            self.context.log(f"{name}: done already in {folder}/")
+            result = _taken_over(name, folder)
+        else:
+            result = self.context.run(name, continue_from=folder.as_posix())
         self.done.append(Step(name, values, result, time.perf_counter() - began))
         return result
+
+    def _earlier(self, name: str, values: Mapping[str, Any]) -> tuple[Path | None, bool]:
+        """The latest job of the project with these options that is not in use yet, and whether it is done."""
+        books, kind = ProjectFolder(Path()), load_job(name)
+        wanted = kind.options.make(values)
+        used = {step.result.output for step in self.done}
+        for job in reversed(books.pipeline().jobs() if books.exists else []):
+            folder = Path(job.name)
+            if folder.parent.name != kind.folder or folder in used:
+                continue
+            kept = Kept.read(folder)
+            if kept is None or kept.job != name or kind.options.make(kept.options) != wanted:
+                continue
+            if job.status == "Succeeded" and _result_files(name, folder) is not None:
+                return folder, True
+            if job.status in ("Aborted", "Running"):
+                return folder, False
+        return None, False
 
     def files(self) -> dict[str, Path]:
         """All files, by job and name: "extract particles"."""
@@ -72,6 +118,20 @@ class Steps:
 
     def summary(self) -> str:
         return "; ".join(step.result.summary for step in self.done)
+
+
+def _result_files(name: str, folder: Path) -> dict[str, Path] | None:
+    """The files of a finished job that later ones need; None if one is missing."""
+    found = {what: sorted(folder.glob(pattern)) for what, pattern in _FILES[name].items()}
+    return {what: paths[-1] for what, paths in found.items()} if all(found.values()) else None
+
+
+def _taken_over(name: str, folder: Path) -> JobResult:
+    from boxwood.io.particles import ParticleSet
+
+    files = _result_files(name, folder) or {}
+    tables = {"particles": ParticleSet.read(files["particles"]).table} if name == "extract" else {}
+    return JobResult(files=files, tables=tables, summary=f"{folder}/ was done already", output=folder)
 
 
 def write_overview(
