@@ -3,11 +3,11 @@
 python benchmarks/bench_template.py [--data ../shared/data] [--micrographs 1]
                                     [--only simulated|apoferritin] [--plot picks.png]
 
-All get the same references: projections of the simulated molecule, or the average of the picks of that half of
+All get the same references: projections of the simulated molecule, or the average of the picks of the half of
 the apoferritin micrographs that is not scored. A hit lies within a quarter of the particle's diameter (17 px
 for apoferritin), one per particle. RELION's score depends on its threshold, so the one that suits it best,
-with the truth in view, is printed beside the form's 0.05; ours has the threshold it finds by itself. Times are
-processor seconds of one thread, RELION's with what it reads and writes.
+with the truth in view, is printed beside the form's 0.05; ours has the threshold it finds by itself. Times
+are processor seconds of one thread, RELION's with what it reads and writes.
 """
 
 import argparse
