@@ -47,7 +47,7 @@ def test_the_tabs_are_those_of_the_tutorial(workspace):
         name: [tab["title"] for tab in make_form(workspace, load_job(name), False)["tabs"]]
         for name in ("autopick", "extract", "class2d")
     }
-    assert titles["autopick"] == ["I/O", "Laplacian", "autopicking", "Adaptive"]
+    assert titles["autopick"] == ["I/O", "Laplacian", "autopicking", "Adaptive", "References"]
     assert titles["extract"] == ["I/O", "extract", "CTF"]
     assert titles["class2d"] == ["I/O", "CTF", "Optimisation", "Sampling", "Compute"]
 
@@ -61,7 +61,7 @@ def test_fields_tell_unit_range_and_what_relion_calls_them(workspace):
     assert smallest["relion"] == "Min. diameter for LoG filter (A)"
     assert smallest["flag"] == "--min-diameter"
     assert "read_fom_maps" not in fields  # only when a job goes on
-    assert "references" not in fields  # refused by this job
+    assert fields["references"]["label"] == "References"
 
 
 def test_files_that_fit_are_proposed_the_newest_first(workspace):
