@@ -287,17 +287,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
     parser.add_argument("--micrographs", type=int, default=1, help="simulated ones per set")
     parser.add_argument("--views", type=int, default=6, help="references")
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--plot", type=Path, help="draw both on one of the apoferritin micrographs")
     parser.add_argument("--only", choices=("simulated", "apoferritin"))
     chosen = parser.parse_args()
     if chosen.only in (None, "simulated"):
         for task in simulated(chosen.micrographs, chosen.views):
-            places, theirs = compare(task)
+            compare(task)
             adaptive_for_comparison(task)
-            if chosen.plot and task.data.name == SETS[1][0]:
-                plot(task, places, theirs, chosen.plot)
     if chosen.only in (None, "apoferritin") and chosen.data.is_dir():
-        compare(apoferritin_task(chosen.data))
+        task = apoferritin_task(chosen.data)
+        places, theirs = compare(task)
+        if chosen.plot:
+            plot(task, places, theirs, chosen.plot)
 
 
 if __name__ == "__main__":
