@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shlex
@@ -44,7 +45,7 @@ def site(tmp_path_factory):
 
 def test_the_site_has_every_page_and_nothing_else(site):
     pages = {page.stem for page in site.glob("*.html")}
-    assert pages == {page.stem for page in DOCS.glob("*.md")} | {"404"}
+    assert pages == {page.stem for page in DOCS.glob("*.md")} | {"404", "notebook"}
     assert not list(site.rglob("*.py"))
 
 
@@ -108,6 +109,17 @@ def test_examples_run(page, tmp_path, monkeypatch):
             exec(compile(block, page, "exec"), names)
         else:  # not run: what waits for a browser, or is another program's
             assert not re.search(r"^boxwood (?!ui\b)", block, re.MULTILINE), f"write ```bash:\n{block}"
+
+
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((DOCS / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) > 5
+    assert [cell for cell in code if cell["outputs"] or cell["execution_count"]] == []  # small in git
+    names: dict[str, object] = {}
+    for number, cell in enumerate(code, 1):
+        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
 
 
 def test_a_failing_example_is_found(tmp_path, monkeypatch):
