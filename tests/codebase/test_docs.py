@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import boxwood
+from boxwood.backends import Backend, get_backend
 from boxwood.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -61,12 +62,29 @@ def test_the_reference_has_every_public_name(site):
     public = [getattr(boxwood, name) for name in boxwood.__all__ if name != "__version__"]
     public += [getattr(boxwood.simulate, name) for name in boxwood.simulate.__all__]
     public += [member for member in vars(boxwood.errors).values() if inspect.isclass(member)]
-    shown = set(
-        re.findall(r'<h\d id="boxwood\.(?:\w+\.)*(\w+)"', (site / "api.html").read_text(encoding="utf-8"))
-    )
+    text = (site / "api.html").read_text(encoding="utf-8")
+    shown = set(re.findall(r'<h\d id="boxwood\.(?:\w+\.)*(\w+)"', text))
     wanted = {thing.__name__ for thing in public if not inspect.ismodule(thing)}
     assert len(wanted) > 15
     assert wanted - shown == set()
+
+
+KERNELS = [kernel for name, kernel in vars(Backend).items() if inspect.isfunction(kernel) and name[0] != "_"]
+FUNCTIONS = [
+    boxwood.pick_log, boxwood.extract_particles, boxwood.classify2d, boxwood.simulate_micrograph,
+    boxwood.simulate_particles, boxwood.simulate.ctf_rows, boxwood.show, boxwood.Class2DParameters,
+    boxwood.Project, boxwood.Project.job, get_backend, *KERNELS,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
+def test_docstrings_name_every_argument(function):
+    text = inspect.getdoc(function)
+    listed = re.findall(r"^\*{0,2}(\w+(?:, \w+)*)(?: : |$)", text, re.MULTILINE)
+    listed += re.findall(r", (\w+) : ", text)  # several on one line, each with its type
+    named = {name for names in listed for name in names.split(", ")}
+    assert set(inspect.signature(function).parameters) - {"self"} <= named
+    assert inspect.isclass(function) or re.search(r"^(Returns|Yields)\n-+$", text, re.MULTILINE)
 
 
 def test_pictures_are_small():

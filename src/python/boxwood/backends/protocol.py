@@ -159,7 +159,22 @@ class Backend(Protocol):
     def polar_adjoint(
         self, samples: ComplexArray, positions: FloatArray, box: int, threads: int
     ) -> FloatArray:
-        """Real part of the adjoint of `polar_transform` (no shift, no mask): (n, m) to (n, box, box)."""
+        """Real part of the adjoint of `polar_transform`, without shift and mask.
+
+        Parameters
+        ----------
+        samples : (n, m) complex64
+        positions : (m, 2) float32
+            As in `polar_transform`.
+        box : int
+            Side of the images, in pixels.
+        threads : int
+
+        Returns
+        -------
+        (n, box, box) float32
+            Real part of the sum over samples of sample exp(2 pi i position . pixel / box).
+        """
         ...
 
     def expectation(

@@ -28,6 +28,10 @@ def get_backend(
     work : str
         The kernel that "auto" tries backends with.
 
+    Returns
+    -------
+    Backend
+
     Raises
     ------
     InputError

@@ -40,37 +40,45 @@ def classify2d(
     warn: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=4),
     **settings: Any,
 ) -> Iterator[IterationResult]:
-    """Classify particle images in 2D by maximum likelihood; yields the result of every iteration.
+    """Classify particle images in 2D by maximum likelihood, iteration by iteration.
 
     Parameters
     ----------
-    images : (n, box, box) array, or ImageSource
+    images : (n, box, box) array of numbers, or ImageSource
         Particles, signal positive, background of mean 0 and standard deviation about 1.
     ctf_rows : (n, 9) float64, optional
         Per particle: defocus U and V (Angstrom), astigmatism angle (degree), phase shift (degree), voltage
         (kV), spherical aberration (mm), amplitude contrast, B-factor (Angstrom^2), scale. None: images are
         used as they are.
-    pixel_size_angstrom : float
-        Of all images; or, where they differ,
-    optics : sequence of OpticsGroup, optics_groups : (n,) int
-        What the images of each optics group share, and which one every particle belongs to. Class averages
-        and offsets have the pixels and the box of the first group.
+    pixel_size_angstrom : float, optional
+        Of all images. Needed, unless `optics` is given.
+    optics : sequence of OpticsGroup, optional
+        What the images of each optics group share, where they differ. Class averages and offsets have the
+        pixels and the box of the first group.
+    optics_groups : (n,) int, optional
+        Index into `optics` of every particle. Default: 0.
     parameters : Class2DParameters, optional
+        All settings at once. Default: the tutorial's.
     ctf_mode : int
         0, or a sum of 1 (data are phase-flipped) and 2 (CTF is 1 up to its first peak).
-    noise_groups, micrographs : (n,) int, optional
-        Indices from 0: which noise spectrum, which grey scale a particle has. Default: one.
+    noise_groups : (n,) int, optional
+        Index from 0 of the noise spectrum of every particle. Default: that of its optics group.
+    micrographs : (n,) int, optional
+        Index from 0 of the micrograph, whose grey scale is estimated. Default: one for all.
     half_sets : (n,) int, optional
         0 or 1: the half of the particles each belongs to, for the correlation of class averages between
         halves. Default: every other particle.
-    psi_deg : (n,), offset_px : (n, 2), optional
-        Where the particles are known to be: the search starts there, or, without alignment, stays there.
+    psi_deg : (n,) float, optional
+        Angles that are known (rlnAnglePsi), which stay where angles are not searched. Default: 0.
+    offset_px : (n, 2) float, optional
+        x and y of the shifts that centre the particles (rlnOriginX/Y), where they are known: the search
+        starts there, or, without alignment, stays there. Default: 0.
     start : IterationResult, optional
         Go on after this iteration.
     backend : str or Backend
         See `boxwood.backends.get_backend`.
-    threads : int
-        Of the CPU.
+    threads : int, optional
+        Of the CPU; all processors by default. The result does not depend on it.
     executor : Executor, optional
         Where batches of particles are searched; default: here, with `threads`.
     progress : callable
@@ -81,6 +89,12 @@ def classify2d(
     **settings
         Fields of `Class2DParameters`, such as ``classes=50, iterations=25, mask_diameter_angstrom=200``;
         they override those of `parameters`.
+
+    Yields
+    ------
+    IterationResult
+        The first model, as iteration 0 (not after `start`), and then every iteration until the last, or until
+        the caller wants no more.
 
     Raises
     ------

@@ -30,16 +30,21 @@ class Class2DParameters:
 
     Attributes
     ----------
-    classes, iterations : int
+    classes : int
+        Number of classes, K.
+    iterations : int
+        Passes over all particles.
     until_converged : bool
         Iterate no further once nothing changes any more.
     regularisation : float
         RELION's T. With the balanced recipe the prior is common to all classes and T enters as T/4
         (T/2 with vdam), see docs/class2d.md.
     mask_diameter_angstrom : float
+        Of the circle around the particle, which ends with its soft edge of 5 pixels within the box.
     psi_step_deg : float
         Largest step; rounded down to 360 degrees over a number 2^a 3^b 5^c.
     offset_range_px, offset_step_px : float
+        Radius of the disc of offsets, in pixels of the images, and their finest step.
     search : str
         "two-pass" searches all classes at offsets two steps apart and at limited resolution first, and
         then only where that says that it matters; "exhaustive" searches everything.
@@ -68,6 +73,7 @@ class Class2DParameters:
         "em", expectation-maximisation in `iterations` passes over all particles, or "vdam", in
         `mini_batches` small parts and a last pass over all, for large sets (docs/class2d.md, "Mini-batches").
     mini_batches : int
+        Iterations of "vdam".
     batch_size : int or None
         Particles of a mini-batch; None: 25 a class and at least 200, growing to a tenth of what the sums
         remember.
@@ -84,12 +90,16 @@ class Class2DParameters:
         "fixed" has both terms in Angstrom; "relion" repeats RELION's mixture of pixels and Angstrom.
     merge_duplicates : bool
         Make one class of those that show the same view, in late iterations; their numbers stay empty.
-    norm_correction, scale_correction, center_classes : bool
+    norm_correction, scale_correction : bool
+        Estimate the contrast of every particle, and the grey scale of every micrograph.
+    center_classes : bool
+        Move the averages' centres of mass to the centre in every iteration.
     normalise : bool
         Bring the background of every image to mean 0 and standard deviation 1 when it is read.
     save_posterior : int
         Largest samples of every particle's posterior to keep, at most 1000.
     seed : int
+        Equal seeds give equal results, bit for bit on the same instruction set.
     cut : float
         (class, offset) pairs this many nats below an image's best are dropped from its posterior.
     precision : str

@@ -112,9 +112,21 @@ def extract_particles(
     backend : str or Backend
         See `boxwood.backends.get_backend`.
 
+    Returns
+    -------
+    ExtractedParticles
+        In the order of the coordinates, without those whose box lies wholly outside, of which there is a
+        warning.
+
     Raises
     ------
     InputError
+        If the micrograph is no two-dimensional image of real numbers, x and y do not fit, or a size is odd,
+        not positive, or larger than what it is cut from.
+
+    Notes
+    -----
+    What is computed, and why: docs/mathematics.md, "Extraction".
     """
     micrograph = _checked_micrograph(micrograph)
     centres, shifts = box_centres(x, y, recentre_subpixel)

@@ -41,6 +41,7 @@ def pick_log(
     micrograph : (ny, nx) array of numbers
         Particles dark unless `white_particles`. Neither its mean nor its scale matters.
     pixel_size_angstrom : float
+        Of the micrograph.
     min_diameter, max_diameter : float
         Smallest and largest particle, Angstrom.
     max_resolution : float
@@ -50,6 +51,7 @@ def pick_log(
     upper_threshold : float or None
         Likewise; peaks above are contamination.
     white_particles : bool
+        Particles are bright on the micrograph.
     min_distance : float or None
         Keep picks at least this far apart (Angstrom), beyond what the filters' sizes demand.
     neighbour_percent : float
@@ -83,6 +85,12 @@ def pick_log(
     InputError
         For an image that is not two-dimensional, is constant or has pixels that are not finite, and for
         values out of range.
+
+    Notes
+    -----
+    The filter is -sigma^2 Laplace(Gaussian) with sigma = d / pi (Marr and Hildreth, Proc. R. Soc. B 207:187,
+    1980; scales as Lindeberg, Int. J. Comput. Vis. 30:79, 1998), thresholds and distances are RELION 3.1's:
+    docs/mathematics.md, and docs/conventions.md, "Picking", for the exact steps.
     """
     if fom_maps is None:
         fom_maps = log_fom_maps(

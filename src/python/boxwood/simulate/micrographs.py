@@ -64,10 +64,13 @@ def simulate_micrograph(
     Parameters
     ----------
     shape : (ny, nx)
+        In pixels.
     pixel_size_angstrom : float
+        Of the micrograph.
     density : Density, optional
-        By default a tetramer like beta-galactosidase.
+        `GaussianPhantom` or `Volume`; by default a tetramer like beta-galactosidase.
     particles : int
+        How many; their places are random.
     angles_deg : (particles, 3), optional
         rot, tilt, psi of each; by default random.
     min_distance_angstrom : float, optional
@@ -76,7 +79,7 @@ def simulate_micrograph(
         Mean square of the signal (after the CTF, without the micrograph's mean) within a particle's
         diameter over the variance of the noise, both at the micrograph's pixel size.
     ctf_row : (9,), optional
-        By default random (`ctf_rows`).
+        Columns as in `Backend.ctf`; by default random (`ctf_rows`).
     coloured_noise : float
         See `noise_amplitude`; 0 is white.
     contaminations : int
@@ -85,6 +88,14 @@ def simulate_micrograph(
         Rise of the background from the left edge to the right, in standard deviations of the noise.
     seed : int or tuple of int
         Equal seeds give equal micrographs.
+    backend : str
+        See `boxwood.backends.get_backend`; computes the CTF.
+    threads : int
+        Of the CTF.
+
+    Returns
+    -------
+    SimulatedMicrograph
 
     Raises
     ------

@@ -79,7 +79,26 @@ def ctf_rows(
     amplitude_contrast: float = 0.1,
     b_factor: float = 0.0,
 ) -> DoubleArray:
-    """Random CTF parameters (n, 9): defocus uniform in a range, astigmatism of random size and direction."""
+    """Random CTF parameters: defocus uniform in a range, astigmatism of random size and direction.
+
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    rng : numpy Generator
+    defocus_angstrom : (float, float)
+        Range of defocus U; positive is underfocus.
+    astigmatism_angstrom : float
+        Defocus V is less than U by up to this.
+    voltage_kv, cs_mm, amplitude_contrast : float
+    b_factor : float
+        Angstrom^2.
+
+    Returns
+    -------
+    (n, 9) float64
+        Columns of `Backend.ctf`.
+    """
     rows = np.zeros((n, 9))
     rows[:, 0] = rng.uniform(*defocus_angstrom, n)
     rows[:, 1] = rows[:, 0] - rng.uniform(0, astigmatism_angstrom, n)
@@ -107,10 +126,14 @@ def simulate_particles(
 
     Parameters
     ----------
-    n, box_px : int
+    n : int
+        Number of images.
+    box_px : int
+        Their side.
     pixel_size_angstrom : float
+        Of the images.
     density : Density, optional
-        By default a tetramer like beta-galactosidase.
+        `GaussianPhantom` or `Volume`; by default a tetramer like beta-galactosidase.
     classes : int, optional
         Number of distinct views, each seen under random psi; by default every image has its own.
     snr : float
@@ -118,11 +141,19 @@ def simulate_particles(
     max_offset_px : float
         Offsets are uniform in a disc of this radius.
     ctf : bool or (n, 9) float64
-        True for random parameters (`ctf_rows`), False for none.
+        True for random parameters (`ctf_rows`), False for none, or columns as in `Backend.ctf`.
     coloured_noise : float
         See `noise_amplitude`; 0 is white.
     seed : int
         Equal seeds give equal particles.
+    backend : str
+        See `boxwood.backends.get_backend`; computes the CTF.
+    threads : int
+        Of the CTF.
+
+    Returns
+    -------
+    SimulatedParticles
 
     Raises
     ------
