@@ -19,10 +19,12 @@ from boxwood.cli import main
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 EXECUTED = ("index.md", "tutorial.md", "mathematics.md")
-# Words that make a command quick: what is simulated is smaller, and the last one of a word counts.
+# What makes commands with a word quick, put behind them: of an option given twice the last one counts.
 SMALLER = {
     "demo": "--micrographs 2 --width 1200 --height 1200 --particles 15 --iterations 5",
     "simulate": "--micrographs 6 --width 1200 --height 1200 --particles 18 --snr 0.1",
+    "template": "--angular-sampling 30",
+    "run": "--classes 4 --iterations 5",
 }
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -107,7 +109,7 @@ def run_commands(block: str, folder: Path) -> Path:
             folder = folder / words[1]
             continue
         assert words[0] == "boxwood", f"only boxwood is run here, not {words[0]}"
-        smaller = shlex.split(SMALLER.get(words[1], ""))
+        smaller = [option for word in words if word in SMALLER for option in SMALLER[word].split()]
         assert main([*words[1:], *smaller]) == 0, shlex.join(words)
     return folder
 
