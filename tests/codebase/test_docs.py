@@ -15,6 +15,7 @@ import pytest
 import boxwood
 from boxwood.backends import Backend, get_backend
 from boxwood.cli import main
+from boxwood.jobs.registry import JOBS, load_job
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -140,6 +141,14 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for number, cell in enumerate(code, 1):
         exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+
+
+def test_the_tutorials_tables_name_options_that_there_are():
+    tables = re.findall(r"^\|.*$", (DOCS / "tutorial.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = set(re.findall(r"`(?:[\w-]+ )?(--[\w-]+)", "\n".join(tables)))
+    declared = [option for job in JOBS for option in load_job(job).options.declared() if not option.refused]
+    assert len(named) > 50
+    assert named - {f"--{option.name.replace('_', '-')}" for option in declared} == set()
 
 
 def test_a_failing_example_is_found(tmp_path, monkeypatch):
