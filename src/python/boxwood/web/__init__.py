@@ -2,5 +2,5 @@
 
 `serve` starts it. A request passes `guard` (who may ask), a module of `routes` (what is asked), and ends in
 functions that know no HTTP: `images`, `inside`, and the packages below. Pages are in `static/`. How a view is
-added is in CONTRIBUTING.md.
+added is in docs/extending.md.
 """
