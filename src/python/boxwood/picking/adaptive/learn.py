@@ -7,6 +7,7 @@ import numpy as np
 
 from boxwood.backends import Backend, available_threads, get_backend
 from boxwood.picking.adaptive.calibration import calibrate, has_mode
+from boxwood.picking.adaptive.filters import SAMPLES, Bank
 from boxwood.picking.adaptive.harmonics import fit_components
 from boxwood.picking.adaptive.maxima import Maxima
 from boxwood.picking.adaptive.model import AdaptiveModel, within
@@ -213,25 +214,23 @@ def _fit(
         mean=middle,
         variance=max(spread, noise),
         noise=noise,
-        energies=_energies(model, backgrounds, inner, kernels, threads),
+        energies=_energies(model.harmonic, backgrounds),
     )
 
 
-def _energies(
-    model: AdaptiveModel,
-    backgrounds: Sequence[Prepared],
-    inner: tuple[slice, slice],
-    kernels: Backend,
-    threads: int,
-) -> DoubleArray:
-    """Mean power of the background's response to each component."""
-    energies = np.zeros(len(model.components))
-    for i in range(len(energies)):
-        one = replace(model, components=model.components[i : i + 1], energies=np.ones(1)).harmonic
-        for background in backgrounds:
-            power = one.apply(background.image, kernels, threads)[1] / background.deviation**2
-            energies[i] += float(power[inner].mean(dtype=np.float64)) / float(one.weights[0])
-    return energies / max(1, len(backgrounds))
+def _energies(bank: Bank, backgrounds: Sequence[Prepared]) -> DoubleArray:
+    """Mean power of the background's response to each filter, by Parseval's theorem.
+
+    Synthetic background is periodic, and stationary but for its local deviation.
+    """
+    power = np.zeros(SAMPLES)
+    for background in backgrounds:
+        ny, nx = background.shape
+        squares = np.abs(np.fft.fft2(background.image)) ** 2 / (ny * nx) ** 2
+        radius = np.hypot(np.fft.fftfreq(ny)[:, None], np.fft.fftfreq(nx))
+        nearest = np.rint(radius / np.sqrt(0.5) * (SAMPLES - 1)).astype(np.int64)
+        power += np.bincount(nearest.ravel(), squares.ravel(), SAMPLES) * np.mean(background.deviation**-2.0)
+    return bank.tables.astype(np.float64) ** 2 @ power / max(1, len(backgrounds))
 
 
 def _highest(scores: DoubleArray) -> float:

@@ -1,6 +1,7 @@
 """A micrograph made ready for picking: coarse grid, flat background, contamination masked."""
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -46,6 +47,11 @@ class Prepared:
         """ny, nx of the grid."""
         return self.image.shape[0], self.image.shape[1]
 
+    @cached_property
+    def is_clean(self) -> bool:
+        """Whether nothing is masked."""
+        return bool(self.mask.all())
+
 
 def coarse(image: FloatArray, factor: float, backend: Backend, threads: int) -> FloatArray:
     """The image, less its mean, on a grid whose pixels are `factor` times as large; 1 or less: as it is.
@@ -55,7 +61,7 @@ def coarse(image: FloatArray, factor: float, backend: Backend, threads: int) -> 
     InputError
         If pixels are not finite, are all the same, or too few are left.
     """
-    mean = float(image.mean(dtype=np.float64))
+    mean = float(image.mean(axis=1).mean(dtype=np.float64))
     if not np.isfinite(mean):
         bad = image.size - int(np.isfinite(image).sum())
         raise InputError(f"{bad} of the micrograph's {image.size} pixels are not finite; leave it out")
@@ -125,6 +131,25 @@ def around(
     mask: FloatArray, diameter_px: float, backend: Backend, threads: int
 ) -> tuple[FloatArray, FloatArray]:
     """Share of the mask near each pixel: under a Gaussian of one diameter, and within half of one."""
+    if mask.all():
+        return _around_clean(mask.shape, diameter_px, backend, threads)
+    return _around(mask, diameter_px, backend, threads)
+
+
+@lru_cache(maxsize=4)
+def _around_clean(
+    shape: tuple[int, int], diameter_px: float, backend: Backend, threads: int
+) -> tuple[FloatArray, FloatArray]:
+    """`around` of a micrograph without contamination: only its size matters."""
+    shares = _around(np.ones(shape, np.float32), diameter_px, backend, threads)
+    for share in shares:
+        share.setflags(write=False)
+    return shares
+
+
+def _around(
+    mask: FloatArray, diameter_px: float, backend: Backend, threads: int
+) -> tuple[FloatArray, FloatArray]:
     half = disc(diameter_px / 2)
     both = join(gaussian_bank(diameter_px), bank([half / plane_sum(half)], [0], None, diameter_px / 2))
     (weight, inside), _ = both.apply(mask, backend, threads)

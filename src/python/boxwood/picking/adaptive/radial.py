@@ -1,7 +1,7 @@
 """The radial mean of the particles: how it is measured, and how well a micrograph agrees with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
@@ -70,6 +70,7 @@ class RadialFilter:
 
     on_image: Bank
     on_mask: Bank
+    _at_edges: dict[tuple[int, int], FloatArray] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, profile: DoubleArray, diameter_px: float) -> "RadialFilter":
@@ -94,8 +95,17 @@ class RadialFilter:
         return self.normalised(projection, mean, self.cut(micrograph, backend, threads), micrograph.deviation)
 
     def cut(self, micrograph: Prepared, backend: Backend, threads: int = 1) -> FloatArray:
-        """(3, ny, nx): sums over the mask of the filter, its square, and the window."""
-        return self.on_mask.apply(micrograph.mask, backend, threads)[0]
+        """(3, ny, nx): sums over the mask of the filter, its square, and the window.
+
+        Clean micrographs of one size share them.
+        """
+        known = self._at_edges.get(micrograph.shape) if micrograph.is_clean else None
+        if known is not None:
+            return known
+        sums = self.on_mask.apply(micrograph.mask, backend, threads)[0]
+        if micrograph.is_clean:
+            self._at_edges[micrograph.shape] = sums
+        return sums
 
     @staticmethod
     def normalised(
