@@ -28,6 +28,8 @@ class Backend(Protocol):
         """
         ...
 
+    def __hash__(self) -> int: ...
+
     def ctf(self, rows: DoubleArray, frequencies: FloatArray, mode: int, threads: int) -> FloatArray:
         """Contrast transfer function of n images at m spatial frequencies.
 

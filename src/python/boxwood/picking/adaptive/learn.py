@@ -23,7 +23,7 @@ COMPONENTS = (6, 10, 10, 10, 10)  # at most, in each round
 LARGEST_RATE = 0.5  # local false-discovery rate up to which a peak is a pick
 _BACKGROUNDS = 4  # synthetic micrographs
 _WIDER = 1.03  # from here on the grid is made anew for particles larger than expected
-_TOO_HIGH = 6.0  # robust standard deviations of the roots of the scores
+_STRONGEST, _TOO_HIGH = 0.9, 6.0  # quantile of the roots of the scores, and robust standard deviations above
 
 
 def learn_model(
@@ -234,11 +234,9 @@ def _energies(bank: Bank, backgrounds: Sequence[Prepared]) -> DoubleArray:
 
 
 def _highest(scores: DoubleArray) -> float:
-    """A score that no particle like the picked ones has."""
+    """A score that no particle like the picked ones has, the strongest of several views included."""
+    if not len(scores):
+        return np.inf
     roots = np.sqrt(np.maximum(scores, 0))
-    middle = np.median(roots) if len(roots) else 0.0
-    return (
-        float((middle + _TOO_HIGH * max(1.4826 * np.median(np.abs(roots - middle)), 0.7)) ** 2)
-        if len(roots)
-        else np.inf
-    )
+    spread = 1.4826 * float(np.median(np.abs(roots - np.median(roots))))
+    return float((np.quantile(roots, _STRONGEST) + _TOO_HIGH * max(spread, 0.7)) ** 2)
