@@ -1,7 +1,8 @@
 """Adaptive picking beside Laplacian of Gaussian and RELION's: what is found, what is not, and the time.
 
 python benchmarks/bench_adaptive.py [--data ../shared/data] [--micrographs 2]
-                                    [--only simulated|apoferritin|controls|speed] [--plot picks.png]
+                                    [--only simulated|centres|elongated|apoferritin|controls|speed]
+                                    [--plot picks.png]
 
 Constants of the method were chosen on every other apoferritin micrograph and on simulations of other seeds;
 what is printed is from the rest, and from controls that were in view when the bound of the warning was set.
@@ -25,13 +26,16 @@ from matplotlib import pyplot as plt
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from boxwood.backends import get_backend, reference
+from boxwood.backends import available_threads, get_backend, reference
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.mrc import read_image, write_stack
 from boxwood.io.star import read_star
+from boxwood.jobs.adaptive_align import PIXELS_PER_DIAMETER, boxes, shifts
+from boxwood.jobs.context import JobContext
 from boxwood.picking import pick_log
 from boxwood.picking.adaptive import AdaptivePicks, learn_model, pick_adaptive
 from boxwood.picking.agreement import Agreement, agreement, matched
+from boxwood.simulate.gaussians import GaussianPhantom
 from boxwood.simulate.micrographs import simulate_micrograph
 from boxwood.typing import DoubleArray, FloatArray
 
@@ -204,6 +208,53 @@ def speed(data: DataSet, low: float, high: float) -> None:
     print(f"  ratio {ratio:.2f}; target 2 {'reached' if ratio <= 2 else 'MISSED'}")
 
 
+def centres(data: DataSet, low: float, high: float) -> None:
+    """Median distance of picks from the particles they hit, before and after they are aligned."""
+    model = learn_model(
+        data.images[:4], [data.pixel_size] * len(data.images[:4]), min_diameter=low, max_diameter=high
+    )
+    if model is None:
+        raise SystemExit("nothing was learned on simulated particles")
+    cuts, to_truth = [], []
+    for image, truth in zip(data.images, data.truth, strict=True):
+        picks = pick_adaptive(image, data.pixel_size, model)
+        cut, kept = boxes(
+            image, picks.x, picks.y, data.pixel_size, model.diameter_angstrom, False, available_threads()
+        )
+        distance, nearest = cKDTree(truth).query(xy(picks)[kept])
+        away = truth[nearest] - xy(picks)[kept]
+        away[distance > data.hit_px] = np.nan
+        cuts.append(cut)
+        to_truth.append(away)
+    away = np.concatenate(to_truth)
+    grid = model.diameter_angstrom / PIXELS_PER_DIAMETER
+    with tempfile.TemporaryDirectory() as folder:
+        moved = shifts(np.concatenate(cuts), grid, model.diameter_angstrom, JobContext(Path(folder)))
+    before, after = (np.nanmedian(np.hypot(*error.T)) for error in (away, away - moved / data.pixel_size))
+    verdict = "reached" if after <= 2.5 else "MISSED"
+    print(
+        f"  {data.name}, {len(away)} picks: centres {before:.1f} px off, aligned {after:.2f} px; "
+        f"target 2.5 {verdict}",
+        flush=True,
+    )
+
+
+def elongated(count: int) -> DataSet:
+    """Rods of 260 x 70 Angstrom in any direction, seen from the side and along their axes."""
+    rng = np.random.default_rng(5)
+    points = rng.uniform(-1, 1, (4000, 3)) * (130, 35, 35)
+    points = points[np.hypot(points[:, 1], points[:, 2]) < 35][:1500]
+    rod, pixel = GaussianPhantom(points - points.mean(axis=0), 4.0), 2 * BETA_GAL_PIXEL
+    made = [
+        simulate_micrograph(
+            (1920, 1856), pixel, density=rod, particles=40, snr=0.06, seed=(FIRST_SEED + i, 9)
+        )
+        for i in range(count)
+    ]
+    truth = [np.column_stack([m.x, m.y]) for m in made]
+    return DataSet("rods, SNR 0.06", [m.image for m in made], pixel, truth, 50 / pixel, 0.95)
+
+
 def plot(data: DataSet, low: float, high: float, path: Path) -> None:
     """Picks of RELION and ours on the first micrograph: right, false, and particles missed."""
     ways = {
@@ -234,7 +285,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
     parser.add_argument("--micrographs", type=int, default=2, help="simulated ones per set")
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("--only", choices=("simulated", "apoferritin", "controls", "speed"))
+    parser.add_argument(
+        "--only", choices=("simulated", "centres", "elongated", "apoferritin", "controls", "speed")
+    )
     chosen = parser.parse_args()
     check_kernels()
     if chosen.plot:
@@ -246,6 +299,12 @@ def main() -> None:
     if chosen.only in (None, "simulated"):
         for data in sets:
             compare(data, [(150, 180), None])
+    if chosen.only in (None, "centres"):
+        print("\ncentres")
+        for data in (sets[0], sets[2]):
+            centres(data, 150, 180)
+    if chosen.only in (None, "elongated"):
+        compare(elongated(chosen.micrographs), [(150, 260), None])
     if not chosen.data.is_dir():
         print(f"no real data at {chosen.data}")
         return

@@ -144,6 +144,17 @@ def test_contamination_is_masked_and_touching_particles_are_not():
     assert mask[:, 120:].all()
 
 
+def test_contamination_in_a_corner_is_masked_to_its_end():
+    rng = np.random.default_rng(5)
+    image = rng.standard_normal((270, 280)).astype(np.float32)
+    y, x = np.indices(image.shape)
+    ice = np.hypot(y - 40, x - 215) < 62
+    image[ice] = 6
+    mask = clean_area(image, 20.0, CPU, 1)
+    assert not mask[ice].any()
+    assert mask[np.hypot(y - 40, x - 215) > 75].mean() > 0.99
+
+
 def test_synthetic_background_has_the_spectrum_it_was_given():
     rng = np.random.default_rng(4)
     radius = np.hypot(signed_frequencies(160)[:, None] / 160, np.arange(81) / 160)

@@ -71,11 +71,11 @@ def _surface(image: FloatArray, step: int) -> FloatArray:
     v, u = (axis[::step].ravel() for axis in (y, x))
     v, u = np.repeat(v, len(u)), np.tile(u, len(v))
     basis = np.stack([np.ones_like(v), v, u, v * v, u * u, v * u])
-    weights = np.ones(len(values))
+    off = np.abs(values - np.median(values))  # a fit to all would bend into a contamination at the edge
     for _ in range(5):
+        weights = (off <= 3 * 1.4826 * np.median(off)).astype(np.float64)
         terms = np.linalg.lstsq((basis * weights).T, values * weights, rcond=None)[0]
         off = np.abs(values - terms @ basis)
-        weights = (off <= 3 * 1.4826 * np.median(off)).astype(np.float64)
     one, along_y, along_x, square_y, square_x, both = terms
     column = (one + along_y * y + square_y * y * y).astype(np.float32)[:, None]
     row = (along_x * x + square_x * x * x).astype(np.float32)
