@@ -1,4 +1,4 @@
-"""Centre the picks of adaptive picking on their class averages, by a short 2D classification."""
+"""Centre the picks of what was learned on their class averages, by a short 2D classification."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from boxwood.jobs.context import JobContext
     from boxwood.picking.adaptive import AdaptiveModel
+    from boxwood.picking.templates import MatchedModel
     from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 PIXELS_PER_DIAMETER = 28
@@ -137,7 +138,7 @@ def align(
     tables: dict[str, pd.DataFrame],
     files: dict[str, Path],
     pixel_sizes: dict[str, float],
-    model: AdaptiveModel,
+    model: AdaptiveModel | MatchedModel,
     context: JobContext,
 ) -> dict[str, pd.DataFrame]:
     """The tables of picks by micrograph, with coordinates moved to the particles' centres.

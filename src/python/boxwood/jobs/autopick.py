@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from boxwood.jobs.template_picking import TemplatePicker
     from boxwood.picking import FomMaps
     from boxwood.picking.adaptive import AdaptiveModel
+    from boxwood.picking.templates import MatchedModel
     from boxwood.typing import DoubleArray, FloatArray
 
     Preview = tuple[FloatArray, int] | None
@@ -118,7 +119,7 @@ class Picker:
 
             self.templates = TemplatePicker(self.options, self.context, micrographs, self.pixel_size)
             if self.options.score == "whitened":
-                self.templates.learn({name: self.root / name for name in self.pixel_size})
+                self.templates.get_model({name: self.root / name for name in self.pixel_size})
 
     def reads(self, name: str) -> Path | None:
         """The file with the micrograph, if its pixels are needed."""
@@ -161,10 +162,11 @@ class Picker:
         from boxwood.io.coordinates import write_coordinates
         from boxwood.jobs.adaptive_align import align
 
-        assert self.model is not None
+        model = self._aligned_by
+        assert model is not None
         files = {name: self.root / name for name in picked}
         fresh = {name: result.table for name, result in picked.items() if not self._finished(name)}
-        moved = align(fresh, files, self.pixel_size, self.model, self.context)
+        moved = align(fresh, files, self.pixel_size, model, self.context)
         for name, table in moved.items():
             write_coordinates(picked[name].path, table, dialect=self.context.dialect)
         return picked | {name: replace(picked[name], table=table) for name, table in moved.items()}
@@ -172,7 +174,11 @@ class Picker:
     @property
     def aligns(self) -> bool:
         """Whether picks are to be aligned."""
-        return self.options.align and self.model is not None
+        return self.options.align and self._aligned_by is not None
+
+    @property
+    def _aligned_by(self) -> AdaptiveModel | MatchedModel | None:
+        return self.templates.matched if self.templates is not None else self.model
 
     def _log(self, name: str, path: Path) -> Picked:
         maps, preview = self._read_maps(name) if self.options.read_fom_maps else self._filter(name)

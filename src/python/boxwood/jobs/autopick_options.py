@@ -191,7 +191,8 @@ class AutopickOptions(Options):
         group="Adaptive",
     )
     model: Path | None = option(
-        "use the picking_model.star of an earlier job instead of learning anew",
+        "use the picking_model.star of an earlier job instead of learning anew; with references, of a job "
+        "with the same ones",
         None,
         group="Adaptive",
     )
@@ -341,8 +342,12 @@ class AutopickOptions(Options):
             )
         if self.score != "relion" and (self.write_fom_maps or self.read_fom_maps):
             raise InputError("maps of templates are those of RELION's score; add score relion")
-        if self.diameter is not None or self.align or self.model is not None:
-            raise InputError("diameter, model and align are for the method adaptive; leave them out")
+        if self.diameter is not None:
+            raise InputError("diameter is for the method adaptive; leave it out")
+        if self.score != "whitened" and (self.align or self.model is not None):
+            raise InputError(
+                "model and align are for the method adaptive and the score whitened; leave them out"
+            )
 
     def log_range(self) -> tuple[float, float]:
         """Smallest and largest diameter of the method log, Å, which does not go without."""

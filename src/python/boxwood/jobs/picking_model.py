@@ -1,4 +1,4 @@
-"""`picking_model.star`: what adaptive picking has learned, to be used for more micrographs."""
+"""`picking_model.star`: what adaptive or template picking has learned, to be used for more micrographs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from boxwood.errors import FileFormatError
+from boxwood.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
-    from boxwood.picking.adaptive import AdaptiveModel
+    from collections.abc import Mapping
+
+    from boxwood.picking.adaptive import AdaptiveModel, Calibration
+    from boxwood.picking.templates import Learned
 
 FILE = "picking_model.star"
 _NUMBERS = {
@@ -52,9 +55,7 @@ def write_model(path: str | os.PathLike[str], model: AdaptiveModel, *, dialect: 
                 "boxwoodProfile": np.concatenate([c.profile for c in parts] or [np.zeros(0)]),
             }
         ),
-        "model_calibration": pd.DataFrame(
-            {"boxwoodScore": model.calibration.scores, "boxwoodLocalFdr": model.calibration.rates}
-        ),
+        "model_calibration": _table_of(model.calibration),
     }
     write_star(path, {name: table for name, table in tables.items() if len(table)}, dialect=dialect)
 
@@ -68,7 +69,7 @@ def read_model(path: str | os.PathLike[str]) -> AdaptiveModel:
         If the file is not such a model.
     """
     from boxwood.io.star import read_star
-    from boxwood.picking.adaptive import AdaptiveModel, Calibration, Component
+    from boxwood.picking.adaptive import AdaptiveModel, Component
 
     tables = read_star(path)
     try:
@@ -85,7 +86,6 @@ def read_model(path: str | os.PathLike[str]) -> AdaptiveModel:
             )
             for _, part in parts.iterrows()
         ]
-        calibration = tables["model_calibration"]
         return AdaptiveModel(
             **{name: float(general[label]) for label, name in _NUMBERS.items()},
             white_particles=bool(int(general["boxwoodWhiteParticles"])),
@@ -93,13 +93,79 @@ def read_model(path: str | os.PathLike[str]) -> AdaptiveModel:
             profile=tables["model_profile"]["boxwoodProfile"].to_numpy(np.float64),
             components=tuple(components),
             energies=parts["boxwoodEnergy"].to_numpy(np.float64) if len(parts) else np.zeros(0),
-            calibration=Calibration(
-                calibration["boxwoodScore"].to_numpy(np.float64),
-                calibration["boxwoodLocalFdr"].to_numpy(np.float64),
-            ),
+            calibration=_calibration_of(tables["model_calibration"]),
         )
     except (KeyError, IndexError, ValueError) as error:
         raise FileFormatError(
             f"{os.fspath(path)} is not a model of adaptive picking ({error}); "
             f"give the {FILE} of an autopick job"
         ) from error
+
+
+def write_learned(
+    path: str | os.PathLike[str], learned: Learned, settings: Mapping[str, float], *, dialect: str = "3.1"
+) -> None:
+    """Write what was learned for templates, with the settings, by label, that it holds for."""
+    from boxwood.io.star import write_star
+
+    general = {
+        "boxwoodDiameter": learned.diameter_angstrom,
+        "boxwoodPixelsPerDiameter": learned.pixels_per_diameter,
+    }
+    tables = {
+        "model_general": pd.DataFrame([general | dict(settings)]),
+        "model_noise": pd.DataFrame({"boxwoodNoisePower": learned.noise}),
+        "model_calibration": _table_of(learned.calibration),
+    }
+    write_star(path, tables, dialect=dialect)
+
+
+def read_learned(path: str | os.PathLike[str], settings: Mapping[str, float]) -> Learned:
+    """Read what `write_learned` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not such a model.
+    InputError
+        If it was learned with other settings, for which its scores mean something else.
+    """
+    from boxwood.io.star import read_star
+    from boxwood.picking.templates import Learned
+
+    tables = read_star(path)
+    try:
+        general = tables["model_general"].iloc[0]
+        changed = [
+            f"{label.removeprefix('boxwood')} {float(general[label]):g} (now {value:g})"
+            for label, value in settings.items()
+            if not np.isclose(float(general[label]), value)
+        ]
+        learned = Learned(
+            float(general["boxwoodDiameter"]),
+            float(general["boxwoodPixelsPerDiameter"]),
+            tables["model_noise"]["boxwoodNoisePower"].to_numpy(np.float64),
+            _calibration_of(tables["model_calibration"]),
+        )
+    except (KeyError, IndexError, ValueError) as error:
+        raise FileFormatError(
+            f"{os.fspath(path)} is not a model of template picking ({error}); "
+            f"give the {FILE} of an autopick job with references and the score whitened"
+        ) from error
+    if changed:
+        raise InputError(
+            f"{os.fspath(path)} was learned with {', '.join(changed)}; give it the same, or learn anew"
+        )
+    return learned
+
+
+def _table_of(calibration: Calibration) -> pd.DataFrame:
+    return pd.DataFrame({"boxwoodScore": calibration.scores, "boxwoodLocalFdr": calibration.rates})
+
+
+def _calibration_of(table: pd.DataFrame) -> Calibration:
+    from boxwood.picking.adaptive import Calibration
+
+    return Calibration(
+        table["boxwoodScore"].to_numpy(np.float64), table["boxwoodLocalFdr"].to_numpy(np.float64)
+    )

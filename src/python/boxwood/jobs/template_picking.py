@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from boxwood.io.particles import MicrographSet
     from boxwood.jobs.context import JobContext
-    from boxwood.picking.templates import MatchedPicks, References, TemplateMaps, TemplatePicks, Turned
+    from boxwood.picking.templates import (
+        MatchedModel,
+        MatchedPicks,
+        References,
+        TemplateMaps,
+        TemplatePicks,
+        Turned,
+    )
     from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 # What the maps' files are called after the micrograph.
@@ -150,30 +157,87 @@ class TemplatePicker:
             raise InputError(f"{name} has no CTF; leave it out, or estimate it")
         return row
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """What the scores of the matched filter depend on, by label."""
+        options = self.options
+        return {
+            "boxwoodReferences": len(self.images),
+            "boxwoodLowpass": options.lowpass,
+            "boxwoodAngularSampling": options.angular_sampling,
+            "boxwoodMaskDiameter": options.mask_diameter or -1,
+            "boxwoodReferencesInverted": int(options.references_inverted),
+            "boxwoodReferencesCtfCorrected": int(options.references_ctf_corrected),
+        }
+
+    def get_model(self, files: Mapping[str, Path], *, again: bool = True) -> MatchedModel | None:
+        """Use the model that is given or that of the job that is continued, or learn one and store it.
+
+        Parameters
+        ----------
+        files : mapping
+            Of the micrographs that may be learned from.
+        again : bool
+            Whether a job that is not continued learns although its folder has a model.
+
+        Returns
+        -------
+        MatchedModel or None
+            None, with a warning, if no score would be convincing.
+        """
+        from boxwood.jobs.picking_model import FILE, read_learned, write_learned
+        from boxwood.picking.templates import MatchedModel
+
+        options, path = self.options, self.context.output / FILE
+        usable = path.exists() and (self.context.continuing or not again)
+        given = options.model or (path if usable else None)
+        if given is None:
+            self.learn(files)
+        else:
+            learned = read_learned(given, self.settings)
+            self.matched = MatchedModel.of(
+                learned, self.images, self.reference_pixel_size, threads=self.context.threads, **self._how
+            )
+        threshold = self.matched.calibration.threshold(options.max_local_fdr)
+        if not np.isfinite(threshold):
+            self.context.warn(
+                "no score on these micrographs is more often a particle's than the noise's, so nothing is "
+                "picked; check that references, CTF and pixel sizes are right, or learn from more micrographs"
+            )
+            return None
+        write_learned(path, self.matched, self.settings, dialect=self.context.dialect)
+        self.context.log(
+            f"{len(self.images)} references of particles of {self.matched.diameter_angstrom:.0f} A, picked "
+            f"above {threshold:.2f} standard deviations"
+        )
+        return self.matched
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        options = self.options
+        return {
+            "mask_diameter": options.mask_diameter,
+            "lowpass": options.lowpass,
+            "angular_sampling": options.angular_sampling,
+            "inverted": options.references_inverted,
+        }
+
     def learn(self, files: Mapping[str, Path]) -> None:
         """Learn the noise of the micrographs that the templates are sought in."""
         from boxwood.jobs.adaptive_picking import learned_from
         from boxwood.picking.templates import learn_matched
 
-        options = self.options
-        images = learned_from(options, self.context, files)
+        images = learned_from(self.options, self.context, files)
         self.matched = learn_matched(
             list(images.values()),
             [self.pixel_sizes[name] for name in images],
             [self.ctf_row(name) for name in images],
             self.images,
             self.reference_pixel_size,
-            mask_diameter=options.mask_diameter,
-            lowpass=options.lowpass,
-            angular_sampling=options.angular_sampling,
-            inverted=options.references_inverted,
-            seed=options.seed,
+            seed=self.options.seed,
             threads=self.context.threads,
             progress=lambda done: self.context.progress(done, 1, "learning"),
-        )
-        self.context.log(
-            f"{len(self.images)} references of particles of {self.matched.diameter_angstrom:.0f} A, picked "
-            f"above {self.matched.calibration.threshold(options.max_local_fdr):.2f} standard deviations"
+            **self._how,
         )
 
     def match(self, name: str, image: AnyArray, threads: int) -> tuple[pd.DataFrame, str]:

@@ -20,7 +20,9 @@ from boxwood.jobs.live.arrivals import Arrivals, one_line
 from boxwood.jobs.live.options import LiveOptions
 
 if TYPE_CHECKING:
+    from boxwood.jobs.template_picking import TemplatePicker
     from boxwood.picking.adaptive import AdaptiveModel
+    from boxwood.picking.templates import MatchedModel
 
 
 class Harvest:
@@ -36,6 +38,8 @@ class Harvest:
         self.picking = AutopickOptions(
             micrographs=own,
             method=options.method,
+            references=options.references,
+            references_ctf_corrected=options.references_ctf_corrected and options.watch is None,
             min_diameter=options.min_diameter,
             max_diameter=options.max_diameter,
             white_particles=options.white_particles,
@@ -52,37 +56,25 @@ class Harvest:
             background_diameter=sizes.background_px,
             invert_contrast=not options.white_particles,
         )
-        self.model: AdaptiveModel | None = None
+        self.model: AdaptiveModel | MatchedModel | None = None
         self.wanted = options.learn_from
         self.optics: pd.DataFrame = pd.DataFrame()
 
     def can_pick(self, arrivals: Arrivals, names: list[str], last: bool) -> bool:
-        """Whether micrographs can be picked: with the method adaptive, once there is a model.
+        """Whether micrographs can be picked: unless the method is log, once there is a model.
 
         It is learned once, when as many have come as are to be learned from, or in the end from those there
         are. Where nothing convincing is found, it is tried again with twice as many.
         """
-        from boxwood.jobs.adaptive_picking import learn
-        from boxwood.jobs.picking_model import FILE, read_model, write_model
+        from boxwood.jobs.picking_model import FILE
 
         if self.picking.method == "log" or self.model is not None:
             return True
-        path = self.context.output / FILE
-        if path.exists():
-            self.model = read_model(path)
-            return True
-        if len(names) < self.wanted and not last:
+        if not (self.context.output / FILE).exists() and len(names) < self.wanted and not last:
             return False
-        files = {name: arrivals.file_of(name) for name in names}
-        sizes = dict(zip(names, arrivals.set_of(names).pixel_sizes().tolist(), strict=True))
-        model = learn(self.picking, self.context, files, sizes)
-        if model is not None and model.convincing:
-            write_model(path, model, dialect=self.context.dialect)
-            self.context.log(
-                f"learned from {len(names)} micrographs: particles are "
-                f"{model.particle_diameter_angstrom:.0f} A in diameter"
-            )
-            self.model = model
+        get = self._templates if self.picking.method == "template" else self._adaptive
+        self.model = get(arrivals, names)
+        if self.model is not None:
             return True
         self.wanted = 2 * len(names)
         self.context.warn(
@@ -91,12 +83,48 @@ class Harvest:
         )
         return False
 
+    def _adaptive(self, arrivals: Arrivals, names: list[str]) -> AdaptiveModel | None:
+        from boxwood.jobs.adaptive_picking import learn
+        from boxwood.jobs.picking_model import FILE, read_model, write_model
+
+        path = self.context.output / FILE
+        if path.exists():
+            return read_model(path)
+        files = {name: arrivals.file_of(name) for name in names}
+        model = learn(self.picking, self.context, files, _pixel_sizes(arrivals, names))
+        if model is None or not model.convincing:
+            return None
+        write_model(path, model, dialect=self.context.dialect)
+        self.context.log(
+            f"learned from {len(names)} micrographs: particles are "
+            f"{model.particle_diameter_angstrom:.0f} A in diameter"
+        )
+        return model
+
+    def _templates(self, arrivals: Arrivals, names: list[str]) -> MatchedModel | None:
+        picker = self._template_picker(arrivals, names)
+        files = {name: arrivals.file_of(name) for name in names}
+        return picker.get_model(files, again=False)
+
+    def _template_picker(self, arrivals: Arrivals, names: list[str]) -> TemplatePicker:
+        from boxwood.jobs.template_picking import TemplatePicker
+
+        sizes = _pixel_sizes(arrivals, names)
+        return TemplatePicker(self.picking, self.context, arrivals.set_of(names), sizes)
+
     def take(self, arrivals: Arrivals, names: list[str]) -> Iterator[tuple[str, pd.DataFrame | str]]:
         """Pick and extract; yields the table of the particles, or why a micrograph cannot be used."""
+        from boxwood.picking.templates import MatchedModel
+
         self._set_optics(arrivals)
         micrographs = arrivals.set_of(names)
         picker = Picker(self.picking, self.context, micrographs, names)
-        picker.root, picker.model, picker.drawn = arrivals.root, self.model, set()
+        picker.root, picker.drawn = arrivals.root, set()
+        if isinstance(self.model, MatchedModel):
+            picker.templates = self._template_picker(arrivals, names)
+            picker.templates.matched = self.model
+        else:
+            picker.model = self.model
         threads = self.context.threads
         picked = []
         for done in map_ordered(picker.pick, names, threads):
@@ -128,3 +156,7 @@ class Harvest:
             raise result.error
         known = isinstance(result.error, BoxwoodError | OSError)
         return one_line(result.error) if known else self.context._reason(result.error)
+
+
+def _pixel_sizes(arrivals: Arrivals, names: list[str]) -> dict[str, float]:
+    return dict(zip(names, arrivals.set_of(names).pixel_sizes().tolist(), strict=True))

@@ -53,10 +53,23 @@ class LiveOptions(Options):
     max_diameter: float = option("largest diameter of the particle", group="Particle", unit="Å", above=0)
     white_particles: bool = option("the particles are white in the micrographs", False, group="Particle")
     method: str = option(
-        "`log` picks by the Laplacian of Gaussian, `adaptive` learns from the first micrographs",
+        "`log` picks by the Laplacian of Gaussian, `adaptive` learns from the first micrographs, `template` "
+        "compares with references and is meant where these are given",
         "log",
-        choices=("log", "adaptive"),
+        choices=("log", "adaptive", "template"),
         group="Picking",
+    )
+    references: Path | None = option(
+        "2D references: class_averages.star, or a stack; the noise is learned from the first micrographs",
+        None,
+        group="Picking",
+        input="class_averages",
+    )
+    references_ctf_corrected: bool = option(
+        "the references are CTF-corrected, and are given each micrograph's CTF, if not watched without one",
+        True,
+        group="Picking",
+        needs="method=template",
     )
     threshold_offset: float = option(
         "raise or lower the picking threshold", 0.0, unit="stddev", group="Picking", needs="method=log"
@@ -70,11 +83,10 @@ class LiveOptions(Options):
         needs="method=log",
     )
     learn_from: int = option(
-        "micrographs to learn from, the first that come",
+        "micrographs that `adaptive` and `template` learn from, the first that come",
         6,
         at_least=1,
         group="Picking",
-        needs="method=adaptive",
     )
     box_size: int | None = option(
         "box cut out of the micrographs; 1.25 diameters if not given",
@@ -140,6 +152,13 @@ class LiveOptions(Options):
             raise InputError(
                 f"max_diameter is {self.max_diameter:g} Å, below the min_diameter of "
                 f"{self.min_diameter:g} Å; exchange them"
+            )
+        if self.references is not None and self.method == "log":
+            object.__setattr__(self, "method", "template")
+        if (self.method == "template") != (self.references is not None):
+            raise InputError(
+                f"the method is {self.method}, and references are "
+                f"{'given' if self.references else 'not'}; the method template needs them, others do not"
             )
         if self.begin_with is not None and self.begin_with < self.classes:
             raise InputError(

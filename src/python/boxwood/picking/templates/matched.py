@@ -1,7 +1,7 @@
 """Picking by the matched filter: the noise of a data set is learned, then every micrograph picked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,28 +28,85 @@ _BACKGROUNDS = 2  # synthetic micrographs
 
 
 @dataclass(frozen=True)
-class MatchedModel:
-    """Templates, and the noise of the micrographs that they are sought on.
+class Learned:
+    """What a data set tells about itself, once for all of its micrographs.
 
     Attributes
     ----------
-    templates : HarmonicTemplates
     diameter_angstrom : float
         Of the particles, as the templates show them.
     pixels_per_diameter : float
         Of the grid.
-    white_particles : bool
     noise : (bins,) float64
         Power per pixel of the background between particles.
     calibration : Calibration
     """
 
-    templates: HarmonicTemplates
     diameter_angstrom: float
     pixels_per_diameter: float
-    white_particles: bool
     noise: DoubleArray
     calibration: Calibration
+
+
+@dataclass(frozen=True)
+class MatchedModel(Learned):
+    """Templates, and the noise of the micrographs that they are sought on.
+
+    Attributes
+    ----------
+    templates : HarmonicTemplates
+    white_particles : bool
+    """
+
+    templates: HarmonicTemplates
+    white_particles: bool
+
+    @classmethod
+    def of(
+        cls,
+        learned: Learned,
+        images: FloatArray,
+        reference_pixel_size_angstrom: float,
+        *,
+        mask_diameter: float | None = None,
+        lowpass: float = 20.0,
+        angular_sampling: float = 5.0,
+        inverted: bool = True,
+        threads: int | None = None,
+        backend: str = "cpu",
+    ) -> "MatchedModel":
+        """From what was learned with the same templates and settings, see `learn_matched`.
+
+        Raises
+        ------
+        InputError
+            If the particles of the templates have another diameter.
+        """
+        diameter = diameter_of(images, reference_pixel_size_angstrom)
+        if not np.isclose(diameter, learned.diameter_angstrom, rtol=1e-3):
+            raise InputError(
+                f"the particles of the references are {diameter:.0f} Angstrom across, and those that the "
+                f"noise was learned with {learned.diameter_angstrom:.0f}; give the "
+                "same references, or learn anew"
+            )
+        templates = HarmonicTemplates.of(
+            images,
+            reference_pixel_size_angstrom,
+            learned.diameter_angstrom / learned.pixels_per_diameter,
+            mask_diameter=mask_diameter or _MASK * diameter,
+            lowpass=lowpass,
+            angular_sampling=angular_sampling,
+            backend=get_backend(backend),
+            threads=threads or available_threads(),
+        )
+        return cls(
+            learned.diameter_angstrom,
+            learned.pixels_per_diameter,
+            learned.noise,
+            learned.calibration,
+            templates,
+            not inverted,
+        )
 
     def prepared(self, image: FloatArray, pixel_size: float, backend: Backend, threads: int) -> Prepared:
         """A micrograph on the grid of the templates."""
@@ -162,18 +219,18 @@ def learn_matched(
     )
     finest = max(pixel_sizes_angstrom)
     per_diameter = min(per_diameter, diameter / finest)
-    templates = HarmonicTemplates.of(
+    nothing = Learned(diameter, per_diameter, np.ones(2), Calibration(np.array([0.0]), np.array([1.0])))
+    model = MatchedModel.of(
+        nothing,
         images,
         reference_pixel_size_angstrom,
-        diameter / per_diameter,
-        mask_diameter=mask_diameter or _MASK * diameter,
+        mask_diameter=mask_diameter,
         lowpass=lowpass,
         angular_sampling=angular_sampling,
-        backend=kernels,
+        inverted=inverted,
         threads=threads,
+        backend=backend,
     )
-    nothing = Calibration(np.array([0.0]), np.array([1.0]))
-    model = MatchedModel(templates, diameter, per_diameter, not inverted, np.ones(2), nothing)
     pairs = zip(micrographs, pixel_sizes_angstrom, strict=True)
     fields = [model.prepared(image, pixel, kernels, threads) for image, pixel in pairs]
     rng = np.random.default_rng(seed)
@@ -181,7 +238,7 @@ def learn_matched(
 
     def peaks_of(field: Prepared, noise: DoubleArray, row: DoubleArray | None) -> Maxima:
         nonlocal done
-        scores = whitened_scores(field, templates, noise, row, kernels, threads)
+        scores = whitened_scores(field, model.templates, noise, row, kernels, threads)
         done += 1
         progress(done / steps)
         return _peaks(field, scores, DISTANCE * field.diameter_px)
@@ -205,7 +262,7 @@ def learn_matched(
             np.concatenate([p.score for p in found]), np.concatenate([p.score for p in null]), area
         )
         threshold = calibration.threshold(LARGEST_RATE)
-    return MatchedModel(templates, diameter, per_diameter, not inverted, noise, calibration)
+    return replace(model, noise=noise, calibration=calibration)
 
 
 def pick_matched(

@@ -64,6 +64,8 @@ def whitened_scores(
         grid = np.stack(np.broadcast_arrays(kx, ky), axis=-1) / templates.grid_angstrom
         flat = np.ascontiguousarray(grid.reshape(-1, 2), np.float32)
         transfer = backend.ctf(ctf_row[None], flat, 0, threads).reshape(py, px)
+    # The preparation has taken the background away, and with it what particles have at these frequencies.
+    transfer = transfer * (1 - np.exp(-2 * (np.pi * micrograph.diameter_px * radius) ** 2)).astype(np.float32)
     bins = (len(noise) - 1) / np.sqrt(2)
     power = np.interp(radius * 2 * bins - 0.5, np.arange(len(noise)), noise)
     power = np.maximum(power, _FLOOR * float(noise.mean()))
