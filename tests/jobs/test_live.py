@@ -14,12 +14,14 @@ from microscope import LIVE, PIXEL, FastClock, Microscope
 
 import boxwood
 from boxwood.errors import InputError, JobAborted, JobError
-from boxwood.io.mrc import read_stack
+from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star
 from boxwood.jobs.live.run import FINISH
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
+from boxwood.simulate.gaussians import beta_galactosidase
+from boxwood.simulate.rotations import rotation_matrices
 
 JOB = Path("Class2D/job001")
 NAME = "Micrographs/m{:03d}.mrc"
@@ -183,6 +185,7 @@ def test_another_optics_group_under_a_known_number_is_refused(microscope):
         ({"micrographs": None}, "give either micrographs, a STAR file that grows, or watch"),
         ({"watch": "*.mrc"}, "give either micrographs, a STAR file that grows, or watch"),
         ({"min_diameter": 500}, "exchange them"),
+        ({"method": "template"}, "references are not; the method template needs them"),
         ({"begin_with": 1}, "begin_with is 1; it must be at least the 2 classes"),
     ],
 )
@@ -232,3 +235,21 @@ def test_killed_twice_it_uses_every_micrograph_once(tmp_path, monkeypatch):
     assert result.values["micrographs"] == 24
     for stack in Path("undisturbed/Micrographs").glob("*.mrcs"):
         np.testing.assert_array_equal(read_stack(JOB / "Micrographs" / stack.name)[:], read_stack(stack)[:])
+
+
+def test_references_pick_with_what_the_first_micrographs_taught(microscope):
+    """The noise is learned once; continued, the job picks with what it stored."""
+    views = rotation_matrices(np.random.default_rng(0).uniform(0, 180, (3, 3)))
+    write_stack(Path("references.mrcs"), beta_galactosidase().project(views, 36, PIXEL), PIXEL)
+    for i in range(9):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(7)))
+    result = live(references=Path("references.mrcs"), learn_from=3, begin_with=20)
+    assert result.values["micrographs"] == 7
+    picks = [read_star(path)[""] for path in sorted(JOB.rglob("m*_autopick.star"))]
+    assert all(table["rlnClassNumber"].isin((1, 2, 3)).all() for table in picks)
+    assert 25 < sum(map(len, picks)) < 55  # of 42 particles
+    stored = (JOB / "picking_model.star").read_bytes()
+    microscope.list(*map(NAME.format, range(7, 9)))
+    assert live(continue_from=JOB).values["micrographs"] == 9
+    assert (JOB / "picking_model.star").read_bytes() == stored

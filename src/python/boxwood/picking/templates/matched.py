@@ -23,8 +23,7 @@ _PIXELS_PER_DIAMETER = 20.0  # at least
 _PIXELS_PER_RESOLUTION = 2.2
 _MOST = 0.95  # of the integral of the mean profile
 _MASK = 1.2  # diameters, where none is given
-_ROUNDS = 2
-_BACKGROUNDS = 2  # synthetic micrographs
+_BACKGROUNDS = (1, 2)  # synthetic micrographs, in each round
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ def learn_matched(
     pairs = zip(micrographs, pixel_sizes_angstrom, strict=True)
     fields = [model.prepared(image, pixel, kernels, threads) for image, pixel in pairs]
     rng = np.random.default_rng(seed)
-    steps, done = len(fields) + _ROUNDS * (len(fields) + _BACKGROUNDS), 0
+    steps, done = (1 + len(_BACKGROUNDS)) * len(fields) + sum(_BACKGROUNDS), 0
 
     def peaks_of(field: Prepared, noise: DoubleArray, row: DoubleArray | None) -> Maxima:
         nonlocal done
@@ -247,13 +246,13 @@ def learn_matched(
     # known and left out.
     found = [peaks_of(field, np.ones(2), row) for field, row in zip(fields, ctf_rows, strict=True)]
     threshold = otsu(np.concatenate([p.score for p in found]))
-    for _ in range(_ROUNDS):
+    for count in _BACKGROUNDS:
         noise = background_spectrum(fields, [p.only(p.score >= threshold) for p in found])
         backgrounds = [
             prepare_clean(
                 synthetic_background(noise, fields[0].shape, rng), fields[0].diameter_px, kernels, threads
             )
-            for _ in range(_BACKGROUNDS)
+            for _ in range(count)
         ]
         found = [peaks_of(field, noise, row) for field, row in zip(fields, ctf_rows, strict=True)]
         null = [peaks_of(b, noise, ctf_rows[i % len(ctf_rows)]) for i, b in enumerate(backgrounds)]

@@ -11,7 +11,7 @@ from boxwood.picking.adaptive.preparation import Prepared
 from boxwood.picking.templates.harmonics import SAMPLES, HarmonicTemplates
 from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
-_PIXELS_AT_ONCE = 1 << 14  # whose scores at all angles are in the cache together
+_PIXELS_AT_ONCE = 1 << 11  # whose scores at all angles are in the cache together
 _FLOOR = 1e-3  # of the noise's mean power, below which none is believed
 
 
@@ -69,31 +69,36 @@ def whitened_scores(
     bins = (len(noise) - 1) / np.sqrt(2)
     power = np.interp(radius * 2 * bins - 0.5, np.arange(len(noise)), noise)
     power = np.maximum(power, _FLOOR * float(noise.mean()))
+    squares = (transfer**2 / power).ravel()
+    place = np.minimum(radius.ravel() * 2 * SAMPLES, SAMPLES - 1)
+    used = np.flatnonzero(np.abs(templates.tables).any(axis=(0, 1)))
+    band = np.flatnonzero((radius.ravel() < 0.5) & (place <= used[-1] + 1))
+    low = np.minimum(place[band].astype(np.int64), SAMPLES - 2)
+    part = (place[band] - low).astype(np.float32)
+    # What each radius of the tables adds to the energy of a template.
+    share = np.bincount(low, squares[band] * (1 - part), SAMPLES)
+    share += np.bincount(low + 1, squares[band] * part, SAMPLES)
     spectrum = fft.fft2(micrograph.image, s=(py, px), workers=threads)
-    weighted = (spectrum * (transfer / power)).astype(np.complex64)
-    squares = (transfer**2 / power).astype(np.float32)
-    place = np.minimum(radius * 2 * SAMPLES, SAMPLES - 1)
-    low = np.minimum(place.astype(np.int64), SAMPLES - 2)
-    part = (place - low).astype(np.float32)
-    inside = radius < 0.5
-    turn = np.where(radius > 0, (kx - 1j * ky) / np.maximum(radius, 1e-12), 1).astype(np.complex64)
+    weighted = (spectrum * (transfer / power)).ravel()[band].astype(np.complex64)
+    turn = np.where(radius > 0, (kx - 1j * ky) / np.maximum(radius, 1e-12), 1).ravel()[band]
+    turn = turn.astype(np.complex64)
     best = np.full((ny, nx), -np.inf, np.float32)
     template, angle = np.zeros((ny, nx), np.int16), np.zeros((ny, nx), np.int16)
     synthesis = templates.synthesis
     orders = templates.tables.shape[1]
+    product = np.zeros(py * px, np.complex64)
     for t, tables in enumerate(templates.tables):
-        phase = np.ones((py, px), np.complex64)
+        turned = weighted
         parts = np.empty((2 * orders - 1, ny, nx), np.float32)
-        energy = 0.0
-        for m, table in enumerate(tables):
-            filter_ = (table[low] * (1 - part) + table[low + 1] * part) * inside
-            energy += (1 if m == 0 else 2) * float((np.abs(filter_) ** 2 * squares).sum(dtype=np.float64))
-            g = fft.ifft2(weighted * np.conj(filter_) * phase, workers=threads)[:ny, :nx]
+        for m, table in enumerate(np.conj(tables)):
+            product[band] = (table[low] * (1 - part) + table[low + 1] * part) * turned
+            g = fft.ifft2(product.reshape(py, px), workers=threads)[:ny, :nx]
             parts[m] = g.real
             if m:
                 parts[orders - 1 + m] = g.imag
-            phase = phase * turn
-        scale = np.float32(1 / np.sqrt(energy / (py * px)))
+            turned = turned * turn
+        powers = np.abs(tables.astype(np.complex128)) ** 2 @ share
+        scale = np.float32(1 / np.sqrt((2 * powers.sum() - powers[0]) / (py * px)))
         _keep_best(parts, synthesis, scale, t, best, template, angle)
     best /= micrograph.deviation
     return Scores(best, template, angle)
