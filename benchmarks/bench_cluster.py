@@ -171,19 +171,20 @@ def main() -> None:
     np.save(path, source.read(np.arange(given.particles)))
     counting = Counting()
     _, _, whole_s, wanted = run(counting, given.particles)
-    last = counting.passes[-1]
+    timed = counting.passes[2:]  # as those that are timed below
+    mean = {name: sum(one[name] for one in timed) / len(timed) for name in timed[0]}
     costs = Costs(
-        compute_s=(last["map_s"] - last["main_s"]) / given.particles,
-        main_s=last["main_s"] / given.particles,
-        serial_s=whole_s - sum(p["map_s"] for p in counting.passes[2:]) / len(counting.passes[2:]),
+        compute_s=(mean["map_s"] - mean["main_s"]) / given.particles,
+        main_s=mean["main_s"] / given.particles,
+        serial_s=whole_s - mean["map_s"],
         file_s=seconds_of_a_row(),
-        model_bytes=last["model"],
-        particle_bytes=(last["items"] + last["results"]) / given.particles,
-        sums_bytes=last["sums"],
+        model_bytes=mean["model"],
+        particle_bytes=(mean["items"] + mean["results"]) / given.particles,
+        sums_bytes=mean["sums"],
     )
     print(f"{given.particles} particles of {given.box} px, {given.classes} classes, seconds an iteration")
     for name in ("model", "items", "results", "sums"):
-        print(f"  bytes of {name:8} {last[name]:12,.0f}")
+        print(f"  bytes of {name:8} {mean[name]:12,.0f}")
     print(
         f"  of the main process {1e6 * costs.main_s:.1f} us a particle, {costs.serial_s:.3f} s an iteration"
     )
@@ -238,7 +239,7 @@ def executor_of(workers: int, threads: int) -> Iterator[Executor]:
         return
     with (
         dask.config.set({"logging.distributed": "error"}),
-        LocalCluster(n_workers=workers, threads_per_worker=threads, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=threads, dashboard_address="127.0.0.1:0") as cluster,
     ):
         told: Callable[[str], None] = print
         executor = ClusterSettings(executor="dask", scheduler=cluster.scheduler_address).open(1, told)

@@ -12,7 +12,9 @@ from boxwood.errors import InputError, JobError
 from boxwood.execution import Failure, Threads
 from boxwood.execution.cluster import Cluster
 from boxwood.jobs.abort import stop_all
+from boxwood.jobs.api import Project
 from boxwood.jobs.cluster import ClusterSettings
+from boxwood.jobs.registry import load_job
 
 ITEMS = list(range(1, 100))
 
@@ -50,8 +52,9 @@ def test_an_item_that_always_fails_is_named(executor):
 
 
 @pytest.mark.parametrize("kill", [False, True])
-def test_an_item_that_always_fails_is_skipped(cluster, settings, kill):
+def test_an_item_that_always_fails_is_skipped(cluster, settings, kill, monkeypatch):
     """Even if it takes the workers with it."""
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)  # one death a try is enough
     told, found = [], {}
     items = [1, 2, 3, 41, 5, 6] if kill else [*ITEMS[:3], 41, *ITEMS[4:]]
     settings = ClusterSettings(executor="dask", scheduler=settings.scheduler, skip_failed=True)
@@ -99,6 +102,20 @@ def test_workers_that_find_other_bits_are_not_used(executor):
     with pytest.raises(JobError, match="has no worker but 2 that cannot be used"):
         list(other.map(works.square, range(3)))
     assert len(told) == 2 and all("would find other bits: it has process" in text for text in told)
+
+
+def test_jobs_that_workers_cannot_do_say_so(tmp_path):
+    """Before anything is looked for or made."""
+    remote = {"executor": "dask", "scheduler": "tcp://127.0.0.1:1"}
+    with pytest.raises(InputError, match="live is done by the threads of this process alone; leave out --exec"):
+        Project(tmp_path).live(micrographs="none.star", cluster=ClusterSettings(**remote))
+    assert not list(tmp_path.iterdir())
+    pick, classify = load_job("autopick"), load_job("class2d")
+    sizes = {"micrographs": "m.star", "min_diameter": 90, "max_diameter": 100, "method": "adaptive"}
+    parts = [pick.not_on_workers(pick.options.make({**sizes, "align": align})) for align in (True, False)]
+    assert parts == ["the alignment of picks", ""]
+    for recipe, part in (("relion", "all of recipe relion"), ("balanced", "")):
+        assert classify.not_on_workers(classify.options.make({"recipe": recipe})) == part
 
 
 def test_what_is_asked_for_must_make_sense(monkeypatch):

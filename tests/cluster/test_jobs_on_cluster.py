@@ -12,7 +12,7 @@ import pytest
 import small
 
 from boxwood.class2d import classify2d
-from boxwood.errors import JobError
+from boxwood.errors import JobAborted, JobError
 from boxwood.execution import Threads
 from boxwood.jobs.api import Project
 from boxwood.jobs.cluster import ClusterSettings
@@ -115,6 +115,37 @@ def test_a_worker_that_joins_late_gets_work(particles, executor, local, cluster)
         assert len(set(executor._homes.values())) >= 2
     finally:
         cluster.scale(2)
+
+
+def test_relions_abort_file_stops_the_workers_and_the_job_goes_on(copy, settings, cluster):
+    class Aborter:
+        def event(self, kind, **data):
+            if str(data.get("text")).startswith("iteration 1:"):
+                (copy / "Class2D/job004/RELION_JOB_ABORT_NOW").touch()
+
+    project = Project(copy, threads=2, reporter=Aborter())
+    particles = {"particles": "Extract/job002/particles.star"}
+    with pytest.raises(JobAborted, match="--continue"):
+        project.class2d(**particles, **small.CLASSES, cluster=settings)
+    assert not small.temporary_files(copy)
+    assert not any(cluster.scheduler.tasks.values())  # nothing of the job is left there
+    Project(copy).class2d(continue_from="Class2D/job004", cluster=settings)
+    assert_same(copy, "Class2D/job003", "Class2D/job004")
+
+
+def test_a_recipe_that_workers_do_not_know_is_told(copy, settings):
+    said = []
+
+    class Reporter:
+        def event(self, kind, **data):
+            said.append(str(data.get("text")))
+
+    few = {**small.CLASSES, "iterations": 1, "recipe": "relion", "psi_step": 36}
+    Project(copy, threads=2, reporter=Reporter()).class2d(
+        particles="Extract/job002/particles.star", **few, cluster=settings
+    )
+    told = [text for text in said if "recipe relion is done by this process alone" in text]
+    assert len(told) == 1
 
 
 def test_the_scheduler_dies_and_the_job_goes_on(copy, tmp_path):

@@ -26,7 +26,7 @@ def slurm():
     return asked.stdout.split()[0]
 
 
-def test_class2d_on_slurm_has_the_bits_of_the_local_run(copy, slurm):
+def test_class2d_on_slurm_has_the_bits_of_the_local_run(slurm, copy):
     settings = ClusterSettings(
         executor="dask", scheduler="slurm", workers=2, memory="1GiB", walltime="00:10:00", queue=slurm
     )

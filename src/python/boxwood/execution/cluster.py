@@ -32,7 +32,7 @@ _BLOCKS, _LARGEST_BLOCK = 8, 7
 _LOOK = 0.5
 # Seconds of waiting for a first worker in silence.
 _SILENT = 2.0
-# Seconds that a worker is waited for to stop.
+# Seconds that workers are waited for to stop, for some may be dead.
 _PATIENCE = 5.0
 
 
@@ -197,7 +197,8 @@ class Cluster:
         with suppress(Exception):  # they may be gone
             if self._alive:
                 what = worker.stop if stopped else worker.forget
-                self._client.run(what, self._job, workers=list(self._threads), on_error="ignore", wait=True)
+                where = {"workers": list(self._threads), "on_error": "ignore", "callback_timeout": _PATIENCE}
+                self._client.run(what, self._job, **where)
         with suppress(Exception):
             self._client.close(timeout=_PATIENCE)
         self._close()
@@ -323,7 +324,7 @@ class Cluster:
         told = False
         while time.monotonic() - self._looked > _LOOK or (wait and not self._threads):
             self._check_alive()
-            there = self._client.scheduler_info(n_workers=-1)["workers"]
+            there = self._there()
             self._looked = time.monotonic()
             for address in set(self._threads) - set(there):
                 del self._threads[address]
@@ -347,6 +348,21 @@ class Cluster:
                     "start workers of the same installation, then go on with --continue"
                 )
             time.sleep(0.1)
+
+    def _there(self) -> dict[str, Any]:
+        """What the scheduler says of its workers, by address.
+
+        Not `Client.scheduler_info`: that returns a copy which the client refreshes, without any worker, while
+        one waits for it.
+        """
+        try:
+            found = self._client.sync(self._client.scheduler.identity)
+        except OSError:  # the connection is lost, and the client will know in a moment
+            time.sleep(0.1)
+            self._check_alive()
+            return dict.fromkeys(self._threads, {})
+        workers: dict[str, Any] = found["workers"]
+        return workers
 
     def _check_alive(self) -> None:
         if not self._alive:

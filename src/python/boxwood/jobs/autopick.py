@@ -360,4 +360,5 @@ JOB = Job(
     },
     keeps=_keeps,
     makes=lambda options, dialect: coordinate_node(dialect, "autopick", "autopick.star"),
+    not_on_workers=lambda options: "the alignment of picks" if options.align else "",
 )

@@ -87,4 +87,4 @@ def _compare(particles: pd.DataFrame, truth: pd.DataFrame, distance_px: float) -
     return total
 
 
-JOB = Job(name="demo", options=DemoOptions, run=run, has_directory=True)
+JOB = Job(name="demo", options=DemoOptions, run=run, has_directory=True, not_on_workers=lambda options: "")

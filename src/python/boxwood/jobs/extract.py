@@ -366,4 +366,5 @@ JOB = Job(
     # More micrographs may have come; all else is in the stacks that are there.
     keeps=lambda options: [o.name for o in options.declared() if o.name not in ("micrographs", "backend")],
     makes=_makes,
+    not_on_workers=lambda options: "",
 )

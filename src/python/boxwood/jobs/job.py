@@ -81,6 +81,9 @@ class Job:
         ``makes(options, dialect)`` names the files in its folder that a job hands on, with their kinds
         (`boxwood.project.nodes.NODE_KINDS`), before it has run. Jobs that can tell only when they have
         run use `JobContext.add_output`, which counts then.
+    not_on_workers : callable, optional
+        ``not_on_workers(options)`` says what of it the workers of a cluster do not do, though they do the rest;
+        empty if they do all that takes long. Without it they do nothing of it, and it is refused a cluster.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Job:
     resumes: Callable[[Path], Path | None] | None = None
     resume_field: str = ""
     makes: Callable[[Any, str], Mapping[str, str]] | None = None
+    not_on_workers: Callable[[Any], str] | None = None
 
     def outputs(self, options: Options, dialect: str) -> dict[str, str]:
         """Files in the job's folder that it will make for other jobs, and their kinds, as far as is known."""

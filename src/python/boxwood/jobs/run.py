@@ -174,4 +174,4 @@ def _select(model: Path, options: RunOptions, steps: Steps) -> JobResult | None:
         return None
 
 
-JOB = Job(name="run", options=RunOptions, run=run)
+JOB = Job(name="run", options=RunOptions, run=run, not_on_workers=lambda options: "")

@@ -84,6 +84,10 @@ def run_job(
     reporter = reporter or Silent()
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; it must be at least 1")
+    if cluster is not None and cluster.executor != "threads" and job.not_on_workers is None:
+        raise InputError(
+            f"{job.name} is done by the threads of this process alone; leave out --executor {cluster.executor}"
+        )
     if job.has_directory and output is not None:
         raise InputError(f"{job.name} has no output; name its folder with directory")
     with _in_folder(Path(project)):
@@ -187,6 +191,8 @@ def _run_in(
             context.warn(f"{option.argument} has no effect without {option.needs.replace('=', ' ')}")
         context.warn_of_cut(path for _, path, _ in input_files(options))
         with stopped_by(context.abort_file), workers_of(cluster, context), closing(context):
+            if not context.executor.local and job.not_on_workers and (part := job.not_on_workers(options)):
+                context.warn(f"{part} is done by this process alone, not by the workers of the cluster")
             result = job.run(options, context)
         if not context.outputs:
             for name, kind in job.outputs(options, context.dialect).items():

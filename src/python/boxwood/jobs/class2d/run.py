@@ -331,4 +331,5 @@ JOB = Job(
     resumes=newest,
     resume_field="fn_cont",
     makes=_makes,
+    not_on_workers=lambda options: "all of recipe relion" if options.recipe == "relion" else "",
 )
