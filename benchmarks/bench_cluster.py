@@ -239,7 +239,9 @@ def executor_of(workers: int, threads: int) -> Iterator[Executor]:
         return
     with (
         dask.config.set({"logging.distributed": "error"}),
-        LocalCluster(n_workers=workers, threads_per_worker=threads, dashboard_address="127.0.0.1:0") as cluster,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=threads, dashboard_address="127.0.0.1:0"
+        ) as cluster,
     ):
         told: Callable[[str], None] = print
         executor = ClusterSettings(executor="dask", scheduler=cluster.scheduler_address).open(1, told)

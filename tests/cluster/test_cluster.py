@@ -107,7 +107,7 @@ def test_workers_that_find_other_bits_are_not_used(executor):
 def test_jobs_that_workers_cannot_do_say_so(tmp_path):
     """Before anything is looked for or made."""
     remote = {"executor": "dask", "scheduler": "tcp://127.0.0.1:1"}
-    with pytest.raises(InputError, match="live is done by the threads of this process alone; leave out --exec"):
+    with pytest.raises(InputError, match="live is done by the threads of this process alone; leave"):
         Project(tmp_path).live(micrographs="none.star", cluster=ClusterSettings(**remote))
     assert not list(tmp_path.iterdir())
     pick, classify = load_job("autopick"), load_job("class2d")

@@ -36,8 +36,9 @@ def test_pieces_of_work_are_sent_encrypted(certificates):
 
     with dask.config.set(certificates):
         cluster = LocalCluster(
-            n_workers=1, threads_per_worker=1, protocol="tls://", security=Security(), dashboard_address="127.0.0.1:0"
-        )
+            n_workers=1, threads_per_worker=1, protocol="tls://", security=Security(),
+            dashboard_address="127.0.0.1:0",
+        )  # fmt: skip
     with cluster:
         settings = ClusterSettings(executor="dask", scheduler=cluster.scheduler_address)
         assert settings.scheduler.startswith("tls://")

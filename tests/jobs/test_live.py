@@ -170,13 +170,39 @@ def test_aborted_it_goes_on_with_what_has_come_since(microscope):
     assert not ParticleSet.read(JOB / "particles.star").table["rlnImageName"].duplicated().any()
 
 
-def test_another_optics_group_under_a_known_number_is_refused(microscope):
-    microscope.write(NAME.format(0))
-    microscope.list(NAME.format(0))
-    text = Path("micrographs_ctf.star").read_text()
-    microscope.clock.at(100, lambda: Path("micrographs_ctf.star").write_text(text.replace("200.0", "300.0")))
-    with pytest.raises(InputError, match="now says something else of optics group 1 than before"):
-        live()
+def test_another_optics_group_under_a_known_number_gets_a_number_of_its_own(microscope):
+    """Those before stay what they were, also when the job is continued."""
+    for i in range(24):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(12)))
+
+    def change():
+        microscope.list(*map(NAME.format, range(12, 24)))
+        star = Path("micrographs_ctf.star")
+        star.write_text(star.read_text().replace("200.0", "300.0"))
+        microscope.dated(star)
+
+    microscope.clock.at(200, change)
+    said = []
+
+    class Reporter:
+        def event(self, kind, **data):
+            said.append((kind, str(data.get("text"))))
+
+    def check(result):
+        particles = ParticleSet.read(result.files["particles"])
+        assert particles.optics.set_index("rlnOpticsGroup")["rlnVoltage"].to_dict() == {1: 200, 2: 300}
+        late = particles.table["rlnMicrographName"].str[-7:-4].astype(int) >= 12
+        assert (particles.table["rlnOpticsGroup"] == np.where(late, 2, 1)).all() and 0 < late.sum() < len(
+            late
+        )
+        assert (ParticleSet.read(result.files["data"]).table["rlnClassNumber"] > 0).all()
+        return [text for kind, text in said if kind == "warning" and "optics group 1" in text]
+
+    told = check(run_job(load_job("live"), LIVE, threads=2, reporter=Reporter()))
+    assert len(told) == 1 and "get group 2, those before stay as they were" in told[0]
+    said.clear()
+    assert not check(run_job(load_job("live"), {}, threads=2, continue_from=JOB, reporter=Reporter()))
 
 
 @pytest.mark.parametrize(

@@ -60,16 +60,18 @@ def grow(result: IterationResult, places: AnyArray, before: Groups, now: Groups)
 
 
 def set_back(
-    parameters: Class2DParameters, result: IterationResult, before: int, now: int
+    parameters: Class2DParameters, result: IterationResult, before: int, now: int, anew: bool | None = None
 ) -> tuple[Class2DParameters, IterationResult]:
     """Set the schedule back where there were `before` particles and are `now`.
 
     It keeps the share of it that the particles before are of those now, so that what new particles are
     worth is done again. Where their number passes a power of two, it begins anew: whole assignments, a short
     memory, refilling of classes, and averages of the first resolution, so that what early particles were
-    taken for binds nobody. The sums are made to stand for as many particles as the memory then has.
+    taken for binds nobody. The sums are made to stand for as many particles as the memory then has. `anew`
+    says whether to begin anew, whatever the numbers.
     """
-    anew = before.bit_length() < now.bit_length()
+    if anew is None:
+        anew = before.bit_length() < now.bit_length()
     done = 0 if anew else (result.iteration - parameters.restarted) * before // now
     parameters = replace(parameters, restarted=result.iteration - done)
     if anew:

@@ -360,7 +360,7 @@ class Cluster:
         except OSError:  # the connection is lost, and the client will know in a moment
             time.sleep(0.1)
             self._check_alive()
-            return dict.fromkeys(self._threads, {})
+            return {address: {} for address in self._threads}
         workers: dict[str, Any] = found["workers"]
         return workers
 

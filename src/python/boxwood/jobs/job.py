@@ -82,8 +82,8 @@ class Job:
         (`boxwood.project.nodes.NODE_KINDS`), before it has run. Jobs that can tell only when they have
         run use `JobContext.add_output`, which counts then.
     not_on_workers : callable, optional
-        ``not_on_workers(options)`` says what of it the workers of a cluster do not do, though they do the rest;
-        empty if they do all that takes long. Without it they do nothing of it, and it is refused a cluster.
+        ``not_on_workers(options)`` says what of it the workers of a cluster do not do, though they do the
+        rest; empty if they do all that takes long. Without it they do nothing, and a cluster is refused.
     """
 
     name: str

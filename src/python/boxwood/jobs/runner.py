@@ -86,7 +86,8 @@ def run_job(
         raise InputError(f"threads is {threads}; it must be at least 1")
     if cluster is not None and cluster.executor != "threads" and job.not_on_workers is None:
         raise InputError(
-            f"{job.name} is done by the threads of this process alone; leave out --executor {cluster.executor}"
+            f"{job.name} is done by the threads of this process alone; leave out --executor "
+            f"{cluster.executor}"
         )
     if job.has_directory and output is not None:
         raise InputError(f"{job.name} has no output; name its folder with directory")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
-from boxwood.errors import BoxwoodError, FileFormatError, InputError
+from boxwood.errors import BoxwoodError, FileFormatError
 from boxwood.jobs.extract_tables import columns, joined
 from boxwood.jobs.live.ledger import BAD, DONE, DUPLICATE, LISTED, VANISHED, WAITING, Entry, Ledger
 
@@ -177,31 +177,39 @@ class Arrivals:
         return self.root / name
 
     def add(self, found: MicrographSet) -> None:
-        """Take up what is listed and was not known yet.
-
-        Raises
-        ------
-        InputError
-            An optics group is not what it was.
-        """
+        """Take up what is listed and was not known yet."""
         if not len(self.table):
             self.root = found.root()
-        known = self.optics["rlnOpticsGroup"].tolist() if len(self.optics) else []
-        for _, group in found.optics.iterrows():
-            number = group["rlnOpticsGroup"]
-            if number in known and not _same(self.optics.iloc[known.index(number)], group):
-                raise InputError(
-                    f"{found.source} now says something else of optics group {number} than before; particles "
-                    "of both cannot be in one run: give the new ones a group of their own"
-                )
-        new = found.optics[~found.optics["rlnOpticsGroup"].isin(known)]
-        self.optics = pd.concat([self.optics, new], ignore_index=True) if known else new
         names = found.table["rlnMicrographName"].astype(str)
         rows = found.table[~names.isin(self.table.index) & ~names.duplicated()]
+        numbers = {
+            int(group["rlnOpticsGroup"]): self._number_of(group, found)
+            for _, group in found.optics.iterrows()
+        }
         if len(rows):
+            rows = rows.assign(rlnOpticsGroup=rows["rlnOpticsGroup"].map(numbers))
             table = joined([columns(self.table), columns(rows)])
             self.table = table.set_index(table["rlnMicrographName"].astype(str).rename(None))
             self.last_news = self.clock.now()
+
+    def _number_of(self, group: pd.Series, found: MicrographSet) -> int:
+        """The number that micrographs of a listed optics group get: another one where theirs is taken."""
+        number = int(group["rlnOpticsGroup"])
+        known = {int(row["rlnOpticsGroup"]): row for _, row in self.optics.iterrows()}
+        if number in known and not _same(known[number], group):
+            group = group.drop("rlnOpticsGroupName", errors="ignore")
+            for other, row in known.items():
+                if _same(row.drop("rlnOpticsGroup"), group.drop("rlnOpticsGroup")):
+                    return other
+            listed, number = number, max(*known, *found.optics["rlnOpticsGroup"].astype(int)) + 1
+            group["rlnOpticsGroup"], group["rlnOpticsGroupName"] = number, f"opticsGroup{number}"
+            self.warn(
+                f"{found.source} now says something else of optics group {listed} than before; micrographs "
+                f"that are new in it get group {number}, those before stay as they were"
+            )
+        if number not in known:
+            self.optics = pd.concat([self.optics, group.to_frame().T.infer_objects()], ignore_index=True)
+        return number
 
     def _is_ready(self, entry: Entry, stamp: str) -> bool:
         now = self.clock.now()
