@@ -61,7 +61,10 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
         merits[name] = result.table[_FOM].to_numpy(np.float64, copy=True)
         _draw(context, name, result)
     summary = _summary(merits)
-    files = {"coordinates": _write_list(options, context, merits), "summary": context.output / "summary.star"}
+    files = {
+        "coordinates": write_list(options.micrographs, context, merits),
+        "summary": context.output / "summary.star",
+    }
     _write_table(files["summary"], summary, context)
     total = int(summary["rlnGroupNrParticles"].sum())
     fom = np.concatenate([*merits.values(), np.zeros(0)])
@@ -309,12 +312,12 @@ def _write_table(path: Path, table: pd.DataFrame, context: JobContext) -> None:
     write_star(path, {"": table}, dialect=context.dialect)
 
 
-def _write_list(options: AutopickOptions, context: JobContext, names: Iterable[str]) -> Path:
+def write_list(micrographs: Path, context: JobContext, names: Iterable[str]) -> Path:
     """The file that RELION hands to extraction; its form depends on RELION's generation."""
     from boxwood.io.coordinates import write_coordinate_list, write_coords_suffix
 
     if context.dialect == "3.1":
-        return write_coords_suffix(context.output, "autopick", options.micrographs)
+        return write_coords_suffix(context.output, "autopick", micrographs)
     path = context.output / "autopick.star"
     files = {name: context.output_path(name, "_autopick.star").as_posix() for name in names}
     write_coordinate_list(path, files, dialect=context.dialect)

@@ -289,15 +289,18 @@ class JobContext:
         if total and failed == total:
             raise JobError(f"none of the {total} {what}s could be used; the first because: {first}")
 
-    def run(self, name: str, *, continue_from: str | bool = False, **options: Any) -> JobResult:
+    def run(
+        self, name: str, *, continue_from: str | bool = False, folder: Path | None = None, **options: Any
+    ) -> JobResult:
         """Run another job, or go on with one, for jobs that are made of jobs.
 
-        With `--output` it goes to a folder of its name below it, else it becomes a job of the project.
+        It goes to `folder`, if that is given, or with `--output` to a folder of its name below it; else it
+        becomes a job of the project.
         """
         from boxwood.jobs.registry import load_job
         from boxwood.jobs.runner import run_job
 
-        output = self.output / name if self.output_given else None
+        output = folder or (self.output / name if self.output_given else None)
         return run_job(
             load_job(name),
             options,

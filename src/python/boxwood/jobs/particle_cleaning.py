@@ -60,7 +60,7 @@ def clean(
 
     class_score = saved.scores().score
     numbers = saved.particles.table["rlnClassNumber"].to_numpy(np.int64)
-    scores = _scores(saved, class_score, context)
+    scores = score_all(saved, class_score, context)
     low = scores.score < min_score
     reason = np.where(low, scores.worst(), "")
     table = scores.features.assign(
@@ -78,7 +78,8 @@ def clean(
     return table.assign(nearest=_nearest(x, y, micrograph), removed=reason)
 
 
-def _scores(saved: SavedIteration, class_score: DoubleArray, context: JobContext) -> ParticleScores:
+def score_all(saved: SavedIteration, class_score: DoubleArray, context: JobContext) -> ParticleScores:
+    """The probability that each image of an iteration is a particle."""
     from boxwood.class2d.particle_score import score_particles
 
     table = saved.particles.table

@@ -17,6 +17,10 @@ JOBS: dict[str, tuple[str, str]] = {
     ),
     "manual-pick": ("boxwood.jobs.manual_pick", "pick by hand, or bring in coordinates"),
     "autopick": ("boxwood.jobs.autopick", "pick particles by their diameter (Laplacian of Gaussian)"),
+    "tune-picking": (
+        "boxwood.jobs.tune_picking",
+        "find the diameter, threshold and distance for autopick, by what 2D classification says of the picks",
+    ),
     "extract": ("boxwood.jobs.extract", "cut particles out of micrographs, rescale and normalise them"),
     "class2d": ("boxwood.jobs.class2d", "classify particles in two dimensions by maximum likelihood"),
     "select-classes": ("boxwood.jobs.select_classes", "keep good classes: templates and their particles"),

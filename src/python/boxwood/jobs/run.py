@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.defaults import Sizes, chosen_sizes, classes_for
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.steps import Steps, write_overview
+from boxwood.jobs.tune_picking import tuned_options
 from boxwood.options import Options, option
 
 
@@ -35,6 +37,11 @@ class RunOptions(Options):
         "that were stopped",
         False,
         group="I/O",
+    )
+    tune: bool = option(
+        "first find the picker's diameter, threshold and distance on a few micrographs (`tune-picking`)",
+        False,
+        group="Picking",
     )
     threshold_offset: float = option(
         "raise or lower the picking threshold", 0.0, unit="stddev", group="Picking"
@@ -92,6 +99,8 @@ class RunOptions(Options):
     )
 
     def validate(self) -> None:
+        if self.tune and self.threshold_offset:
+            raise InputError("tune finds the threshold by itself; leave out threshold_offset, or tune")
         if self.max_diameter < self.min_diameter:
             raise InputError(
                 f"max_diameter is {self.max_diameter:g} Å, below the min_diameter of "
@@ -112,12 +121,7 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
     if not ctf:
         context.warn(f"{options.micrographs} has no CTF parameters; particles are classified without")
     steps = Steps(context, resume=options.resume)
-    same = ("micrographs", "method", "min_diameter", "max_diameter", "max_resolution", "threshold_offset")
-    picked = steps.run(
-        "autopick",
-        white_particles=options.white_particles,
-        **{name: getattr(options, name) for name in same},
-    )
+    picked = steps.run("autopick", **_picking(options, steps))
     classified, selected = _classify(picked, options, sizes, ctf, steps)
     if options.iterate and selected is not None:
         picked = steps.run(
@@ -136,6 +140,23 @@ def run(options: RunOptions, context: JobContext) -> JobResult:
         files["report"] = write_overview(context.output / "report", steps.done)
         context.log(f"report: {files['report']}")
     return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())
+
+
+def _picking(options: RunOptions, steps: Steps) -> dict[str, Any]:
+    """Options of autopick: those given, or those that tuning finds with them."""
+    same = ("micrographs", "method", "white_particles", "max_resolution")
+    given = {name: getattr(options, name) for name in same}
+    if not options.tune:
+        threshold = {"threshold_offset": options.threshold_offset}
+        return {
+            **given,
+            **threshold,
+            "min_diameter": options.min_diameter,
+            "max_diameter": options.max_diameter,
+        }
+    middle = (options.min_diameter + options.max_diameter) / 2
+    tuned = steps.run("tune-picking", particle_diameter=middle, seed=options.seed, **given)
+    return tuned_options(tuned.files["tuned"])
 
 
 def _classify(

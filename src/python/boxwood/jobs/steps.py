@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from boxwood.report import JobEntry, Section
 
 TITLES = {
+    "tune-picking": "Tuned picking",
     "autopick": "Picks",
     "extract": "Particles",
     "class2d": "Classes",
@@ -32,6 +33,7 @@ TITLES = {
 
 # What later jobs need of a job, by the names it has in `JobResult.files`.
 _FILES: dict[str, dict[str, str]] = {
+    "tune-picking": {"tuned": "tuned.json"},
     "autopick": {},
     "extract": {"particles": "particles.star"},
     "class2d": {"model": "run_it*_model.star", "data": "run_it*_data.star"},

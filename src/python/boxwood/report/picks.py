@@ -57,6 +57,7 @@ def draw_picks(
     title: str,
     *,
     fom: npt.ArrayLike | None = None,
+    fom_label: str = "figure of merit",
     truth: AnyArray | None = None,
 ) -> Path:
     """Draw circles around the picks of one micrograph, in colours of the figure of merit; write a PNG.
@@ -72,6 +73,7 @@ def draw_picks(
         Pixels of the whole micrograph.
     title : str
     fom : (n,), optional
+    fom_label : str
     truth : (m, 2), optional
         Known centres, x and y, to mark with crosses.
     """
@@ -101,7 +103,7 @@ def draw_picks(
         axes.add_collection(circles)
         if fom is not None:
             bar = figure.colorbar(circles, ax=axes, shrink=0.6, pad=0.01)
-            bar.set_label("figure of merit", fontsize=8)
+            bar.set_label(fom_label, fontsize=8)
             bar.ax.tick_params(labelsize=7)
     axes.set(xlim=extent[:2], ylim=extent[2:])
     axes.tick_params(labelsize=7)
