@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from boxwood.errors import InputError, JobError
 from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.tuning_choice import HIT, Tuned, choose
-from boxwood.jobs.tuning_judgement import judge
+from boxwood.jobs.tuning_judgement import coordinates, judge
 from boxwood.jobs.tuning_peaks import AdaptivePicker, LogPicker, Picker
 from boxwood.options import Options, option
 from boxwood.project.nodes import coordinate_node
 
 if TYPE_CHECKING:
     from boxwood.io.particles import MicrographSet
-    from boxwood.jobs.tuning_judgement import Judged
-    from boxwood.picking.tuning import Peaks, Places
+    from boxwood.picking.tuning import Peaks
 
 FILE = "tuned.json"
-# In particle diameters: peaks nearer than SAME are one place, particles are at least APART from one another.
-SAME, APART = 0.2, 0.6
+# Peaks nearer than so many particle diameters are one place.
+SAME = 0.2
 # Diameters that are tried: so many steps of this factor below and above that of the particle.
 STEP, BELOW, ABOVE = 1.15, 2, 4
 # A setting of less expected precision is told to be doubtful.
@@ -100,40 +99,38 @@ class TunePickingOptions(Options):
 def run(options: TunePickingOptions, context: JobContext) -> JobResult:
     """Write tuned.json (options of autopick), tuned.star (what was compared), the picks, and a report."""
     from boxwood.io.particles import MicrographSet
+    from boxwood.picking.tuning import gather
 
     micrographs = MicrographSet.read(options.micrographs)
     files, pixel_size = _chosen_micrographs(options, micrographs)
     picker, diameter = _picker(options, context, files, pixel_size)
-    lists = _candidates(options, context, picker, files, pixel_size, SAME * diameter)
-    from boxwood.picking.tuning import gather
-
-    places = {name: gather(peaks, SAME * diameter) for name, peaks in lists.items()}
+    lists, negatives = _candidates(options, context, picker, files, pixel_size, SAME * diameter)
+    places, decoys = (
+        {name: gather(peaks, SAME * diameter) for name, peaks in found.items()}
+        for found in (lists, negatives)
+    )
     count = sum(map(len, places.values()))
     if not count:
         raise JobError(f"no setting has a peak on the {len(files)} micrographs; try other diameters")
     context.log(
         f"{count} places on {len(places)} micrographs are judged, for {len(picker.settings)} settings"
     )
-
-    def judged(of: Mapping[str, Places | Peaks], folder: str) -> Judged:
-        tables = {name: _coordinates(p, pixel_size) for name, p in of.items()}
-        return judge(
-            tables,
-            options.micrographs,
-            diameter,
-            pixel_size,
-            options.white_particles,
-            micrographs.has_ctf(),
-            APART * diameter,
-            options.seed,
-            context.output / folder,
-            context,
-        )
-
-    candidates = judged(places, "candidates")
+    judged = partial(
+        judge,
+        micrographs=options.micrographs,
+        diameter=diameter,
+        pixel_size=pixel_size,
+        white=options.white_particles,
+        ctf=micrographs.has_ctf(),
+        seed=options.seed,
+        context=context,
+    )
+    candidates = judged(places, decoys, folder=context.output / "candidates")
     choice = choose(picker, lists, candidates.particles, HIT * diameter, options.penalty)
-    picks = choice.picks()
-    confirmed = judged(picks, "confirmed") if sum(map(len, picks.values())) else candidates
+    picks, confirmed = choice.picks(), candidates
+    if sum(map(len, picks.values())):
+        negative = replace(choice, lists={name: choice.of(picker, p) for name, p in negatives.items()})
+        confirmed = judged(picks, negative.picks(), folder=context.output / "confirmed")
     tuned = Tuned(picker, choice, candidates, confirmed, files, pixel_size, options.penalty)
     return _write(tuned, options, context)
 
@@ -203,23 +200,25 @@ def _candidates(
     files: Mapping[str, Path],
     pixel_size: float,
     same: float,
-) -> dict[str, list[Peaks]]:
-    """Lists of peaks by micrograph, one per setting."""
+) -> tuple[dict[str, list[Peaks]], dict[str, list[Peaks]]]:
+    """Lists of peaks by micrograph, one per setting, and those of the micrographs' negatives."""
     from boxwood.io.mrc import read_image
     from boxwood.picking.tuning import gather
 
-    def peaks(name: str) -> list[Peaks]:
-        return picker.peaks(read_image(files[name]).data, name, pixel_size)
+    def peaks(name: str) -> tuple[list[Peaks], list[Peaks]]:
+        image = np.asarray(read_image(files[name]).data, np.float32)
+        return picker.peaks(image, name, pixel_size), picker.peaks(-image, name, pixel_size)
 
     lists: dict[str, list[Peaks]] = {}
+    negatives: dict[str, list[Peaks]] = {}
     places = 0
     for done in context.map(peaks, list(files), what="micrograph", reads=files.__getitem__):
         if places < options.max_places:
-            lists[done.item] = done.result
-            places += len(gather(done.result, same))
+            lists[done.item], negatives[done.item] = done.result
+            places += len(gather(done.result[0], same))
     if left := len(files) - len(lists) - len(context.bad_inputs):
         context.log(f"{left} micrographs are not needed; raise max_places to use them")
-    return lists
+    return lists, negatives
 
 
 def _write(tuned: Tuned, options: TunePickingOptions, context: JobContext) -> JobResult:
@@ -230,7 +229,7 @@ def _write(tuned: Tuned, options: TunePickingOptions, context: JobContext) -> Jo
 
     picks, numbers = tuned.choice.picks(), tuned.numbers()
     for name, found in picks.items():
-        table = _coordinates(found, tuned.pixel_size).assign(rlnAutopickFigureOfMerit=found.level)
+        table = coordinates(found, tuned.pixel_size).assign(rlnAutopickFigureOfMerit=found.level)
         write_coordinates(context.output_path(name, "_autopick.star"), table, dialect=context.dialect)
     made = {"coordinates": write_list(options.micrographs, context, picks)}
     made["compared"] = context.output / "tuned.star"
@@ -256,10 +255,6 @@ def _write(tuned: Tuned, options: TunePickingOptions, context: JobContext) -> Jo
         values={**numbers, "command": tuned.command},
         summary=tuned.sentence(),
     )
-
-
-def _coordinates(places: Places | Peaks, pixel_size: float) -> pd.DataFrame:
-    return pd.DataFrame({"rlnCoordinateX": places.x / pixel_size, "rlnCoordinateY": places.y / pixel_size})
 
 
 def tuned_options(path: Path) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class Choice:
     def curve(self) -> Curve:
         return self.curves[self.setting]
 
+    def of(self, picker: Picker, peaks: list[Peaks]) -> Peaks:
+        """Of a list per setting, that of the chosen one."""
+        return peaks[picker.settings.index(self.setting)]
+
     def picks(self) -> dict[str, Peaks]:
         """Those of the chosen setting, by micrograph."""
         from boxwood.picking.tuning import Peaks

@@ -1,8 +1,8 @@
 """Which setting of a picker finds most particles and fewest others, from probabilities instead of the truth.
 
 A peak clears its surroundings of lesser ones alone, so the picks of every threshold are the best of one list.
-All lists (one per diameter, distance and micrograph) point to a few places, each of which is judged once; what
-any setting is expected to find is then a sum.
+All lists (one per diameter, distance and micrograph) point to a few places, each of which is judged once; so
+what any setting is expected to find is a sum.
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ def gather(lists: Sequence[Peaks], distance: float) -> Places:
 
 
 def distinct(x: DoubleArray, y: DoubleArray, probability: DoubleArray, distance: float) -> Particles:
-    """Of places that are at `distance` or nearer once they are centred, so no two particles, the likeliest."""
+    """The likeliest of places that are, once centred, at `distance` or nearer, and so no two particles."""
     stays = best_of_duplicates(x, y, np.zeros(len(x)), distance, probability) < 0
     return Particles(x[stays], y[stays], probability[stays])
 

@@ -1,0 +1,170 @@
+"""Settings of autopick found by classification, small but whole."""
+
+import json
+
+import numpy as np
+import pytest
+
+from boxwood.errors import InputError, JobAborted
+from boxwood.io.coordinates import read_coordinates
+from boxwood.io.particles import MicrographSet
+from boxwood.io.star import read_star, write_star
+from boxwood.jobs.api import Project
+from boxwood.jobs.simulate import simulate_project
+from boxwood.jobs.tune_picking import tuned_options
+from boxwood.picking.agreement import Agreement, agreement
+
+PIXEL = 3.54
+ASKED = {"micrographs": "micrographs_ctf.star", "particle_diameter": 165, "tune_on": 2}
+TRIED = {"min_diameter": 120, "max_diameter": 185}
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Three small, clear micrographs."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate_project(
+        folder, micrographs=3, width=640, height=600, pixel_size=PIXEL, particles=40, snr=0.4, seed=5
+    )
+    return folder
+
+
+@pytest.fixture
+def project(simulated, tmp_path, monkeypatch):
+    (tmp_path / "Micrographs").symlink_to(simulated / "Micrographs")
+    (tmp_path / "micrographs_ctf.star").write_bytes((simulated / "micrographs_ctf.star").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return Project(threads=2)
+
+
+def truth(simulated):
+    table = read_star(simulated / "truth.star")["particles"]
+    return {
+        name: rows[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(float)
+        for name, rows in table.groupby("rlnMicrographName")
+    }
+
+
+def f1(simulated, folder, numbers):
+    known, total = truth(simulated), Agreement()
+    for i in numbers:
+        picks = read_coordinates(folder / f"Micrographs/micrograph_{i:03d}_autopick.star")
+        xy = picks[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(float)
+        total += agreement(xy, known[f"Micrographs/micrograph_{i:03d}.mrc"], 165 / 4 / PIXEL)
+    return 2 * total.matched / (total.picks + total.particles)
+
+
+def test_tuned_settings_are_better_than_none_where_they_were_not_tuned(project, simulated):
+    result = project.tune_picking(**ASKED, **TRIED)
+    used = [path.name for path in sorted(result.output.rglob("*_autopick.star"))]
+    assert [name for name in used if "coords" not in name] == [
+        "micrograph_001_autopick.star",
+        "micrograph_002_autopick.star",
+    ]
+    chosen = tuned_options(result.files["tuned"])
+    picked = project.autopick(**chosen)
+    # What tuning cut from its list is what the job picks.
+    for name in used[:2]:
+        tuned, again = (read_coordinates(next(f.rglob(name))) for f in (result.output, picked.output))
+        for axis in ("rlnCoordinateX", "rlnCoordinateY"):
+            np.testing.assert_allclose(tuned[axis], again[axis], atol=1e-3)
+    usual = project.autopick(micrographs="micrographs_ctf.star", min_diameter=148, max_diameter=182)
+    apart = f1(simulated, picked.output, [3])
+    assert apart > 0.8
+    assert apart >= f1(simulated, usual.output, [3])
+    assert abs(result.values["f1"] - f1(simulated, result.output, [1, 2])) < 0.15
+    compared = read_star(result.files["compared"])["boxwood_tuning"]
+    assert (np.diff(compared["bwF1"]) <= 0).all()
+    page = result.files["report"].read_text()
+    assert "was not drawn" not in page
+    assert "boxwood autopick --micrographs micrographs_ctf.star" in page
+    with pytest.raises(InputError, match="tune-picking"):
+        tuned_options(result.files["compared"])
+
+
+def test_adaptive_with_a_damaged_micrograph(project, simulated):
+    names = MicrographSet.read("micrographs_ctf.star")
+    first = names.table["rlnMicrographName"][0]
+    (folder := project.path / "Damaged").mkdir()
+    (folder / "a.mrc").write_bytes(b"no micrograph")
+    names.table["rlnMicrographName"] = names.table["rlnMicrographName"].replace(first, "Damaged/a.mrc")
+    names.write("damaged.star")
+    asked = {**ASKED, "micrographs": "damaged.star", "method": "adaptive", "tune_on": 3}
+    result = project.tune_picking(**asked)
+    assert [name for name, _ in result.bad] == ["Damaged/a.mrc"]
+    chosen = tuned_options(result.files["tuned"])
+    assert chosen["method"] == "adaptive"
+    assert 0 < chosen["max_local_fdr"] < 1
+    picked = project.autopick(**{**chosen, "micrographs": "micrographs_ctf.star"})
+    assert f1(simulated, picked.output, [2, 3]) > 0.9
+
+
+class StopsIn:
+    """Asks the job to stop when it says this."""
+
+    def __init__(self, words, folder):
+        self.words, self.folder, self.heard = words, folder, []
+
+    def event(self, kind, **data):
+        self.heard.append(str(data.get("text")))
+        if self.words in self.heard[-1]:
+            (self.folder / "RELION_JOB_ABORT_NOW").touch()
+
+
+def test_goes_on_where_it_was_stopped(project):
+    listener = StopsIn("iteration 9:", project.path / "AutoPick/job001")
+    with pytest.raises(JobAborted, match="AutoPick/job001"):
+        Project(threads=2, reporter=listener).tune_picking(**ASKED, **TRIED)
+    first = "AutoPick/job001/candidates/class2d/run_it008_model.star"
+    before = (project.path / first).read_bytes()
+    listener = StopsIn("never said", project.path)
+    result = Project(threads=2, reporter=listener).tune_picking(continue_from="AutoPick/job001")
+    assert any("extract: done already" in text for text in listener.heard)
+    assert (project.path / first).read_bytes() == before
+    assert json.loads(result.files["tuned"].read_text())["autopick"]["method"] == "log"
+    other = project.tune_picking(**ASKED, **TRIED)
+    assert tuned_options(result.files["tuned"]) == tuned_options(other.files["tuned"])
+
+
+def test_run_uses_what_was_tuned(project):
+    result = project.run(
+        micrographs="micrographs_ctf.star",
+        min_diameter=150,
+        max_diameter=180,
+        tune=True,
+        iterations=3,
+        min_score=0.1,
+    )
+    chosen = tuned_options(result.files["tune-picking tuned"])
+    page = result.files["report"].read_text()
+    assert f"--threshold-offset {chosen['threshold_offset']}" in page
+    with pytest.raises(InputError, match="threshold_offset"):
+        project.run(micrographs="a.star", min_diameter=1, max_diameter=2, tune=True, threshold_offset=1)
+
+
+def test_micrographs_with_nothing_on_them(project, tmp_path):
+    from boxwood.io.mrc import write_stack
+
+    image = np.random.default_rng(1).standard_normal((500, 500)).astype(np.float32)
+    write_stack(tmp_path / "empty.mrc", image, PIXEL)
+    micrographs = MicrographSet.read("micrographs_ctf.star").select(slice(0, 1))
+    micrographs.table["rlnMicrographName"] = "empty.mrc"
+    write_star("empty.star", {"optics": micrographs.optics, "micrographs": micrographs.table})
+    listener = StopsIn("never said", tmp_path)
+    Project(threads=2, reporter=listener).tune_picking(
+        micrographs="empty.star", particle_diameter=165, **TRIED
+    )
+    assert any("look like particles" in text for text in listener.heard)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"min_diameter": 100}, "both"),
+        ({"min_diameter": 100, "max_diameter": 90}, "exchange"),
+        ({"tune_on": 0}, "tune_on"),
+    ],
+)
+def test_wrong_options(project, values, words):
+    with pytest.raises(InputError, match=words):
+        project.tune_picking(micrographs="micrographs_ctf.star", **values)
