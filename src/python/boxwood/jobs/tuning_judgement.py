@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BOX_DIAMETERS, BOX_PX, OFFSET_DIAMETERS = 1.9, 42, 0.3
 # Particles are so many diameters from one another at least.
 APART = 0.6
-CLASSES, ITERATIONS = 30, 20
+FEWEST_CLASSES, CLASSES, ITERATIONS = 4, 30, 20
 DECOY = "boxwoodDecoy"
 _LEAST = 1e-4  # of a score, where its odds are taken
 
@@ -116,7 +116,7 @@ def judge(
         folder,
         context,
         particles=folder / "particles.star",
-        classes=min(CLASSES, classes_for(len(together))),
+        classes=min(CLASSES, max(FEWEST_CLASSES, classes_for(len(together)))),
         iterations=ITERATIONS,
         mask_diameter=MASK_PER_DIAMETER * diameter,
         offset_range=OFFSET_DIAMETERS * BOX_PX / BOX_DIAMETERS,
@@ -127,7 +127,9 @@ def judge(
     table = saved.particles.table
     class_score, number = saved.scores().score, table["rlnClassNumber"].to_numpy(np.int64)
     of_class = np.where(number > 0, class_score[np.maximum(number - 1, 0)], 0.0)
-    score = np.minimum(score_all(saved, class_score, context).score, of_class)
+    score = np.zeros(len(table))  # as where no class shows anything
+    if np.isfinite(saved.classes["rlnEstimatedResolution"].to_numpy(np.float64)).any():
+        score = np.minimum(score_all(saved, class_score, context).score, of_class)
     decoy = table[DECOY].to_numpy(np.int64) == 1
     score = np.minimum(score, believed(score, decoy))
     x, y = centres_angstrom(saved.particles, pixel_size)
