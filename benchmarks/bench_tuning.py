@@ -1,12 +1,12 @@
 """What tune-picking is worth: tuned on some micrographs, judged by the truth on others.
 
-python benchmarks/bench_tuning.py [--data ../shared/data] [--only apoferritin|betagal|faint|ribosome|controls]
+python benchmarks/bench_tuning.py [--data ../shared/data] [--only SET ...]
                                   [--methods log adaptive] [--folder FOLDER]
 
-Every set is halved: tuning sees the first half of its micrographs alone, without the truth, and F1 is that of
-the other half. A hit lies within a quarter of the particle's diameter (17 px for apoferritin), one per particle.
-Beside the tuned setting stand autopick's own defaults with the particle's range (RELION's Laplacian of Gaussian
-picks the same), and the best F1 that any setting of the grid reaches on the test half with the truth in view; the
+Every set is halved: tuning sees every other micrograph alone, without the truth, and F1 is that of the other
+half. A hit lies within a quarter of the particle's diameter (17 px for apoferritin), one per particle. Beside
+the tuned setting stand autopick's own defaults with the particle's range (RELION's Laplacian of Gaussian picks
+the same), and the best F1 that any setting of the grid reaches on the test half with the truth in view; the
 regret is the difference. Controls have no particles: what is asked is a warning.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from boxwood.io.coordinates import read_coordinates
+from boxwood.io.coordinates import coordinate_path, read_coordinates
 from boxwood.io.mrc import read_image, read_stack, write_stack
 from boxwood.io.particles import MicrographSet
 from boxwood.io.star import read_star
@@ -105,14 +105,8 @@ def simulated(name: str, folder: Path, diameter: float, **options: object) -> Da
 def f1(data: DataSet, job: Path) -> tuple[float, str]:
     total = Agreement()
     for name, truth in data.truth.items():
-        picks = read_coordinates(
-            data.folder / job / Path(name).with_suffix("").parent / f"{Path(name).stem}_autopick.star"
-        )
-        xy = (
-            picks[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(np.float64)
-            if len(picks)
-            else np.zeros((0, 2))
-        )
+        picks = read_coordinates(coordinate_path(data.folder / job, name, "autopick"))
+        xy = picks[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(np.float64)
         total += agreement(xy, truth, data.hit_px)
     value = 2 * total.matched / max(1, total.picks + total.particles)
     return value, f"F1 {value:.3f} (precision {total.precision:.3f}, recall {total.recall:.3f})"
@@ -136,16 +130,14 @@ def best_of_grid(data: DataSet, chosen: dict, method: str, diameter: float, job:
 
 
 def compare(data: DataSet, methods: Sequence[str]) -> None:
-    print(
-        f"\n{data.name}: {sum(map(len, data.truth.values()))} particles on {len(data.truth)} test micrographs"
-    )
+    count = sum(map(len, data.truth.values()))
+    print(f"\n{data.name}: {count} particles on {len(data.truth)} test micrographs")
     project = Project(data.folder)
     low, high = 0.9 * data.diameter, 1.1 * data.diameter
     for method in methods:
         usual = project.autopick(micrographs="test.star", method=method, min_diameter=low, max_diameter=high)
-        print(
-            f"  {method}, {low:.0f}-{high:.0f} A as it is: {f1(data, usual.output.relative_to(data.folder))[1]}"
-        )
+        found = f1(data, usual.output.relative_to(data.folder))[1]
+        print(f"  {method}, {low:.0f}-{high:.0f} A as it is: {found}")
         for given in (data.diameter, None):
             start, cpu = time.perf_counter(), time.process_time()
             tuned = project.tune_picking(micrographs="tune.star", method=method, particle_diameter=given)
@@ -156,12 +148,11 @@ def compare(data: DataSet, methods: Sequence[str]) -> None:
             job = tuned.output.relative_to(data.folder)
             known = tuned.values["particle_diameter_angstrom"]
             best = best_of_grid(data, chosen, method, known, job)
+            told = f"diameter {known:.0f} A {'given' if given else 'learned'}"
             print(
-                f"  {method}, tuned ({'diameter ' + format(given, 'g') if given else f'learned {known:.0f} A'}): {words}; "
-                f"best of the grid {best:.3f}, regret {best - value:.3f}; {seconds:.0f} s, {cpu:.0f} s of processor\n"
-                f"      {tuned.summary}",
-                flush=True,
+                f"  {method}, tuned, {told}: {words}; best of the grid {best:.3f}, regret {best - value:.3f}"
             )
+            print(f"      {seconds:.0f} s, {cpu:.0f} s of processor; {tuned.summary}", flush=True)
 
 
 class Warnings:
@@ -205,10 +196,10 @@ def main() -> None:
         maps = chosen.data / "maps"
         make = {
             "apoferritin": lambda to: apoferritin(chosen.data, to),
-            "betagal": lambda to: simulated("beta-gal, SNR 0.06, 60 a micrograph", to, 165.0, particles=60, snr=0.06),
-            "faint": lambda to: simulated("beta-gal, SNR 0.02, 200 a micrograph", to, 165.0, particles=200, snr=0.02),
+            "betagal": lambda to: simulated("beta-gal, SNR 0.06", to, 165.0, particles=60, snr=0.06),
+            "faint": lambda to: simulated("beta-gal, SNR 0.02", to, 165.0, particles=200, snr=0.02),
             "ribosome": lambda to: simulated(
-                "70S ribosome, SNR 0.03, 60 a micrograph", to, 250.0, particles=60, snr=0.03, pixel_size=1.5,
+                "70S ribosome, SNR 0.03", to, 250.0, particles=60, snr=0.03, pixel_size=1.5,
                 width=3000, height=3000, volume=ribosome_map(maps, to),
             ),
         }  # fmt: skip

@@ -92,3 +92,9 @@ def test_value_of_missed_particles_and_of_bad_picks():
     np.testing.assert_allclose(curve.value(1.0), [6 - 4, 2])
     assert np.argmax(curve.value()) == 0
     assert np.argmax(curve.value(5.0)) == 1
+
+
+def test_of_equal_thresholds_the_middle_one():
+    curve = Curve(np.arange(5.0), np.array([9, 4, 4, 4, 1]), np.array([4.0, 4, 4, 4, 1]), 4.0)
+    assert curve.best() == 2
+    assert Curve(np.arange(2.0), np.zeros(2, int), np.zeros(2), 0.0).best() in (0, 1)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # A pick lies within so many particle diameters of its particle's centre.
 HIT = 0.25
+_TUNED = (
+    *("min_diameter", "max_diameter", "neighbour_percent", "min_distance"),
+    *("threshold_offset", "max_local_fdr"),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def choose(
     of = {s: {name: peaks[i] for name, peaks in lists.items()} for i, s in enumerate(picker.settings)}
     curves = {s: expected(of[s], particles, picker.thresholds, hit) for s in picker.settings}
     setting = max(curves, key=lambda s: float(curves[s].value(penalty).max()))
-    return Choice(curves, setting, int(np.argmax(curves[setting].value(penalty))), of[setting])
+    return Choice(curves, setting, curves[setting].best(penalty), of[setting])
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Tuned:
         }
 
     def sentence(self) -> str:
-        told = [f"{n.replace('_', ' ')} {v:g}" for n, v in self.options.items() if isinstance(v, float)]
+        told = [f"{n.replace('_', ' ')} {v:g}" for n, v in self.options.items() if n in _TUNED]
         n = self.numbers()
         return (
             f"{', '.join(told)}: expected precision {n['precision']:.2f}, confirmed "
@@ -136,7 +140,7 @@ class Tuned:
         rows = []
         for setting, curve in self.choice.curves.items():
             value = curve.value(self.penalty)
-            i = int(np.argmax(value))
+            i = curve.best(self.penalty)
             rows.append(
                 {
                     "bwDiameter": setting.diameter,

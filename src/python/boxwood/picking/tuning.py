@@ -14,6 +14,9 @@ from scipy.spatial import cKDTree
 from boxwood.picking.duplicates import best_of_duplicates
 from boxwood.typing import DoubleArray, IntArray
 
+# Values that differ by this part of them are equal.
+_EQUAL = 1e-3
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -107,6 +110,12 @@ class Curve:
     def value(self, penalty: float | None = None) -> DoubleArray:
         """What is to be largest: `f1`, or good picks less `penalty` times the others."""
         return self.f1 if penalty is None else self.good - penalty * (self.picks - self.good)
+
+    def best(self, penalty: float | None = None) -> int:
+        """Index of the best threshold: the middle one of those that are as good but for a thousandth."""
+        value = self.value(penalty)
+        good = np.flatnonzero(value >= value.max() - _EQUAL * abs(value.max()))
+        return int(good[len(good) // 2])
 
 
 def gather(lists: Sequence[Peaks], distance: float) -> Places:
