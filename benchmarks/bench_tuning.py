@@ -5,7 +5,7 @@ python benchmarks/bench_tuning.py [--data ../shared/data] [--only SET ...]
 
 Every set is halved: tuning sees every other micrograph alone, without the truth, and F1 is that of the other
 half. A hit lies within a quarter of the particle's diameter (17 px for apoferritin), one per particle. Beside
-the tuned setting stand autopick's own defaults with the particle's range (RELION's Laplacian of Gaussian picks
+the tuned setting stand autopick's defaults with the particle's range (RELION's Laplacian of Gaussian picks
 the same), and the best F1 that any setting of the grid reaches on the test half with the truth in view; the
 regret is the difference. Controls have no particles: what is asked is a warning.
 """
