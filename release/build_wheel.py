@@ -147,7 +147,7 @@ def run_tests(python: Path, wheel: Path, which: str) -> None:
     run([python, "-m", "pip", "install", "-q", "--only-binary=:all:", wanted])
     selection = ["-m", "not slow and not relion"] if which == "quick" else []
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    run([python, "-m", "pytest", "-q", *selection], cwd=ROOT, env=environment)
+    run([python, "-m", "pytest", "-q", "-n", "auto", *selection], cwd=ROOT, env=environment)
 
 
 def run(command: list[object], capture: bool = False, **keywords: Any) -> str:

@@ -1,6 +1,7 @@
 """Every backend a kernel can be tested on: the CPU's instruction sets, CUDA emulated on the CPU, CUDA."""
 
 import ctypes
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -72,10 +73,12 @@ class Builder:
         """What the command leaves at the end of its words, unless it is there already."""
         key = hashlib.sha256(b"\0".join([repr((command, sys.version)).encode(), *contents])).hexdigest()[:16]
         made = self.cache / f"{key}-{name}"
-        if not made.exists():
-            unfinished = made.with_suffix(f".{os.getpid()}")
-            subprocess.run([self.compiler, *command, "-o", str(unfinished)], check=True)
-            unfinished.replace(made)
+        with (self.cache / f"{key}.lock").open("w") as lock:  # tests may run in several processes
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                unfinished = made.with_suffix(".unfinished")
+                subprocess.run([self.compiler, *command, "-o", str(unfinished)], check=True)
+                unfinished.replace(made)
         return made
 
     def _object(self, source: Path) -> Path:
