@@ -130,6 +130,15 @@ def test_what_was_learned_is_used_again(folder, found, monkeypatch):
         whitened(folder, model=found.output / "picking_model.star", lowpass=30)
 
 
+def test_picks_are_centred_on_their_class_averages(folder, found):
+    """Where the references are few, and their angles coarse, centres are nearer afterwards."""
+    aligned = whitened(folder, model=found.output / "picking_model.star", align=True)
+    total, error = agreed(folder, aligned)
+    assert sum(map(len, tables(aligned))) == sum(map(len, tables(found)))
+    assert list(tables(aligned)[0]) == [*LABELS, "boxwoodLocalFdr"]
+    assert total.recall > 0.9 and error < 0.8 * agreed(folder, found)[1]
+
+
 def test_another_file_is_no_model(folder):
     with pytest.raises(FileFormatError, match="not a model of template picking"):
         whitened(folder, model=folder / "truth.star")

@@ -64,6 +64,25 @@ def test_fields_tell_unit_range_and_what_relion_calls_them(workspace):
     assert fields["references"]["label"] == "References"
 
 
+def test_the_tab_of_references_is_there_where_templates_pick(workspace):
+    """Its fields say that they are for templates, and make the options of a job that picks with them."""
+    tabs = {tab["title"]: tab["fields"] for tab in make_form(workspace, load_job("autopick"), False)["tabs"]}
+    fields = {field["name"]: field for field in tabs["References"]}
+    assert {field["needs"] for field in fields.values()} == {"method=template"}
+    assert list(fields["score"]["choices"]) == ["whitened", "relion"]
+    texts = {
+        "micrographs": "micrographs_ctf.star",
+        "method": "template",
+        "references": "Select/job004/class_averages.star",
+    }
+    (workspace.root / texts["references"]).parent.mkdir(parents=True, exist_ok=True)
+    (workspace.root / texts["references"]).write_text("")
+    found = filled(workspace, "autopick", **texts, score="relion", angular_sampling="10")
+    assert not found.errors and found.options is not None
+    options = found.options
+    assert (options.method, options.score, options.angular_sampling) == ("template", "relion", 10)
+
+
 def test_files_that_fit_are_proposed_the_newest_first(workspace):
     assert files_for(workspace, "particles")[0] == "Extract/job002/particles.star"
     assert files_for(workspace, "coordinates") == ["AutoPick/job001/coords_suffix_autopick.star"]
