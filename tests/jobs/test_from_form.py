@@ -103,7 +103,7 @@ def test_real_forms(shared_data, path, job, values):
 
 
 def test_movies_are_not_imported(shared_data):
-    with pytest.raises(InputError, match="asks for do_raw, which `boxwood import` does not do"):
+    with pytest.raises(InputError, match="asks for movies"):
         job_of(JobForm.read(shared_data / "formats/relion31_project/Import/job001"))
 
 

@@ -48,7 +48,8 @@ def test_keys_are_shown_on_asking(page):
 def test_a_new_project_says_what_to_do(tmp_path, start_server, new_page):
     page = new_page(start_server(tmp_path))
     expect(page.locator("main")).to_contain_text("This project has no jobs yet")
-    expect(page.locator("main code")).to_have_text(["boxwood demo", "boxwood simulate"])
+    page.get_by_role("link", name="list them").click()
+    expect(page.locator("h1")).to_have_text("New job: import-micrographs")
 
 
 @pytest.mark.parametrize(

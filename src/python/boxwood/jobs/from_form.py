@@ -89,7 +89,9 @@ def _is_scheduled(project: Path, folder: Path) -> bool:
 
 
 def _name(form: JobForm) -> str:
-    """RELION has one form for all kinds of selection."""
+    """RELION has one form for all kinds of import, and one for all kinds of selection."""
+    if form.number == 0 and form.joboptions.get("do_raw") == "Yes":
+        return "import-micrographs"
     if form.number in _JOBS:
         return _JOBS[form.number]
     if form.joboptions.get("fn_model"):

@@ -7,6 +7,10 @@ from boxwood.jobs.job import Job
 
 # Command: (module that has JOB, one line for the list of commands). The order is that of the work.
 JOBS: dict[str, tuple[str, str]] = {
+    "import-micrographs": (
+        "boxwood.jobs.exchange.import_micrographs",
+        "list your micrographs: the first job of a project",
+    ),
     "select-micrographs": (
         "boxwood.jobs.select_micrographs",
         "choose micrographs by number, name, metadata, or at random",

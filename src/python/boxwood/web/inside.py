@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def inside(root: Path, name: str | os.PathLike[str], also: Sequence[Path] = ()) 
         raise OutsideError("a file name has no zero bytes in it")
     path = Path(os.path.realpath(root / text))
     if not any(path.is_relative_to(folder) for folder in (root, *also)):
-        hint = "start `boxwood ui` with --data and that folder, if it may be read"
+        folder = path if path.is_dir() else path.parent
+        hint = f"if it may be read, end `boxwood ui` and start it with --data {shlex.quote(str(folder))}"
         raise OutsideError(f"{text} leads out of the project; {hint}")
     return path

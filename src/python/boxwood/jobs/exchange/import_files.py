@@ -7,11 +7,10 @@ from pathlib import Path
 
 from boxwood.errors import BoxwoodError, InputError
 from boxwood.jobs.context import JobContext
+from boxwood.jobs.exchange.file_patterns import matching_files
 from boxwood.jobs.exchange.import_options import ImportOptions
 from boxwood.jobs.job import Job, JobResult
 from boxwood.project.nodes import coordinate_node
-
-_PATTERN = set("*?[")
 
 
 def run(options: ImportOptions, context: JobContext) -> JobResult:
@@ -56,28 +55,9 @@ def _kind_and_content(files: list[Path], options: ImportOptions) -> tuple[str, s
 
 
 def _found(names: tuple[Path, ...]) -> Iterator[Path]:
-    """The files that names, folders and patterns stand for.
-
-    Raises
-    ------
-    InputError
-        There are none.
-    """
     from boxwood.io.exchange.detect import SUFFIXES
 
-    for name in names:
-        if name.is_dir():
-            found = sorted(path for path in name.rglob("*") if path.suffix.lower() in SUFFIXES)
-            wanted = f"no file of coordinates or particles ({' '.join(SUFFIXES)})"
-        elif name.exists() or not _PATTERN & set(str(name)):
-            found, wanted = [name] if name.exists() else [], "nothing there"
-        else:
-            base = Path(name.anchor) if name.is_absolute() else Path()
-            pattern = str(name.relative_to(name.anchor)) if name.is_absolute() else str(name)
-            found, wanted = sorted(base.glob(pattern)), "nothing like it there"
-        if not found:
-            raise InputError(f"files: {name}: {wanted} (looked in {Path.cwd()})")
-        yield from found
+    return matching_files(names, SUFFIXES, "file of coordinates or particles")
 
 
 def _format(path: Path) -> str:

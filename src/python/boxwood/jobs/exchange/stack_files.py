@@ -99,7 +99,7 @@ def bring_stacks(
         if invert or turn_over or (float32 and _is_half(stacks[file])):
             _copy(stacks[file], targets[file], pixel_size_angstrom[file], invert, turn_over)
         else:
-            _link(stacks[file], targets[file])
+            link(stacks[file], targets[file])
 
     for _ in context.map(bring, list(stacks), what="stack"):
         pass
@@ -134,7 +134,7 @@ def changed(images: AnyArray, invert: bool, turn_over: bool) -> AnyArray:
     return -images if invert else images
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Make a link, or replace the one of an earlier run."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_symlink() or target.exists():

@@ -28,8 +28,8 @@ export async function show(page) {
     const fits = (job) => words.every((word) => [job.name, job.alias, job.status, ...job.outputs, ...job.inputs].join(" ").toLowerCase().includes(word));
     if (!jobs.length)
       list.replaceChildren(empty("This project has no jobs yet",
-        ["The first one needs a STAR file of micrographs: RELION's Import makes one of your own; ", h("code", {}, "boxwood demo"), " or ", h("code", {}, "boxwood simulate"), " on the command line make a project to try."],
-        ["With such a file: ", h("a", { href: "/new" }, "Start one here"), "or on the command line, or in RELION's window."]));
+        ["Begin with your micrographs, corrected for drift: ", h("a", { href: "/new/import-micrographs" }, "list them"), ", then look at them and pick. If they lie outside this folder, the page must be told that it may read them: ", h("code", {}, "boxwood ui --data FOLDER"), "."],
+        ["If RELION or another program has listed them in a STAR file, with their CTF, ", h("a", { href: "/new" }, "start a job"), " with that. ", h("code", {}, "boxwood demo"), " on the command line makes a project to try."]));
     else {
       const shown = jobs.filter(fits);
       const old = new Map([...list.children].map((card) => [card.dataset.key, card]));
