@@ -300,7 +300,7 @@ class _Context:
         search, sampling, rings, rows = self.search, self.search.sampling, self.rings, batch.rows
         if len(rows) == 0:
             return None
-        return self.engine.backend.expectation(
+        result = self.engine.backend.expectation(
             batch.images,
             batch.ctf,
             rows.groups.noise.astype(np.int32),
@@ -325,6 +325,31 @@ class _Context:
             search.precision,
             self.engine.threads,
         )
+        self._check_shapes(result, len(rows))
+        return result
+
+    def _check_shapes(self, result: dict[str, Any], particles: int) -> None:
+        """Refuse what would be spread over classes or particles; backends may be anybody's.
+
+        Raises
+        ------
+        InputError
+        """
+        classes, coefficients = self.references.harmonics.shape
+        expected = {
+            "best": (particles, 3),
+            "statistics": (particles, 4),
+            "cross": (particles, self.rings),
+            "model": (particles, self.rings),
+            "numerator": (classes, coefficients),
+            "denominator": (classes, self.rings, 3),
+        }
+        for name, shape in expected.items():
+            found = np.shape(result[name]) if name in result else None
+            if found != shape:
+                told = f"has {found} as shape of its" if found else "gives no"
+                backend = self.engine.backend.name
+                raise InputError(f"expectation of the backend {backend} {told} {name}; expected {shape}")
 
     def results(self, batch: PolarBatch, result: dict[str, Any]) -> tuple[dict[str, Any], Statistics]:
         """What is found of each particle of a batch, and the sums over all of them."""

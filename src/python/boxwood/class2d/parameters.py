@@ -1,10 +1,14 @@
 """What a 2D classification is told, as plain numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any
 
 from boxwood.class2d.convergence import PATIENCE
 from boxwood.errors import InputError
 
+# What values of a type may be; NumPy's numbers are fine, too.
+_NUMBERS: dict[Any, type] = {int: Integral, float: Real}
 # Share of the iterations after which weak classes are refilled no more.
 _REFILLING = 0.65
 # What recipe "relion" does not vary.
@@ -147,6 +151,11 @@ class Class2DParameters:
     memory_gib: float = 4.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            kind, value = _NUMBERS.get(field.type), getattr(self, field.name)
+            if kind and (isinstance(value, bool) or not isinstance(value, kind)):
+                word = "whole number" if kind is Integral else "number"
+                raise InputError(f"{field.name} is {value!r}; it must be a {word}")
         positive = (
             "classes",
             "iterations",

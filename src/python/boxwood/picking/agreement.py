@@ -38,6 +38,12 @@ class Agreement:
         """Share of the particles that were picked; 0 without particles."""
         return self.matched / self.particles if self.particles else 0.0
 
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        both = self.picks + self.particles
+        return 2 * self.matched / both if both else 0.0
+
 
 def matched(picks: AnyArray, particles: AnyArray, distance: float) -> IntArray:
     """(n,) particle of each pick, or -1: as `agreement` matches them."""
