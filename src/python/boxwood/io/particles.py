@@ -208,7 +208,8 @@ def ctf_rows(rows: StarSet, *, complete: bool = True) -> DoubleArray:
             columns.append(np.full(len(rows), default))
         else:
             raise InputError(
-                f"{rows.source} has no _{label}, which the CTF needs; estimate the CTF first or go without."
+                f"{rows.source} has no _{label}, which the CTF needs; estimate the CTF first, "
+                "or do without it (--no-ctf, or the box `CTF` of the form)"
             )
     result = np.stack(columns, axis=1)
     bad = np.flatnonzero(~np.isfinite(result).all(axis=1))

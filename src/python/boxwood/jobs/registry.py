@@ -20,7 +20,10 @@ JOBS: dict[str, tuple[str, str]] = {
         "bring in coordinates, particles or class averages of other programs",
     ),
     "manual-pick": ("boxwood.jobs.manual_pick", "pick by hand, or bring in coordinates"),
-    "autopick": ("boxwood.jobs.autopick", "pick particles by their diameter (Laplacian of Gaussian)"),
+    "autopick": (
+        "boxwood.jobs.autopick",
+        "pick particles by their size, by what they look like, or with templates",
+    ),
     "tune-picking": (
         "boxwood.jobs.tune_picking",
         "find the diameter, threshold and distance for autopick, by what 2D classification says of the picks",
@@ -30,7 +33,7 @@ JOBS: dict[str, tuple[str, str]] = {
     "select-classes": ("boxwood.jobs.select_classes", "keep good classes: templates and their particles"),
     "select-particles": (
         "boxwood.jobs.select_particles",
-        "choose particles by metadata or statistics, split, remove duplicates",
+        "choose particles: by their scores, metadata or statistics; split, remove duplicates",
     ),
     "export": (
         "boxwood.jobs.exchange.export_files",

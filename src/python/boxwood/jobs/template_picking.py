@@ -109,7 +109,8 @@ class TemplatePicker:
         if options.references_ctf_corrected and not micrographs.has_ctf():
             raise InputError(
                 f"the references are CTF-corrected, but {options.micrographs} has no CTF parameters; "
-                "estimate them, or say --no-references-ctf-corrected"
+                "estimate them, or say that they are not (--no-references-ctf-corrected, or the box in the "
+                "tab References)"
             )
         self._turned: dict[tuple[tuple[int, ...], float], Turned] = {}
         self._lock = Lock()

@@ -13,7 +13,7 @@ export function progressBar(progress) {
   const { done, total, text } = progress;
   const bar = h("progress", { max: total, "aria-label": text });
   bar.value = done;
-  return h("div.progress", {}, bar, h("span", {}, `${text}: ${+done.toPrecision(6)} of ${+total.toPrecision(6)}`));
+  return h("div.progress", {}, bar, h("span", {}, total === 1 ? `${text}: ${Math.round(100 * done)} %` : `${text}: ${+done.toPrecision(6)} of ${+total.toPrecision(6)}`));
 }
 
 /** A file of the project, linked to the job that made it: "AutoPick/job001" and what is below. */

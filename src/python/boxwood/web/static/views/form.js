@@ -78,10 +78,16 @@ export async function show(page) {
     aliasError.textContent = found.errors.alias ?? "";
     alias.setAttribute("aria-invalid", Boolean(found.errors.alias));
     tabs.forEach((tab, i) => buttons[i].classList.toggle("wrong", tab.fields.some((field) => found.errors[field.name] || found.fields.includes(field.name) || field.missing())));
-    problem.textContent = found.problem;
+    problem.replaceChildren(found.problem, tabOf(found.fields) || "");
     command.set(found.command || "… as soon as the form is complete");
     start.disabled = !found.command || Object.keys(found.errors).length > 0;
     return found;
+  }
+
+  /** A button to the tab of the fields that something is wrong with, if it is not the one that is open. */
+  function tabOf(names) {
+    const place = tabs.findIndex((tab) => tab.fields.some((field) => names.includes(field.name) && !field.row.hidden));
+    return place >= 0 && place !== opened && h("button.quiet", { type: "button", onclick: () => open(place) }, `Show “${tabs[place].title}”`);
   }
 
   /** Say at its field what is wrong; what is wrong with several fields is said once in a tab. */

@@ -4,6 +4,7 @@ import { get, post, put } from "../api.js";
 import { autosave } from "../autosave.js";
 import { h, note, when } from "../dom.js";
 import { live } from "../live.js";
+import { nextSteps } from "../next.js";
 import { commandLine, copyButton, fileOf, progressBar, status } from "../parts.js";
 import { placeOf, viewsOf } from "../views.js";
 
@@ -122,6 +123,7 @@ function facts(job) {
   const list = (title, items) => items.length > 0 && [h("h2", {}, title), h("ul.plain", {}, items.map((item) => h("li", {}, item)))];
   const settings = Object.entries(job.settings);
   return [
+    list("Next", nextSteps(job).map(({ text, href }) => h("a", { href }, text))),
     list("Reads", job.inputs.map(fileOf)),
     list("Made", job.outputs.map(made)),
     list("Used by", job.users.map((name) => h("a", { href: `/job/${name}` }, name))),

@@ -6,6 +6,7 @@ import { empty, h } from "../dom.js";
 import { fileOf } from "../parts.js";
 import { ctfFacts, showCtf } from "../picking/ctf.js";
 import { histogram } from "../picking/histogram.js";
+import { afterMicrographs } from "../next.js";
 import { longList } from "../picking/rows.js";
 import { saveJob } from "../save_job.js";
 
@@ -125,7 +126,11 @@ class Micrographs {
       this.filters.length > 0 && h("button", { onclick: () => this.clearFilters() }, "All values"),
       h("h2", {}, "Go on"),
       h("button.main.save", { onclick: () => this.save() }, "Save as a Select job"),
-      h("p.faint", {}, "A new job Select/jobNNN gets micrographs_selected.star, for the jobs that follow."));
+      h("p.faint", {}, "A new job Select/jobNNN gets micrographs_selected.star, for the jobs that follow."),
+      !this.facts.picks && [
+        h("p.faint", {}, "Or with all of them:"),
+        h("ul.plain", {}, afterMicrographs(this.facts.star).map(({ text, href }) => h("li", {}, h("a", { href }, text)))),
+      ]);
   }
 
   keys() {

@@ -103,10 +103,11 @@ class Picking {
       edits && h("div.buttons.edits", {}, this.undoButton, this.redoButton,
         h("button.danger", { onclick: () => this.picks?.set([]), title: "Remove all picks of this micrograph" }, "Clear")),
       edits ? h("p.faint.help.edits", {}, "Click to pick, drag to move, right-click or right-drag to remove. Drag the picture to pan, wheel to zoom; ? shows all keys.")
-        : h("p.faint.help", {}, "These micrographs are only looked at. To pick on them, start a manual-pick job."),
+        : h("p.faint.help", {}, "These micrographs are only looked at. To pick on them: ",
+          h("a", { href: address("/new/manual-pick", { micrographs: this.facts.star }) }, "a manual-pick job"), "."),
       this.tuning?.element,
       h("h2", {}, "Display"), this.display.element,
-      h("button", { onclick: () => this.resetDisplay() }, "As the job has it"),
+      h("button", { onclick: () => this.resetDisplay() }, edits ? "As the job has it" : "As at first"),
       h("h2", {}, "Colours"), this.colouring.element);
     return this.aside;
   }
