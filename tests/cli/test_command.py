@@ -95,7 +95,8 @@ def test_a_job_from_the_shell(boxwood, folder):
     code, out, err = boxwood("toy", *MICS, "--alias", "erste Wahl", "--threads", "2")
     assert code == 0, err
     assert "micrographs: 40 of 40\n40 measured\nwrote AutoPick/job001/coords_suffix_autopick.star\n" in out
-    assert (folder / "AutoPick/job001/run.out").read_text() == out
+    begins = f"a new project begins in {folder}\n"
+    assert begins + (folder / "AutoPick/job001/run.out").read_text() == out
     assert (folder / "AutoPick/job001/run.err").read_text().endswith(err)
     assert (folder / "AutoPick/erste_Wahl/RELION_JOB_EXIT_SUCCESS").exists()
     star = folder / "AutoPick/job001/Micrographs/mic 07_toy.star"

@@ -105,9 +105,9 @@ def test_a_bad_micrograph_is_named_and_the_others_go_on(project, toy):
     write_micrographs(project, ["a.mrc", "broken.mrc", "strange.mrc", "d.mrc"])
     recorder = Recorder()
     result = run_job(toy, OPTIONS, reporter=recorder)
-    assert result.bad == (("broken.mrc", "broken.mrc is cut off"), ("strange.mrc", "KeyError: 'strange.mrc'"))
+    assert result.bad == (("broken.mrc", "it is cut off"), ("strange.mrc", "KeyError: 'strange.mrc'"))
     assert result.tables["sizes"]["name"].tolist() == ["a.mrc", "d.mrc"]
-    assert "2 inputs left out: broken.mrc (broken.mrc is cut off)" in recorder.of("warning")[-1]["text"]
+    assert "2 inputs left out: broken.mrc (it is cut off)" in recorder.of("warning")[-1]["text"]
     errors = (result.output / "run.err").read_text()
     assert "raise KeyError(name)" in errors  # what nobody foresaw is shown with its place
     assert recorder.of("progress")[-1] == {"done": 4, "total": 4, "text": "micrographs"}

@@ -47,6 +47,7 @@ The job becomes the next of that project; if the form says that it continues one
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `boxwood` with these arguments (default: the process's) and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_closed_streams()
     # NumPy's products are small: threads of their own would wait beside those of the kernels, and the last
     # bits of a result would depend on their number. Read when NumPy is imported, so it is set before.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -64,6 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, JobAborted):
             return INTERRUPTED
         return WRONG_USE if isinstance(error, InputError) else FAILED
+
+
+def _open_closed_streams() -> None:
+    """Whoever closed our output (`>&-`, some schedulers) wants none; Python has None in its place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (it is to stay open)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -215,6 +215,10 @@ class JobContext:
 
     def bad(self, name: str, reason: str) -> None:
         """Note an input that cannot be used and is left out; all are named again at the end."""
+        before, said, after = reason.partition(f"{name} ")
+        alone = not before or before.endswith("/")
+        if said and alone and not after.startswith("and "):  # its name need not be said twice
+            reason = f"it {after}"
         self.bad_inputs.append((str(name), reason))
         self.reporter.event("bad", name=str(name), reason=reason)
 

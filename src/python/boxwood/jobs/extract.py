@@ -54,6 +54,7 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
     names = extractor.names_with_particles()
     context.use(extractor.files.values())
     compare_with_headers({extractor.reads(name): extractor.pixel_size[name] for name in names}, context)
+    _doubt_ctf(micrographs, names, context)
     extractor.check_room(names)
     gallery = Gallery()
     parts: dict[str, Columns] = {}
@@ -93,6 +94,22 @@ def run(options: ExtractOptions, context: JobContext) -> JobResult:
         values={"particles": len(table), "micrographs": len(parts), "image_size": options.image_size},
         summary=f"{len(table)} particles of {options.image_size} px extracted from {len(parts)} micrographs",
     )
+
+
+def _doubt_ctf(micrographs: MicrographSet, names: list[str], context: JobContext) -> None:
+    """Warn of micrographs whose CTF fit has failed: their particles cannot be classified with the others."""
+    from boxwood.io.particles import ctf_rows
+
+    if not micrographs.has_ctf():
+        return
+    failed = ~np.isfinite(ctf_rows(micrographs, complete=False)).all(axis=1)
+    without = {str(name) for name in micrographs.table["rlnMicrographName"][failed]}
+    if found := [name for name in names if name in without]:
+        some = "1 micrograph has" if len(found) == 1 else f"{len(found)} micrographs have"
+        context.warn(
+            f"{some} CTF parameters that are no numbers, so 2D classification will leave out the particles "
+            f"on {first_of(found)}"
+        )
 
 
 class Extractor:

@@ -80,10 +80,10 @@ class PlainFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"the folder {self.folder} cannot be made ({error.strerror}); choose another"
+                f"the folder {self.folder.absolute()} cannot be made ({error.strerror}); choose another"
             ) from error
         if not os.access(self.folder, os.W_OK):
-            raise InputError(f"the folder {self.folder} cannot be written to; choose another")
+            raise InputError(f"the folder {self.folder.absolute()} cannot be written to; choose another")
         (self.folder / job_files.ABORT_NOW).unlink(missing_ok=True)
         own = self.books(options)
         if own is not None:
@@ -153,6 +153,7 @@ class ProjectJob:
         self.name = earlier or scheduled or ""
         self.continuing = earlier is not None
         self.resumed = resumed
+        self.reporter = reporter
         self.project = ProjectFolder(say=lambda text: reporter.event("warning", text=text))
         self.dialect = self.project.pipeline().dialect
         self.files = ExitStack()
@@ -169,11 +170,14 @@ class ProjectJob:
     def start(self, options: Options, threads: int) -> None:
         kind, fields, inputs = self._entry(options, threads)
         if not self.name:
+            begins = not self.project.exists
             # Should the process be killed now, the job can be continued.
             kept = job_files.Kept(self.job.name, options.as_dict())
             self.name = self.project.start_job(
                 kind, joboptions=fields, inputs=inputs, alias=self.alias, prepare=kept.write
             )
+            if begins:
+                self.reporter.event("log", text=f"a new project begins in {Path.cwd()}")
             return
         with ExitStack() as files:
             self.out = files.enter_context(job_files.claim_log(self.folder))

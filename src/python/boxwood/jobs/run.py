@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxwood.errors import InputError
+from boxwood.errors import InputError, JobAborted
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.defaults import Sizes, chosen_sizes, classes_for
 from boxwood.jobs.job import Job, JobResult
@@ -110,6 +110,15 @@ class RunOptions(Options):
 
 def run(options: RunOptions, context: JobContext) -> JobResult:
     """Run the jobs one after the other, twice if asked, and write a report of all of them."""
+    try:
+        return _run(options, context)
+    except JobAborted as stop:
+        if context.output_given:
+            raise
+        raise JobAborted(f"{stop}, or with all that follows by the same command and --resume") from stop
+
+
+def _run(options: RunOptions, context: JobContext) -> JobResult:
     from boxwood.io.particles import MicrographSet
 
     if context.output_given and (options.iterate or options.resume):

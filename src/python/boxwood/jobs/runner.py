@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -252,13 +252,26 @@ def _opening(job: Job, context: JobContext) -> str:
 def _conclude(result: JobResult, context: JobContext) -> None:
     """Say what was made, and name what was left out."""
     if result.bad:
-        names = [f"{name} ({reason})" for name, reason in result.bad]
-        if len(names) > _NAMED_AGAIN:
-            names[_NAMED_AGAIN:] = [f"and {len(names) - _NAMED_AGAIN} more, named above"]
-        context.warn(f"{len(result.bad)} input{'s' * (len(result.bad) > 1)} left out: {'; '.join(names)}")
+        context.warn(f"{len(result.bad)} input{'s' * (len(result.bad) > 1)} left out: {_why(result.bad)}")
     context.reporter.event(
-        "result", text=result.summary, output=context.name, files=result.files, values=result.values
+        "result",
+        text=result.summary,
+        output=context.name,
+        files=result.files,
+        values=result.values,
+        left_out=len(result.bad),
     )
+
+
+def _why(bad: Sequence[tuple[str, str]]) -> str:
+    """The first inputs that were left out, those of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in bad[:_NAMED_AGAIN]:
+        by_reason.setdefault(reason, []).append(name)
+    parts = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
+    if len(bad) > _NAMED_AGAIN:
+        parts.append(f"and {len(bad) - _NAMED_AGAIN} more, named above")
+    return "; ".join(parts)
 
 
 def _earlier_job(

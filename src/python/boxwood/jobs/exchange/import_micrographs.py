@@ -135,9 +135,7 @@ def _common(headers: Mapping[Path, float | None]) -> float:
     path, first = next(iter(headers.items()))
     for other, size in headers.items():
         if size is None:
-            raise InputError(
-                f"{other} does not say its pixel size; please give that of the micrographs, in Å"
-            )
+            raise InputError(f"{other} does not say its pixel size; please give it, in Å")
         if first is not None and abs(size / first - 1) > _SAME:
             raise InputError(
                 f"{path} has pixels of {first:.4g} Å and {other} of {size:.4g} Å; "
