@@ -18,6 +18,8 @@ from boxwood.simulate.particles import simulate_particles
 settings.register_profile("boxwood", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("boxwood")
 
+sys.path.insert(0, str(Path(__file__).parent))
+pytest_plugins = ("browsing",)  # beside this file
 DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

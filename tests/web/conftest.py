@@ -3,9 +3,6 @@
 A test of a view asks for `page`, which is logged in to a server that shows the project in `copy`.
 """
 
-import re
-import shutil
-
 import pandas as pd
 import pytest
 
@@ -13,12 +10,10 @@ pytest.importorskip("starlette", reason="needs pip install 'boxwood[ui]'")
 from starlette.testclient import TestClient
 
 from boxwood.io.particles import MicrographSet
-from boxwood.web import serve
 from boxwood.web.app import make_app
 from boxwood.web.workspace import Workspace
 
 PORT = 8000
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture
@@ -62,29 +57,6 @@ def client(stranger, workspace):
     return stranger
 
 
-def _servers():
-    """Start `boxwood ui` of a project in a process; returns its link. `end()` ends them all."""
-    processes = []
-
-    def start(project, *words):
-        process, link = serve.start(project, *words)
-        processes.append(process)
-        return link
-
-    def end():
-        while processes:
-            processes[-1].terminate()
-            processes.pop().communicate(timeout=30)
-
-    start.end = end
-    yield start
-    end()
-
-
-start_server = pytest.fixture(_servers, name="start_server")
-module_server = pytest.fixture(_servers, scope="module", name="module_server")  # for a module's own project
-
-
 @pytest.fixture(scope="session")
 def make_apoferritin(shared_data):
     """A function that makes a project whose micrographs, the first so many, are real ones behind a link."""
@@ -109,58 +81,10 @@ def make_apoferritin(shared_data):
     return make
 
 
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium without a window, or a skipped test."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    playwright.expect.set_options(timeout=60_000)  # machines are slow at times
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def _pages(browser):
-    """Open a link in a browser of its own, as a second user would; faults of the page fail the test."""
-    contexts, faults = [], []
-
-    def open_link(link):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce"))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(link)
-        page.wait_for_selector("main > :not(.waiting)")
-        return page
-
-    yield open_link
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-new_page = pytest.fixture(_pages, name="new_page")
-new_module_page = pytest.fixture(_pages, scope="module", name="new_module_page")
-
-
 @pytest.fixture
 def page(copy, start_server, new_page):
     """The first page of the project in `copy`, logged in."""
     return new_page(start_server(copy))
-
-
-@pytest.fixture(scope="session")
-def visit():
-    """Open an address of the page that is shown: visit(page, "/job/Extract/job002")."""
-
-    def go(page, address):
-        page.goto(re.match(r"http://[^/]+", page.url)[0] + address)
-        page.wait_for_selector("main > :not(.waiting)")
-
-    return go
 
 
 @pytest.fixture(scope="session")

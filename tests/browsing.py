@@ -1,0 +1,81 @@
+"""Fixtures for tests in a real browser: servers of projects, Chromium, and pages in it."""
+
+import re
+import shutil
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def _servers():
+    """Start `boxwood ui` of a project in a process; returns its link. `end()` ends them all."""
+    from boxwood.web import serve
+
+    processes = []
+
+    def start(project, *words):
+        process, link = serve.start(project, *words)
+        processes.append(process)
+        return link
+
+    def end():
+        while processes:
+            processes[-1].terminate()
+            processes.pop().communicate(timeout=30)
+
+    start.end = end
+    yield start
+    end()
+
+
+start_server = pytest.fixture(_servers, name="start_server")
+module_server = pytest.fixture(_servers, scope="module", name="module_server")  # for a module's own project
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window, or a skipped test."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    playwright.expect.set_options(timeout=60_000)  # machines are slow at times
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def _pages(browser):
+    """Open a link in a browser of its own, as a second user would; faults of the page fail the test."""
+    contexts, faults = [], []
+
+    def open_link(link):
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce"))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(link)
+        page.wait_for_selector("main > :not(.waiting)")
+        return page
+
+    yield open_link
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+new_page = pytest.fixture(_pages, name="new_page")
+new_module_page = pytest.fixture(_pages, scope="module", name="new_module_page")
+
+
+@pytest.fixture(scope="session")
+def visit():
+    """Open an address of the page that is shown: visit(page, "/job/Extract/job002")."""
+
+    def go(page, address):
+        page.goto(re.match(r"http://[^/]+", page.url)[0] + address)
+        page.wait_for_selector("main > :not(.waiting)")
+
+    return go
