@@ -17,7 +17,7 @@ PIXEL = 4.0
 SIZE = {"min_diameter": 150, "max_diameter": 180, "threshold_offset": 2.0}
 
 SCRIPT = """
-from typing import Any, reveal_type
+from typing import Any
 
 import boxwood
 from boxwood.backends import Backend, get_backend

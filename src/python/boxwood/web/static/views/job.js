@@ -122,8 +122,9 @@ function made(file) {
 function facts(job) {
   const list = (title, items) => items.length > 0 && [h("h2", {}, title), h("ul.plain", {}, items.map((item) => h("li", {}, item)))];
   const settings = Object.entries(job.settings);
+  const next = nextSteps(job);
   return [
-    list("Next", nextSteps(job).map(({ text, href }) => h("a", { href }, text))),
+    next.length > 0 && [h("h2", {}, "Next"), h("ul.next", {}, next.map(({ text, href }) => h("li", {}, h("a", { href }, text))))],
     list("Reads", job.inputs.map(fileOf)),
     list("Made", job.outputs.map(made)),
     list("Used by", job.users.map((name) => h("a", { href: `/job/${name}` }, name))),

@@ -129,7 +129,7 @@ class Micrographs {
       h("p.faint", {}, "A new job Select/jobNNN gets micrographs_selected.star, for the jobs that follow."),
       !this.facts.picks && [
         h("p.faint", {}, "Or with all of them:"),
-        h("ul.plain", {}, afterMicrographs(this.facts.star).map(({ text, href }) => h("li", {}, h("a", { href }, text)))),
+        h("ul.next", {}, afterMicrographs(this.facts.star).map(({ text, href }) => h("li", {}, h("a", { href }, text)))),
       ]);
   }
 
