@@ -17,6 +17,7 @@ from boxwood.errors import InputError, JobAborted, JobError
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star
+from boxwood.jobs.live.harvest import Harvest
 from boxwood.jobs.live.run import FINISH
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
@@ -136,6 +137,32 @@ def test_a_pattern_is_watched_without_ctf(microscope):
     assert "rlnDefocusU" not in particles.table and "model" in result.files
 
 
+@pytest.mark.relion
+@pytest.mark.skipif(shutil.which("relion_refine") is None, reason="RELION is not installed")
+def test_relion_goes_on_with_what_it_made(microscope):
+    for i in range(12):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(12)))
+    result = live()
+    last = int(result.files["optimiser"].name[6:9])
+    words = [
+        "--continue",
+        result.files["optimiser"],
+        "--iter",
+        str(last + 1),
+        "--o",
+        JOB / "again",
+        "--j",
+        "1",
+    ]
+    subprocess.run(["relion_refine", *map(str, words)], check=True, capture_output=True)
+    ours, theirs = (
+        ParticleSet.read(path).table["rlnImageName"]
+        for path in (result.files["particles"], JOB / f"again_it{last + 1:03d}_data.star")
+    )
+    assert len(ours) > 50 and sorted(ours) == sorted(theirs)
+
+
 def test_asked_to_finish_it_takes_what_is_there(microscope):
     for i in range(12):
         microscope.write(NAME.format(i))
@@ -144,6 +171,25 @@ def test_asked_to_finish_it_takes_what_is_there(microscope):
     result = live(stop_after=None)
     assert result.values["micrographs"] == 12
     assert read_star(JOB / "live.star")["live_general"]["bwState"].iloc[0] == "ended"
+
+
+def test_what_came_while_it_was_busy_is_taken(microscope, monkeypatch):
+    """It ends when nothing new has come, not when it has not looked for so long."""
+    take, taken = Harvest.take, []
+
+    def slowly(*arguments):
+        taken.append(arguments)
+        microscope.clock.sleep(3600)
+        return take(*arguments)
+
+    monkeypatch.setattr(Harvest, "take", slowly)
+    for i in range(8):
+        microscope.write(NAME.format(i))
+    microscope.list(*map(NAME.format, range(8)))
+    last = NAME.format(8)
+    microscope.clock.at(3600, lambda: (microscope.write(last), microscope.list(last)))  # not settled yet
+    result = live(stop_after=1)
+    assert result.values["micrographs"] == 9 and not result.bad and len(taken) == 2
 
 
 def test_the_first_ctrl_c_finishes(microscope):

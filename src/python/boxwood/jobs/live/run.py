@@ -123,7 +123,7 @@ class Live:
         if self.asked or (self.context.output / FINISH).exists():
             return True
         minutes = self.options.stop_after
-        quiet = self.clock.now() - self.arrivals.last_news
+        quiet = self._looked - self.arrivals.last_news  # what came since the last look is not known
         idle = not self._queue or self._stalled
         return minutes is not None and idle and quiet > 60 * minutes + self.options.settle
 
