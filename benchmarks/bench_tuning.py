@@ -199,7 +199,7 @@ def main() -> None:
             "betagal": lambda to: simulated("beta-gal, SNR 0.06", to, 165.0, particles=60, snr=0.06),
             "faint": lambda to: simulated("beta-gal, SNR 0.02", to, 165.0, particles=200, snr=0.02),
             "ribosome": lambda to: simulated(
-                "70S ribosome, SNR 0.03", to, 250.0, particles=60, snr=0.03, pixel_size=1.5,
+                "70S ribosome, SNR 0.1", to, 250.0, particles=60, snr=0.1, pixel_size=1.5,
                 width=3000, height=3000, volume=ribosome_map(maps, to),
             ),
         }  # fmt: skip

@@ -125,6 +125,14 @@ def test_a_link_fills_a_form(page):
     expect(page.locator(".command")).to_contain_text("--min-diameter 120.0 --max-diameter 140.0")
 
 
+def test_tuning_has_a_form(page):
+    go(page, "/new/tune-picking?particle_diameter=165")
+    expect(page.locator(".command")).to_have_text(
+        "boxwood tune-picking --micrographs micrographs_ctf.star --particle-diameter 165.0"
+    )
+    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+
+
 def test_a_running_job_is_watched_cancelled_and_continued(page, copy):
     go(page, "/new/class2d?like=Class2D/job003&iterations=3000")
     page.get_by_role("button", name="Start").click()
