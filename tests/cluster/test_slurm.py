@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import sys
+from importlib.util import find_spec
 
 import pytest
 import small
@@ -14,7 +16,8 @@ from boxwood.jobs.compare import differences, results_in
 @pytest.fixture
 def slurm():
     """The name of its partition."""
-    pytest.importorskip("dask_jobqueue", reason="needs pip install '.[cluster]'")
+    if find_spec("dask_jobqueue") is None:
+        pytest.skip("needs pip install '.[cluster]'")
     if shutil.which("sinfo") is None:
         pytest.skip("no Slurm here (docs/scale.md says how to start one on a single machine)")
     asked = subprocess.run(
@@ -24,6 +27,22 @@ def slurm():
     if asked.returncode or not asked.stdout.split():
         pytest.skip(f"Slurm has no idle node here {asked.stderr.strip()}")
     return asked.stdout.split()[0]
+
+
+def test_ctrl_c_stays_an_interrupt_where_batch_systems_are_known():
+    if find_spec("dask_jobqueue") is None:
+        pytest.skip("needs pip install '.[cluster]'")
+    script = """
+import signal
+from boxwood.jobs.cluster import batch_systems
+batch_systems().SLURMCluster
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "interrupted\n", done.stderr
 
 
 def test_class2d_on_slurm_has_the_bits_of_the_local_run(slurm, copy):

@@ -37,7 +37,7 @@ def test_projects_of_relion_are_shown(shared_data, new_client, monkeypatch, name
 
 def test_apoferritin_is_picked_and_seen(apoferritin, shared_data, start_server, new_page):
     page = new_page(start_server(apoferritin, "--data", str(shared_data)))
-    page.get_by_role("link", name="Start one here").click()
+    page.get_by_role("link", name="start a job").click()
     page.get_by_role("link", name="autopick pick particles").click()
     expect(page.get_by_label("Micrographs*")).to_have_value("micrographs.star")
     page.get_by_role("tab", name="Laplacian").click()

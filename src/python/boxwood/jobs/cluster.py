@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from boxwood.errors import InputError, JobError
@@ -25,6 +27,16 @@ QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "ls
 INSTALL = "pip install 'boxwood[cluster]'"
 # Seconds to wait for a scheduler's answer, and for a first worker: one that is there, and one in a queue.
 _ANSWER, _WORKER, _QUEUED = 15.0, 60.0, 24 * 3600.0
+
+
+def batch_systems() -> ModuleType:
+    """The package dask_jobqueue, which takes SIGINT for itself when it is imported: Ctrl-C stays ours."""
+    answer = signal.getsignal(signal.SIGINT)
+    try:
+        import dask_jobqueue
+    finally:
+        signal.signal(signal.SIGINT, answer)
+    return dask_jobqueue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +133,10 @@ class ClusterSettings:
 
     def _start(self) -> Any:
         """The jobs of a batch system. They use this Python, and find the package where it does."""
-        import dask_jobqueue
-
         names = [name for name in ("PYTHONPATH", "BOXWOOD_SIMD") if name in os.environ]
         prologue = [f"export {name}='{os.environ[name]}'" for name in names]
         prologue.append("export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False")  # it takes a tenth
-        cluster = getattr(dask_jobqueue, QUEUES[str(self.scheduler)])(
+        cluster = getattr(batch_systems(), QUEUES[str(self.scheduler)])(
             queue=self.queue,
             cores=self.cores,
             memory=self.memory,
