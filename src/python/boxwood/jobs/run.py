@@ -13,6 +13,12 @@ from boxwood.errors import InputError, JobAborted
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.defaults import Sizes, chosen_sizes, classes_for
 from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.size_options import (
+    background_diameter_option,
+    box_size_option,
+    mask_diameter_option,
+    rescale_option,
+)
 from boxwood.jobs.steps import Steps, write_overview
 from boxwood.jobs.tune_picking import tuned_options
 from boxwood.options import Options, option
@@ -49,27 +55,9 @@ class RunOptions(Options):
     max_resolution: float = option(
         "resolution to which micrographs are used in picking", 20.0, unit="Å", above=0, group="Picking"
     )
-    box_size: int | None = option(
-        "box cut out of the micrographs; 1.25 diameters if not given",
-        None,
-        unit="px",
-        at_least=2,
-        group="Extraction",
-    )
-    rescale: int | None = option(
-        "box after rescaling; such that a pixel is at most 3.6 Å if not given",
-        None,
-        unit="px",
-        at_least=2,
-        group="Extraction",
-    )
-    background_diameter: int | None = option(
-        "diameter of the circle outside which a box is background; one diameter if not given",
-        None,
-        unit="px",
-        at_least=1,
-        group="Extraction",
-    )
+    box_size: int | None = box_size_option()
+    rescale: int | None = rescale_option()
+    background_diameter: int | None = background_diameter_option()
     classes: int | None = option(
         "number of classes; one for every 40 particles, and at most 50, if not given",
         None,
@@ -77,13 +65,7 @@ class RunOptions(Options):
         group="Classification",
     )
     iterations: int = option("iterations of the classification", 25, at_least=1, group="Classification")
-    mask_diameter: float | None = option(
-        "mask of the classification; 1.1 diameters if not given",
-        None,
-        unit="Å",
-        above=0,
-        group="Classification",
-    )
+    mask_diameter: float | None = mask_diameter_option()
     seed: int = option("seed of the random numbers", 1, at_least=0, group="Classification")
     min_score: float = option(
         "smallest score of a class that is selected",

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxwood.errors import InputError
+from boxwood.jobs.size_options import (
+    background_diameter_option,
+    box_size_option,
+    mask_diameter_option,
+    rescale_option,
+)
 from boxwood.options import Options, option
 
 
@@ -88,27 +94,9 @@ class LiveOptions(Options):
         at_least=1,
         group="Picking",
     )
-    box_size: int | None = option(
-        "box cut out of the micrographs; 1.25 diameters if not given",
-        None,
-        unit="px",
-        at_least=2,
-        group="Extraction",
-    )
-    rescale: int | None = option(
-        "box after rescaling; such that a pixel is at most 3.6 Å if not given",
-        None,
-        unit="px",
-        at_least=2,
-        group="Extraction",
-    )
-    background_diameter: int | None = option(
-        "diameter of the circle outside which a box is background; one diameter if not given",
-        None,
-        unit="px",
-        at_least=1,
-        group="Extraction",
-    )
+    box_size: int | None = box_size_option()
+    rescale: int | None = rescale_option()
+    background_diameter: int | None = background_diameter_option()
     classes: int = option("number of classes", 50, at_least=1, group="Classification")
     begin_with: int | None = option(
         "begin to classify with so many particles; 20 for each class if not given",
@@ -122,13 +110,7 @@ class LiveOptions(Options):
         at_least=10,
         group="Classification",
     )
-    mask_diameter: float | None = option(
-        "mask of the classification; 1.1 diameters if not given",
-        None,
-        unit="Å",
-        above=0,
-        group="Classification",
-    )
+    mask_diameter: float | None = mask_diameter_option()
     psi_step: float = option(
         "in-plane angular step", 6.0, unit="degree", above=0, at_most=36, group="Classification"
     )

@@ -70,3 +70,17 @@ def between_pixels(score: AnyArray, y: IntArray, x: IntArray) -> tuple[DoubleArr
         moved = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1), 0.0)
         places.append(np.where(inside == centre, centre + np.clip(moved, -0.5, 0.5), centre))
     return places[0], places[1]
+
+
+def on_micrograph(
+    score: AnyArray, found: Maxima, scale: DoubleArray, shape: tuple[int, ...], skip_side: int
+) -> tuple[DoubleArray, DoubleArray, AnyArray]:
+    """Where peaks of a score lie on the micrograph (ny, nx) = `shape`, of which a score pixel is `scale`.
+
+    x and y (float64, micrograph pixels, between pixels of the score), and which are at least `skip_side`
+    pixels from the edge.
+    """
+    y, x = between_pixels(score, found.y, found.x)
+    y, x = y * scale[0], x * scale[1]
+    inside = (np.minimum(x, shape[1] - 1 - x) >= skip_side) & (np.minimum(y, shape[0] - 1 - y) >= skip_side)
+    return x, y, inside

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from boxwood.backends import available_threads, get_backend
-from boxwood.errors import InputError
 from boxwood.picking.adaptive.learn import LARGEST_RATE
-from boxwood.picking.adaptive.maxima import between_pixels
+from boxwood.picking.adaptive.maxima import on_micrograph
 from boxwood.picking.adaptive.model import DISTANCE, AdaptiveModel
 from boxwood.picking.adaptive.preparation import prepare
+from boxwood.picking.log import checked_image
 from boxwood.typing import AnyArray, DoubleArray
 
 
@@ -74,15 +74,10 @@ def pick_adaptive(
     InputError
         For an image that is not two-dimensional, is constant or has pixels that are not finite.
     """
-    image = np.asarray(micrograph)
-    if image.ndim != 2 or image.dtype.kind not in "fiub":
-        raise InputError(
-            f"the micrograph is an array of shape {image.shape} and type {image.dtype}, expected a "
-            "two-dimensional image of real numbers"
-        )
+    image = checked_image(micrograph)
     kernels, threads = get_backend(backend), threads or available_threads()
     field = prepare(
-        np.ascontiguousarray(image, np.float32),
+        image,
         pixel_size_angstrom,
         model.diameter_angstrom,
         model.pixels_per_diameter,
@@ -95,11 +90,7 @@ def pick_adaptive(
     found = model.peaks(field, score, distance / pixel_size_angstrom / float(field.scale.mean()))
     threshold = model.calibration.threshold(max_local_fdr)
     found = found.only((found.score >= threshold) & (found.score <= model.highest))
-    y, x = between_pixels(score, found.y, found.x)
-    y, x = y * field.scale[0], x * field.scale[1]
-    inside = (np.minimum(x, image.shape[1] - 1 - x) >= skip_side) & (
-        np.minimum(y, image.shape[0] - 1 - y) >= skip_side
-    )
+    x, y, inside = on_micrograph(score, found, field.scale, image.shape, skip_side)
     masked = float(1 - field.mask.mean(dtype=np.float64))
     values = found.score[inside]
     return AdaptivePicks(

@@ -10,7 +10,7 @@ from boxwood.errors import InputError
 from boxwood.imaging.fourier import centred_indices
 from boxwood.picking.adaptive.calibration import Calibration, calibrate, otsu
 from boxwood.picking.adaptive.learn import LARGEST_RATE
-from boxwood.picking.adaptive.maxima import Maxima, between_pixels, find_maxima
+from boxwood.picking.adaptive.maxima import Maxima, find_maxima, on_micrograph
 from boxwood.picking.adaptive.model import DISTANCE, within
 from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
 from boxwood.picking.adaptive.preparation import Prepared, prepare, prepare_clean
@@ -306,11 +306,7 @@ def pick_matched(
     found = _peaks(field, scores, distance / pixel_size_angstrom / float(field.scale.mean()))
     threshold = model.calibration.threshold(max_local_fdr)
     found = found.only(found.score >= threshold)
-    y, x = between_pixels(scores.best, found.y, found.x)
-    y, x = y * field.scale[0], x * field.scale[1]
-    inside = (np.minimum(x, image.shape[1] - 1 - x) >= skip_side) & (
-        np.minimum(y, image.shape[0] - 1 - y) >= skip_side
-    )
+    x, y, inside = on_micrograph(scores.best, found, field.scale, image.shape, skip_side)
     at = found.y[inside], found.x[inside]
     values = found.score[inside]
     return MatchedPicks(
