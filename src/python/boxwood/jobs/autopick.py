@@ -222,7 +222,7 @@ class Picker:
         picks, pixel = self.templates.pick(name, maps), self.pixel_size[name]
         size = np.full(len(picks), 2.0 * self.templates.references(name).radius_px)
         shown = preview(micrograph[0], pixel) if name in self.drawn else None
-        return Picked(columns(picks, picks.fom), path, picks.reason, size, shown)
+        return Picked(columns(picks), path, picks.reason, size, shown)
 
     def _matched(self, name: str, path: Path) -> Picked:
         from boxwood.io.mrc import read_image

@@ -9,6 +9,7 @@ from typing import Any
 
 from boxwood.errors import InputError
 from boxwood.jobs.backend import backend_option
+from boxwood.jobs.size_options import check_diameters
 from boxwood.options import Options, option
 from boxwood.options.joboptions import Field
 from boxwood.options.kinds import Kind
@@ -317,14 +318,11 @@ class AutopickOptions(Options):
         if self.method == "template" or self.references is not None:
             self._validate_templates()
             return
+        check_diameters(self.min_diameter, self.max_diameter)
         given = self.min_diameter is not None, self.max_diameter is not None
-        if self.min_diameter is not None and self.max_diameter is not None:
-            if self.max_diameter < self.min_diameter:
-                raise InputError(
-                    f"max_diameter is {self.max_diameter:g} Å, less than min_diameter, which is "
-                    f"{self.min_diameter:g} Å; exchange them"
-                )
-        elif any(given) or (self.method == "log" or (self.diameter is None and self.model is None)):
+        if not all(given) and (
+            any(given) or self.method == "log" or (self.diameter is None and self.model is None)
+        ):
             names = ("min_diameter", "max_diameter")
             missing = [name for name, known in zip(names, given, strict=True) if not known]
             raise InputError(

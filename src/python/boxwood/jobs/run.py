@@ -16,6 +16,7 @@ from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.size_options import (
     background_diameter_option,
     box_size_option,
+    check_diameters,
     mask_diameter_option,
     rescale_option,
 )
@@ -83,11 +84,7 @@ class RunOptions(Options):
     def validate(self) -> None:
         if self.tune and self.threshold_offset:
             raise InputError("tune finds the threshold by itself; leave out threshold_offset, or tune")
-        if self.max_diameter < self.min_diameter:
-            raise InputError(
-                f"max_diameter is {self.max_diameter:g} Å, below the min_diameter of "
-                f"{self.min_diameter:g} Å; exchange them."
-            )
+        check_diameters(self.min_diameter, self.max_diameter)
 
 
 def run(options: RunOptions, context: JobContext) -> JobResult:

@@ -2,7 +2,17 @@
 
 from typing import Any
 
+from boxwood.errors import InputError
 from boxwood.options import option
+
+
+def check_diameters(min_diameter: float | None, max_diameter: float | None) -> None:
+    """Refuse diameters (Angstrom) of which the largest is below the smallest, where both are given."""
+    if min_diameter is not None and max_diameter is not None and max_diameter < min_diameter:
+        raise InputError(
+            f"max_diameter is {max_diameter:g} Å, less than min_diameter, which is {min_diameter:g} Å; "
+            "exchange them"
+        )
 
 
 def box_size_option() -> Any:

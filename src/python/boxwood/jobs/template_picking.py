@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from boxwood.jobs.context import JobContext
     from boxwood.picking.templates import (
         MatchedModel,
-        MatchedPicks,
         References,
         TemplateMaps,
         TemplatePicks,
@@ -256,7 +255,7 @@ class TemplatePicker:
             skip_side=self.options.skip_side,
             threads=threads,
         )
-        return columns(picks, picks.score).assign(**{LOCAL_FDR: picks.local_fdr}), picks.reason
+        return columns(picks).assign(**{LOCAL_FDR: picks.local_fdr}), picks.reason
 
     def turned(self, name: str, shape: tuple[int, int]) -> Turned:
         """The references at all angles, for a micrograph of this shape."""
@@ -352,14 +351,14 @@ def write_maps(files: Mapping[str, Path], maps: TemplateMaps) -> None:
         write_stack(path, getattr(maps, kind), maps.pixel_size_angstrom / maps.grid.scale)
 
 
-def columns(picks: TemplatePicks | MatchedPicks, fom: DoubleArray) -> pd.DataFrame:
+def columns(picks: TemplatePicks) -> pd.DataFrame:
     """The table of picks, with RELION's columns."""
     return pd.DataFrame(
         {
             "rlnCoordinateX": picks.x,
             "rlnCoordinateY": picks.y,
             "rlnClassNumber": picks.template + 1,
-            "rlnAutopickFigureOfMerit": fom,
+            "rlnAutopickFigureOfMerit": picks.fom,
             "rlnAnglePsi": picks.psi_deg,
         }
     )

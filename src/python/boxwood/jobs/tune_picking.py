@@ -15,6 +15,7 @@ from boxwood.errors import InputError, JobError
 from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
+from boxwood.jobs.size_options import check_diameters
 from boxwood.jobs.tuning_choice import HIT, Tuned, choose
 from boxwood.jobs.tuning_judgement import coordinates, judge
 from boxwood.jobs.tuning_peaks import AdaptivePicker, LogPicker, Picker
@@ -89,11 +90,7 @@ class TunePickingOptions(Options):
     def validate(self) -> None:
         if (self.min_diameter is None) != (self.max_diameter is None):
             raise InputError("min_diameter and max_diameter belong together; give both, or none of them")
-        if self.min_diameter and self.max_diameter and self.max_diameter < self.min_diameter:
-            raise InputError(
-                f"max_diameter is {self.max_diameter:g} Å, below the min_diameter of "
-                f"{self.min_diameter:g} Å; exchange them"
-            )
+        check_diameters(self.min_diameter, self.max_diameter)
 
 
 def run(options: TunePickingOptions, context: JobContext) -> JobResult:

@@ -9,6 +9,7 @@ from boxwood.errors import InputError
 from boxwood.jobs.size_options import (
     background_diameter_option,
     box_size_option,
+    check_diameters,
     mask_diameter_option,
     rescale_option,
 )
@@ -130,11 +131,7 @@ class LiveOptions(Options):
     def validate(self) -> None:
         if (self.micrographs is None) == (self.watch is None):
             raise InputError("give either micrographs, a STAR file that grows, or watch, a pattern of files")
-        if self.max_diameter < self.min_diameter:
-            raise InputError(
-                f"max_diameter is {self.max_diameter:g} Å, below the min_diameter of "
-                f"{self.min_diameter:g} Å; exchange them"
-            )
+        check_diameters(self.min_diameter, self.max_diameter)
         if self.references is not None and self.method == "log":
             object.__setattr__(self, "method", "template")
         if (self.method == "template") != (self.references is not None):

@@ -1,7 +1,8 @@
 """Picking with templates: the method is in docs/picking.md."""
 
-from boxwood.picking.templates.matched import Learned, MatchedModel, MatchedPicks, learn_matched, pick_matched
-from boxwood.picking.templates.prune import TemplatePicks, find_template_peaks
+from boxwood.picking.templates.matched import Learned, MatchedModel, learn_matched, pick_matched
+from boxwood.picking.templates.picks import MatchedPicks, TemplatePicks
+from boxwood.picking.templates.prune import find_template_peaks
 from boxwood.picking.templates.ratio import TemplateMaps, ratio_maps
 from boxwood.picking.templates.references import References, prepare_references
 from boxwood.picking.templates.turning import Turned

@@ -16,8 +16,9 @@ from boxwood.picking.adaptive.noise import background_spectrum, synthetic_backgr
 from boxwood.picking.adaptive.preparation import Prepared, prepare, prepare_clean
 from boxwood.picking.log import checked_image
 from boxwood.picking.templates.harmonics import HarmonicTemplates
+from boxwood.picking.templates.picks import MatchedPicks
 from boxwood.picking.templates.whitened import Scores, whitened_scores
-from boxwood.typing import AnyArray, DoubleArray, FloatArray, IntArray
+from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 _PIXELS_PER_DIAMETER = 20.0  # at least
 _PIXELS_PER_RESOLUTION = 2.2
@@ -118,37 +119,6 @@ class MatchedModel(Learned):
             backend=backend,
             threads=threads,
         )
-
-
-@dataclass(frozen=True)
-class MatchedPicks:
-    """Particles found on one micrograph, best first.
-
-    Attributes
-    ----------
-    x, y : (n,) float64
-        Micrograph pixels; 0 is the centre of the first pixel.
-    score : (n,) float64
-        Correlation, in standard deviations of the noise.
-    template : (n,) int64
-        From 0.
-    psi_deg : (n,) float64
-    local_fdr : (n,) float64
-        The share of background among peaks of that score.
-    reason : str
-        Why there are no picks; empty if there are.
-    """
-
-    x: DoubleArray
-    y: DoubleArray
-    score: DoubleArray
-    template: IntArray
-    psi_deg: DoubleArray
-    local_fdr: DoubleArray
-    reason: str = ""
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 def diameter_of(images: AnyArray, pixel_size_angstrom: float) -> float:
@@ -310,13 +280,13 @@ def pick_matched(
     at = found.y[inside], found.x[inside]
     values = found.score[inside]
     return MatchedPicks(
-        x[inside],
-        y[inside],
-        values,
-        scores.template[at].astype(np.int64),
-        model.templates.psi_deg[scores.angle[at]],
-        model.calibration.rate(values),
-        "" if inside.any() else f"no peak exceeds the threshold {threshold:.3g}",
+        x=x[inside],
+        y=y[inside],
+        fom=values,
+        template=scores.template[at].astype(np.int64),
+        psi_deg=model.templates.psi_deg[scores.angle[at]],
+        local_fdr=model.calibration.rate(values),
+        reason="" if inside.any() else f"no peak exceeds the threshold {threshold:.3g}",
     )
 
 

@@ -1,7 +1,5 @@
 """From maps of templates' scores to picks, by RELION's rules; cheap, so that thresholds can be tried."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -9,37 +7,11 @@ from scipy.spatial import cKDTree
 
 from boxwood.picking.geometry import round_half_away
 from boxwood.picking.peaks import check_range
+from boxwood.picking.templates.picks import TemplatePicks
 from boxwood.picking.templates.ratio import TemplateMaps
 from boxwood.typing import AnyArray, DoubleArray, IntArray
 
 _NO_MEAN = -900.0  # least averages up to here mean none
-
-
-@dataclass(frozen=True)
-class TemplatePicks:
-    """Particles found with templates on one micrograph, best first.
-
-    Attributes
-    ----------
-    x, y : (n,) float64
-        Micrograph pixels; 0 is the centre of the first pixel.
-    fom : (n,) float64
-    template : (n,) int64
-        From 0.
-    psi_deg : (n,) float64
-    reason : str
-        Why there are no picks; empty if there are.
-    """
-
-    x: DoubleArray
-    y: DoubleArray
-    fom: DoubleArray
-    template: IntArray
-    psi_deg: DoubleArray
-    reason: str = ""
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 def find_template_peaks(
