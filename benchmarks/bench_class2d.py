@@ -96,12 +96,15 @@ def relion(star: Path, folder: Path, chosen: argparse.Namespace) -> tuple[float,
 
 def check(folder: Path, iterations: int, classes: int, truth: np.ndarray | None) -> None:
     """Stop if the classification is not one."""
-    found = read_star(folder / f"run_it{iterations:03d}_data.star")["particles"]["rlnClassNumber"].to_numpy()
+    table = read_star(folder / f"run_it{iterations:03d}_data.star")["particles"]
+    found = table["rlnClassNumber"].to_numpy()
     populated = len(np.unique(found[found > 0]))
     print(f"{'classes with particles':40s} {populated} of {classes}")
     if populated < 0.6 * classes:
         sys.exit("most classes are empty")
     if truth is not None:
+        # The file lists the particles by micrograph.
+        truth = truth[[int(name.partition("@")[0]) - 1 for name in table["rlnImageName"]]]
         share = sum(np.bincount(truth[found == k]).max() for k in np.unique(found)) / len(truth)
         print(f"{'purity against the simulated views':40s} {share:.3f}")
         if share < 0.7:

@@ -15,6 +15,7 @@ from boxwood.class2d.result import IterationResult
 from boxwood.class2d.source import ArraySource, ImageSource
 from boxwood.errors import InputError
 from boxwood.execution import Executor, Threads
+from boxwood.execution.blas import one_blas_thread
 from boxwood.typing import AnyArray
 
 
@@ -125,13 +126,15 @@ def classify2d(
     if start is None:
         for complaint in run.complaints:
             warn(complaint)
-        start = run.begin()
+        with one_blas_thread():
+            start = run.begin()
         yield start
     else:
         run.faults[start.faults != 0] = start.faults[start.faults != 0]
     result = start
     while not result.finished(run.parameters):
-        result = run.step(result, progress)
+        with one_blas_thread():
+            result = run.step(result, progress)
         yield result
 
 

@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `boxwood` with these arguments (default: the process's) and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _open_closed_streams()
-    # NumPy's products are small: threads of their own would wait beside those of the kernels, and the last
-    # bits of a result would depend on their number. Read when NumPy is imported, so it is set before.
+    # One thread is all that NumPy's products are given (execution/blas.py), so no more need be made, of which
+    # some machines allow few. Read when NumPy is imported, so it is set before.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return _dispatch(words)

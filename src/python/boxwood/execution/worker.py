@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from boxwood.execution.blas import one_blas_thread
 from boxwood.execution.executor import Here, Work
 from boxwood.execution.threads import attempt
 from boxwood.execution.tree import TreeSum
@@ -66,6 +67,7 @@ class Block:
 
 def admit(job: JobOfCluster, threads: int, probe: Callable[[], str]) -> str:
     """Begin with a job; what `probe` returns in this process."""
+    one_blas_thread()
     with _process.changed:
         _process.here.setdefault(job.name, Here(threads))
     return probe()

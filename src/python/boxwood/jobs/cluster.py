@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from boxwood.errors import InputError, JobError
 from boxwood.execution import Executor, Threads
+from boxwood.execution.blas import one_blas_thread
 from boxwood.jobs.abort import stop_all
 
 if TYPE_CHECKING:
@@ -209,22 +210,23 @@ def bits_here(simd: str) -> str:
 
     if not use_simd(simd):
         return f"boxwood {__version__} without {simd}"
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 60, 60)) + 1j * rng.normal(size=(2, 60, 60))
-    found = get_backend("cpu").expectation(**trial_arguments(), threads=1)
-    results = (
-        a @ b,
-        a.real @ b.real,
-        np.exp(a),
-        np.log(np.abs(a)),
-        np.sin(a.real),
-        np.hypot(a.real, a.imag),
-        np.fft.rfft2(a.real),
-        np.fft.ifft(a),
-        a.sum(axis=1),
-        np.einsum("ij,jk->ik", a, b, optimize=True),
-        found["numerator"],
-        found["statistics"],
-    )
+    with one_blas_thread():
+        rng = np.random.default_rng(0)
+        a, b = rng.normal(size=(2, 60, 60)) + 1j * rng.normal(size=(2, 60, 60))
+        found = get_backend("cpu").expectation(**trial_arguments(), threads=1)
+        results = (
+            a @ b,
+            a.real @ b.real,
+            np.exp(a),
+            np.log(np.abs(a)),
+            np.sin(a.real),
+            np.hypot(a.real, a.imag),
+            np.fft.rfft2(a.real),
+            np.fft.ifft(a),
+            a.sum(axis=1),
+            np.einsum("ij,jk->ik", a, b, optimize=True),
+            found["numerator"],
+            found["statistics"],
+        )
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(value).tobytes() for value in results))
     return f"boxwood {__version__} ({simd}), numpy {np.__version__}, bits {digest.hexdigest()[:8]}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from boxwood.errors import BoxwoodError, InputError, JobAborted
 from boxwood.execution import Executor
+from boxwood.execution.blas import one_blas_thread
 from boxwood.jobs.abort import stopped_by
 from boxwood.jobs.cluster import ClusterSettings, workers_of
 from boxwood.jobs.context import JobContext
@@ -91,7 +92,7 @@ def run_job(
         )
     if job.has_directory and output is not None:
         raise InputError(f"{job.name} has no output; name its folder with directory")
-    with _in_folder(Path(project)):
+    with _in_folder(Path(project)), one_blas_thread():
         earlier = _earlier_job(job, output, continue_from)
         known = {}
         if earlier:
