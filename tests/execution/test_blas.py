@@ -33,7 +33,7 @@ def test_iterations_are_computed_with_one_thread_and_the_caller_has_his_own_betw
     with threadpool_limits(2, "blas"):
         for _ in classify2d(
             particles.images, particles.ctf_rows, pixel_size_angstrom=4.0, classes=2, iterations=1, threads=1,
-            progress=lambda *_: within.append(blas_threads()),
+            mask_diameter_angstrom=80, progress=lambda *_: within.append(blas_threads()),
         ):  # fmt: skip
             between.append(blas_threads())
     assert within and set().union(*within) == {1}
