@@ -1,5 +1,7 @@
 """The main job and the demonstration, small but whole."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +46,7 @@ class Heard:
 
 
 def test_everything_derived_from_the_diameter(project):
+    Path("report").mkdir()  # of an earlier run
     result = project.run(micrographs="micrographs_ctf.star", iterations=4, min_score=0.2, **DIAMETERS)
     names = [row.rlnPipeLineProcessName for row in processes()]
     assert names == ["AutoPick/job001/", "Extract/job002/", "Class2D/job003/", "Select/job004/"]
@@ -59,6 +62,7 @@ def test_everything_derived_from_the_diameter(project):
     templates = read_stack("Select/job004/class_averages.mrcs")
     assert templates.shape == (result.values["select-classes classes"], 64, 64)
     assert np.isfinite(templates[:]).all()
+    assert result.files["report"] == Path("report002/index.html") and not any(Path("report").iterdir())
     page = result.files["report"].read_text()
     assert "boxwood autopick --micrographs micrographs_ctf.star" in page
     pictures = {path.name for path in result.files["report"].parent.glob("*.png")}

@@ -116,6 +116,7 @@ def classified(page, project, picked):
     fill(page, "Sampling", Psi_step=12)
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".state")).to_contain_text("failed")  # there is no CTF
+    expect(page.get_by_role("link", name="Look at the classes")).to_have_count(0)  # and are no classes
     expect(page.locator(".errors")).to_contain_text(
         "or do without it (--no-ctf, or the box `CTF` of the form)"
     )

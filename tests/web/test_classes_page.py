@@ -166,11 +166,15 @@ def test_classes_are_selected_by_score_with_reasons_and_particles_cleaned(page, 
     better, worse = (np.argsort(-scores.score) + 1).tolist()
     visit(page, f"/select/{JOB}")
     slider = page.get_by_role("slider", name="Select by score, at least")
+    expect(slider).to_have_attribute("aria-valuetext", "none")  # what is selected, not what may be
+    assert float(slider.input_value()) > scores.score.max() or scores.score.max() == 1
     slider.fill(f"{np.floor(100 * scores.score.min()) / 100:.2f}")
     assert selected(page) == [1, 2]
     slider.fill(f"{np.ceil(100 * scores.score[worse - 1] + 1e-9) / 100:.2f}")
     assert selected(page) == ([better] if scores.score[better - 1] >= float(slider.input_value()) else [])
+    page.get_by_role("button", name="None").click()
     tile(page, worse).click()
+    expect(slider).to_have_attribute("aria-valuetext", "by hand")
     reasons = page.get_by_role("list", name="Why it has this score").get_by_role("listitem")
     expect(reasons).to_have_text(scores.reasons()[worse - 1].split("; "))
     page.get_by_role("link", name="Clean particles").click()

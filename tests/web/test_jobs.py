@@ -34,6 +34,13 @@ def test_a_job_tells_all_of_itself(client, copy):
     assert "its jobs: AutoPick/job001" in client.get("/api/job/Extract/job099").json()["error"]
 
 
+def test_a_classification_has_classes_as_soon_as_they_are_written(client, copy):
+    assert client.get("/api/job/Class2D/job003").json()["classes"]
+    for path in (copy / "Class2D/job003").glob("run_it*_model.star"):
+        path.unlink()
+    assert not client.get("/api/job/Class2D/job003").json()["classes"]
+
+
 def test_a_job_of_relion_is_shown_too(client, copy):
     (copy / "AutoPick/job001/.boxwood.json").unlink()
     job = client.get("/api/job/AutoPick/job001").json()

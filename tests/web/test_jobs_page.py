@@ -1,5 +1,6 @@
 """Jobs as a user starts, watches, stops and continues them, in a real browser."""
 
+import os
 import re
 import shutil
 
@@ -144,8 +145,13 @@ def test_a_running_job_is_watched_cancelled_and_continued(page, copy):
     card = page.locator("[data-job='Class2D/job004']")
     expect(card).to_contain_text("running")
     expect(card.locator("progress")).to_be_visible()
-    # The card is drawn anew while the job runs; a key needs no two events on the same element.
-    page.get_by_role("link", name="Class2D/job004").press("Enter")
+    page.get_by_role("link", name="Class2D/job004").hover()
+    page.mouse.down()
+    before = card.locator("img").get_attribute("src")
+    os.utime(copy / "Class2D/job004/run.out")
+    os.utime(copy / "default_pipeline.star")
+    expect(card.locator("img")).not_to_have_attribute("src", before)
+    page.mouse.up()  # the list was drawn anew while the button was held
     expect(page.locator("h1")).to_have_text("Class2D/job004")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".state")).to_contain_text("aborted")

@@ -20,7 +20,7 @@ from boxwood.jobs.size_options import (
     mask_diameter_option,
     rescale_option,
 )
-from boxwood.jobs.steps import Steps, write_overview
+from boxwood.jobs.steps import Steps, new_report_folder, write_overview
 from boxwood.jobs.tune_picking import tuned_options
 from boxwood.options import Options, option
 
@@ -125,7 +125,8 @@ def _run(options: RunOptions, context: JobContext) -> JobResult:
         steps.run("select-particles", particles=classified.files["data"], auto=True)
     files = steps.files()
     with context.picture("report"):
-        files["report"] = write_overview(context.output / "report", steps.done)
+        folder = context.output / "report" if context.output_given else new_report_folder(context.output)
+        files["report"] = write_overview(folder, steps.done)
         context.log(f"report: {files['report']}")
     return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())
 

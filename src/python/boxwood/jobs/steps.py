@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,12 @@ def _taken_over(name: str, folder: Path) -> JobResult:
     files = _result_files(name, folder) or {}
     tables = {"particles": ParticleSet.read(files["particles"]).table} if name == "extract" else {}
     return JobResult(files=files, tables=tables, summary=f"{folder}/ was done already", output=folder)
+
+
+def new_report_folder(folder: Path) -> Path:
+    """Where a report goes beside earlier ones, whose jobs are all there still: report, report002, ..."""
+    names = itertools.chain(["report"], (f"report{number:03d}" for number in itertools.count(2)))
+    return next(path for path in (folder / name for name in names) if not path.exists())
 
 
 def write_overview(

@@ -16,6 +16,7 @@ from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import ABORT_NOW, FAILURE, SETTINGS, exit_status, is_at_work
 from boxwood.project.job_form import JOB_STAR, RUN_JOB, JobForm
 from boxwood.project.pipeline import PipelineJob
+from boxwood.web.classes import iterations
 from boxwood.web.inside import OutsideError
 from boxwood.web.workspace import Workspace
 
@@ -117,9 +118,11 @@ def job_detail(workspace: Workspace, name: str) -> dict[str, Any]:
     note = _text(workspace.read(f"{job.name}note.txt"))
     commands = _COMMAND.findall(note)
     pictures = sorted(path for path in folder.glob("*") if path.suffix in PICTURES)
+    now = job_now(workspace, job.name.rstrip("/"))
     return {
         **job_entry(project, job),
-        **job_now(workspace, job.name.rstrip("/")),
+        **now,
+        "classes": now["status"] == "Running" or bool(iterations(workspace, job.name)),
         "kind": kind.name if kind else "",
         "why": why,
         "summary": JOBS[kind.name][1] if kind else "",

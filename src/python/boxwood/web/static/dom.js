@@ -21,6 +21,23 @@ export function empty(title, ...hints) {
   return h("div.empty", {}, h("h2", {}, title), ...hints.map((hint) => h("p", {}, hint)));
 }
 
+/** Keeps the children of an element as a list of items is: those whose key is known are told their item anew and stay the
+ *  elements they were, so that a list drawn anew swallows no click. make(item) returns { element, update(item) }; without update they stay as made. */
+export function keyed(parent, keyOf, make) {
+  const known = new Map();
+  return (items) => {
+    const keys = items.map(keyOf);
+    const wanted = new Set(keys);
+    for (const [key, { element }] of known) if (!wanted.has(key) && known.delete(key)) element.remove();
+    items.forEach((item, i) => {
+      if (!known.has(keys[i])) known.set(keys[i], make(items[i]));
+      const { element, update } = known.get(keys[i]);
+      update?.(item);
+      if (parent.children[i] !== element) parent.insertBefore(element, parent.children[i] ?? null);
+    });
+  };
+}
+
 let notes = 0;
 
 /** A line at the edge of the page; an error stays until it is closed. */

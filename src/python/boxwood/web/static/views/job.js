@@ -42,7 +42,7 @@ export async function show(page) {
   function fill(found) {
     drawn.replaceChildren(...parts(pictures(found)));
     about.replaceChildren(...parts(facts(found)));
-    views.replaceChildren(...viewsOf(found.name, found.status === "Scheduled" ? [] : found.outputs, found.kind).map(({ open, href }) => h("a.button.main", { href }, open)));
+    views.replaceChildren(...viewsOf(found).map(({ open, href }) => h("a.button.main", { href }, open)));
   }
 
   function drawState(now) {

@@ -10,8 +10,8 @@ import { openMenu } from "../menu.js";
 import { recalled, remember } from "../remember.js";
 import { saveJob } from "../save_job.js";
 
-// The limit is that of `boxwood select-classes --auto`.
-const DEFAULTS = { iteration: -1, sort: "share", reverse: false, tile: 128, sigma: 4, captions: true, limit: 0.5, at: 0 };
+const DEFAULTS = { iteration: -1, sort: "share", reverse: false, tile: 128, sigma: 4, captions: true, at: 0 };
+const USUAL = 0.5; // the limit of `boxwood select-classes --auto`
 
 export async function show(page) {
   const name = page.parameters.job;
@@ -62,7 +62,6 @@ export async function show(page) {
     else if (changed === "tile") gallery.setTile(settings.tile);
     else if (changed === "sigma") gallery.setSigma(settings.sigma);
     else if (changed === "captions") gallery.setCaptions(settings.captions);
-    else if (changed === "limit") gallery.choose(goodOnes());
     else arrange();
   });
   const more = h("button.quiet", { "aria-haspopup": "menu", onclick: () => {
@@ -70,10 +69,16 @@ export async function show(page) {
     openMenu(left, top - 34 * (3 + chosen.saved.length), [
       ["This and all above (a)", () => gallery.chooseAbove()],
       ["This and all below (b)", () => gallery.chooseBelow()],
-      [`Score at least ${settings.limit.toFixed(2)}`, () => gallery.choose(goodOnes())],
+      [`Score at least ${USUAL.toFixed(2)}, as by --auto`, () => gallery.choose(goodOnes(USUAL))],
       ...chosen.saved.map(({ job, selected }) => [`As saved by ${job}`, () => gallery.choose(selected)]),
     ]);
   } }, "More …");
+
+  const limit = h("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": "Select by score, at least", oninput: () => {
+    gallery.choose(goodOnes(Number(limit.value)));
+    showLimit();
+  } });
+  const limitText = h("output", {});
 
   page.main.append(
     h("div.bar", {},
@@ -84,7 +89,7 @@ export async function show(page) {
       controls.slider("tile", "Size", 40, 320, 8, (px) => `${px} px`),
       controls.slider("sigma", "Contrast", 1, 6, 0.25, (sigma) => `±${sigma} σ`),
       controls.check("captions", "numbers"),
-      controls.slider("limit", "Select by score, at least", 0, 1, 0.01, (limit) => limit.toFixed(2))),
+      h("label.control", {}, h("span", {}, "Select by score, at least"), limit, limitText)),
     h("div.body", {}, gallery.element, detail),
     h("div.foot", {}, count, state,
       h("span.actions", {},
@@ -113,8 +118,8 @@ export async function show(page) {
   const particlesOf = (index) =>
     `/particles/${run.job}?${new URLSearchParams({ file: found.particles, class: index + 1, align: true })}`;
 
-  function goodOnes() {
-    return classes.number.map((number) => number - 1).filter((index) => classes.score[index] > 0 && classes.score[index] >= settings.limit);
+  function goodOnes(limit) {
+    return classes.number.map((number) => number - 1).filter((index) => classes.score[index] > 0 && classes.score[index] >= limit);
   }
 
   function arrange() {
@@ -124,12 +129,24 @@ export async function show(page) {
   const particlesIn = (ids) => ids.reduce((sum, index) => sum + (classes.size[index] ?? 0), 0);
 
   function counted() {
+    showLimit();
     const ids = [...gallery.chosen];
     const share = ids.reduce((sum, index) => sum + classes.share[index], 0);
     const particles = found.particles ? `${particlesIn(ids).toLocaleString()} of ${total.toLocaleString()} particles` : "";
     count.textContent = ids.length
       ? [`${ids.length} of ${classes.number.length} classes`, particles, `${(100 * (total ? particlesIn(ids) / total : share)).toFixed(1)} %`].filter(Boolean).join(" · ")
       : `${classes.number.length} classes · click good ones to select them`;
+  }
+
+  /** Have the slider say what is selected, if there is a limit that selects that: where it is, or at the worst class selected. */
+  function showLimit() {
+    const { chosen } = gallery;
+    const selects = (value) => goodOnes(value).length === chosen.size && goodOnes(value).every((index) => chosen.has(index));
+    const worst = Math.min(...[...chosen].map((index) => classes.score[index]), 1);
+    const fitting = [Number(limit.value), Math.floor(100 * worst) / 100].find(selects);
+    if (fitting !== undefined) limit.value = fitting;
+    limitText.textContent = !gallery.chosen.size ? "none" : fitting === undefined ? "by hand" : fitting.toFixed(2);
+    limit.setAttribute("aria-valuetext", limitText.textContent);
   }
 
   function look(index) {
