@@ -27,7 +27,7 @@ const KernelTable& table();
 }
 
 const KernelTable* kernels_named(const char* name) {
-    static const Processor runs;
+    [[maybe_unused]] static const Processor runs;
 #ifdef BOXWOOD_HAVE_avx512bf16
     if (!strcmp(name, "avx512bf16")) return runs.avx512bf16 ? &avx512bf16::table() : nullptr;
 #endif
