@@ -1,4 +1,4 @@
-"""A real batch system, where one runs: Class2D by workers that Slurm starts."""
+"""Real batch systems, where they run: Class2D by workers that they start."""
 
 import shutil
 import subprocess
@@ -12,21 +12,25 @@ from boxwood.jobs.api import Project
 from boxwood.jobs.cluster import ClusterSettings
 from boxwood.jobs.compare import differences, results_in
 
+# What lists the queues that take jobs now.
+QUEUES = {
+    "slurm": ["sinfo", "--noheader", "--states=idle,mixed", "--format=%R"],
+    "sge": ["qselect"],
+}
 
-@pytest.fixture
-def slurm():
-    """The name of its partition."""
+
+@pytest.fixture(params=QUEUES)
+def queue(request):
+    """The name of a batch system that runs here, and of one of its queues."""
     if find_spec("dask_jobqueue") is None:
         pytest.skip("needs pip install '.[cluster]'")
-    if shutil.which("sinfo") is None:
-        pytest.skip("no Slurm here (docs/scale.md says how to start one on a single machine)")
-    asked = subprocess.run(
-        ["sinfo", "--noheader", "--states=idle,mixed", "--format=%R"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    command = QUEUES[request.param]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"no {request.param} here (docs/scale.md says how to start one on a single machine)")
+    asked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if asked.returncode or not asked.stdout.split():
-        pytest.skip(f"Slurm has no idle node here {asked.stderr.strip()}")
-    return asked.stdout.split()[0]
+        pytest.skip(f"{request.param} has no idle node here {asked.stderr.strip()}")
+    return request.param, asked.stdout.split()[0].partition("@")[0]
 
 
 def test_ctrl_c_stays_an_interrupt_where_batch_systems_are_known():
@@ -45,9 +49,10 @@ except KeyboardInterrupt:
     assert done.stdout == "interrupted\n", done.stderr
 
 
-def test_class2d_on_slurm_has_the_bits_of_the_local_run(slurm, copy):
+def test_class2d_on_a_batch_system_has_the_bits_of_the_local_run(queue, copy):
+    system, name = queue
     settings = ClusterSettings(
-        executor="dask", scheduler="slurm", workers=2, memory="1GiB", walltime="00:10:00", queue=slurm
+        executor="dask", scheduler=system, workers=2, memory="1GiB", walltime="00:10:00", queue=name
     )
     project = Project(copy, threads=1)
     project.class2d(particles="Extract/job002/particles.star", **small.CLASSES, cluster=settings)
