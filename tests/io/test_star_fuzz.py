@@ -158,6 +158,56 @@ def test_long_loops_are_read_as_short_ones(monkeypatch_module, table):
     pd.testing.assert_frame_equal(long, short, check_exact=False, rtol=1e-15)
 
 
+ROWS = "".join(f"{i:06d}@data_a/{i // 7}.mrcs {i / 8:.6f} {i % 5}\n" for i in range(300))
+LONG = f"data_job\n\n_rlnJobType 5\n\ndata_t\nloop_\n_rlnImageName\n_rlnAnglePsi\n_rlnClassNumber\n{ROWS}"
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    for name, value in {"_HEAD": 1000, "_PIECE": 300, "_ROWS": 50, "_SHORT": 0}.items():
+        monkeypatch.setattr(star_parse, name, value)
+
+
+def test_a_file_that_ends_with_a_long_loop_is_read_in_pieces(small_pieces, monkeypatch):
+    expected = parse_star(LONG.encode(), "x")
+    monkeypatch.delattr(star_parse, "parse_star")  # which needs all of it
+    found = star_parse.parse_star_file(io.BytesIO(LONG.encode() + b" \n\n"), "x")
+    assert found["job"] == expected["job"] and found["t"]["rlnClassNumber"].dtype == np.int64
+    pd.testing.assert_frame_equal(found["t"], expected["t"])
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        pytest.param(200, "000001@'a b'.mrcs 1 1", id="quote"),
+        pytest.param(200, "# a comment", id="comment"),
+        pytest.param(200, "000001@a.mrcs 1 1\r", id="other end of a line"),
+        pytest.param(200, "000001@ä.mrcs 1 1", id="not ASCII"),
+        pytest.param(250, "000001@a.mrcs 1 2.5", id="fraction"),
+        pytest.param(250, "000001@a.mrcs 1", id="short row"),
+        pytest.param(250, "000001@a.mrcs 1 2 3", id="long row"),
+        pytest.param(250, "000001@a.mrcs b 2", id="no number"),
+        pytest.param(250, "\0", id="binary"),
+        pytest.param(300, "\n  data_u\n_a 1", id="further table"),
+        pytest.param(20, "\ndata_u\nloop_\n_rlnImageName\n_rlnAnglePsi\n_rlnClassNumber", id="early table"),
+    ],
+)
+def test_what_turns_up_in_a_later_piece_is_read_or_refused_as_ever(small_pieces, line, other):
+    lines = LONG.split("\n")
+    at = len(lines) - 301 + line
+    data = "\n".join([*lines[:at], other, *lines[at:]]).encode()
+    try:
+        expected = parse_star(data, "x")
+    except FileFormatError as error:
+        with pytest.raises(FileFormatError) as refused:
+            star_parse.parse_star_file(io.BytesIO(data), "x")
+        assert str(refused.value) == str(error)
+        return
+    found = star_parse.parse_star_file(io.BytesIO(data), "x")
+    assert list(found) == list(expected)
+    pd.testing.assert_frame_equal(found["t"], expected["t"])
+
+
 def test_window_reads_like_a_file():
     window = star_parse._Window(b"0123456789", 2, 8)
     assert io.BufferedReader(window).read() == b"234567"

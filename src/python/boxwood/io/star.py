@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from starfile.typing import DataBlock as Table
 
 from boxwood.errors import FileFormatError
 from boxwood.io.atomic import atomic_write
 from boxwood.io.star_format import Columns, format_table, is_empty, table_header
-from boxwood.io.star_parse import parse_star
+from boxwood.io.star_parse import parse_star, parse_star_file
 
 __all__ = ["Table", "ends_too_soon", "read_star", "read_star_table", "write_star"]
 
@@ -53,10 +52,10 @@ def read_star(path: str | os.PathLike[str], until: str = "") -> dict[str, Table]
     FileNotFoundError, PermissionError
         From the operating system.
     """
-    data = Path(path).read_bytes()
-    if until:
-        data = data.partition(f"\ndata_{until}".encode())[0]
-    return parse_star(data, str(path))
+    with open(path, "rb") as file:
+        if until:
+            return parse_star(file.read().partition(f"\ndata_{until}".encode())[0], str(path))
+        return parse_star_file(file, str(path))
 
 
 def read_star_table(path: str | os.PathLike[str], *names: str) -> Table:

@@ -3,6 +3,8 @@
 The body of a long loop goes to pandas' C parser as it is when it is plain (no quotes, no comments).
 Otherwise, or when pandas stumbles, its lines are cut into values one by one, which also finds the line to
 blame. Short loops always go that way: a call of pandas takes as long as 200 rows.
+Where a file goes on like that to its end, as those of particles do, it is read in pieces, so that memory
+holds the table and not its text as well.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -33,13 +35,41 @@ _INTEGER = re.compile(r"[+-]?\d+")
 _OPTIONAL_LAST = {"rlnPipeLineNodeTypeLabelDepth": "1"}
 
 _MARKS = (b'"', b"'", b"#")
+_TABLE = re.compile(rb"^[ \t]*data_", re.MULTILINE)
 _SHORT = 100_000  # bytes
+_HEAD, _PIECE = 1 << 20, 1 << 22  # bytes of a file that are read first, and then at once
+_ROWS = 50_000  # that pandas makes a table of at once
 _MOST_COLUMNS = 10_000  # RELION knows some 500; pandas takes minutes to make a table of a million
+
+
+class _NotPlain(ValueError):
+    """A file has to be in memory as a whole to be parsed."""
 
 
 def parse_star(data: bytes, source: str) -> dict[str, Table]:
     """Parse a whole STAR file; `source` names it in errors. See `boxwood.io.star.read_star`."""
     return _Parser(_clean(data, source), source).tables()
+
+
+def parse_star_file(file: BinaryIO, source: str) -> dict[str, Table]:
+    """Parse an open file from its beginning, in pieces where its last loop is long and plain."""
+    head = file.read(_HEAD)
+    if len(head) < _HEAD or not file.seekable():
+        return parse_star(head + file.read(), source)
+    try:
+        end = head.rfind(b"\n") + 1
+        file.seek(end)
+        return _Parser(_plain(head[:end]), source, file).tables()
+    except _NotPlain:
+        file.seek(0)
+        return parse_star(file.read(), source)
+
+
+def _plain(data: bytes) -> bytes:
+    """Whole lines, if they are as most are."""
+    if b"\0" in data or b"\r" in data or not data.isascii():
+        raise _NotPlain
+    return data
 
 
 def _clean(data: bytes, source: str) -> bytes:
@@ -64,11 +94,15 @@ def _clean(data: bytes, source: str) -> bytes:
 
 
 class _Parser:
-    """A position in the text, and the table it is in (for errors)."""
+    """A position in the text, and the table it is in (for errors).
 
-    def __init__(self, data: bytes, source: str) -> None:
+    If there is `more` than `data`, that is the rest of its last loop or `_NotPlain` is raised.
+    """
+
+    def __init__(self, data: bytes, source: str, more: BinaryIO | None = None) -> None:
         self.data = data
         self.source = source
+        self.more = more
         self.table = ""
         self.next = 0  # where the next line starts
         self.start = 0  # where the current line starts
@@ -88,6 +122,8 @@ class _Parser:
             text = self.data[self.start : end].strip()
             if text and not text.startswith(b"#"):
                 return text.decode()
+        if self.more is not None:
+            raise _NotPlain
         self.start = self.next
         return None
 
@@ -171,6 +207,13 @@ class _Parser:
             self.fail("loop_ is not followed by labels; add lines '_label' or remove loop_.")
         begin = self.start
         self.next = self.end_of_loop(begin)
+        if self.more is not None and self.next == len(self.data):
+            try:
+                frame = _read_plain(_Body(self.data[begin:], self.more), labels)
+            except (ValueError, ParserWarning):
+                raise _NotPlain from None
+            self.more = None
+            return frame
         end = self.trimmed(begin, self.next)
         if end - begin > _SHORT and not any(self.data.find(mark, begin, end) >= 0 for mark in _MARKS):
             try:
@@ -254,14 +297,47 @@ class _Window(io.RawIOBase):
         return count
 
 
-def _read_plain(body: _Window, labels: list[str]) -> pd.DataFrame:
+class _Body(io.RawIOBase):
+    """The lines of a loop that goes on to the end of a file, which are looked at as they are read."""
+
+    def __init__(self, begun: bytes, file: BinaryIO) -> None:
+        self.line, self.file = begun, file
+        self.rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self.rest:
+            self.rest = memoryview(self.lines())
+        count = min(len(buffer), len(self.rest))
+        buffer[:count] = self.rest[:count]
+        self.rest = self.rest[count:]
+        return count
+
+    def lines(self) -> bytes:
+        """The next whole lines."""
+        fresh = self.file.read(_PIECE)
+        lines = self.line + fresh
+        end = lines.rfind(b"\n") + 1 if fresh else len(lines)
+        self.line = lines[end:]
+        lines = _plain(lines[:end])
+        if (fresh and not lines) or any(mark in lines for mark in _MARKS) or _TABLE.search(lines):
+            raise _NotPlain
+        return lines
+
+
+def _read_plain(body: io.RawIOBase, labels: list[str]) -> pd.DataFrame:
     """A loop without quotes and comments; ValueError or ParserWarning where its rows do not fit."""
     kinds = {label: kind_of(label) for label in labels}
     floats = [label for label, kind in kinds.items() if kind not in ("str", None)]
+    texts: dict[str, list[pd.Series]] = {label: [] for label in labels if label not in floats}
+    numbers = {label: np.empty(0) for label in floats}
+    rows = 0
     # One more column than there are labels must stay empty: it shows rows that are too long.
     with warnings.catch_warnings():
         warnings.simplefilter("error", ParserWarning)
-        frame = pd.read_csv(
+        frames = pd.read_csv(
             body,
             sep=r"\s+",
             header=None,
@@ -272,14 +348,31 @@ def _read_plain(body: _Window, labels: list[str]) -> pd.DataFrame:
             na_values=dict.fromkeys(floats, _NAN),
             quoting=csv.QUOTE_NONE,
             engine="c",
+            chunksize=_ROWS,
+            low_memory=False,
         )
-    if frame.pop("").ne("").any() or frame.iloc[:, -1].eq("").any():
-        raise ValueError("rows of different lengths")
+        for frame in frames:
+            if frame.pop("").ne("").any() or frame.iloc[:, -1].eq("").any():
+                raise ValueError("rows of different lengths")
+            for label, parts in texts.items():
+                parts.append(frame[label])
+            for label, column in numbers.items():
+                if rows + len(frame) > len(
+                    column
+                ):  # in place: a list of parts would be there beside the whole
+                    column.resize(max(rows + len(frame), len(column) * 5 // 4), refcheck=False)
+                column[rows : rows + len(frame)] = frame[label]
+            rows += len(frame)
+    columns: dict[str, Any] = {}
     for label, kind in kinds.items():
-        if kind != "str":
-            column = frame[label].to_numpy()
-            frame[label] = _inferred(tuple(column)) if kind is None else _numbers(column, kind)
-    return frame
+        if kind is None or kind == "str":
+            text = pd.concat(texts.pop(label), ignore_index=True)
+            columns[label] = _inferred(tuple(text)) if kind is None else text
+        else:
+            column = numbers.pop(label)
+            column.resize(rows, refcheck=False)
+            columns[label] = _numbers(column, kind)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _typed(label: str, words: Sequence[str]) -> pd.Series:
