@@ -1,6 +1,7 @@
 // What the device can do at most: copies and matrix products of a size that fills it.
 #include <algorithm>
 
+#include "cuda/batch.h"
 #include "cuda/kernels.h"
 #include "cuda/libraries.h"
 
@@ -28,6 +29,7 @@ double best_time(const Stream& stream, const Work& work) {
 double product_speed(const Stream& stream, int n, cublasComputeType_t compute) {
     const Blas blas(stream);
     DeviceArray<float> a((size_t)n * n), b((size_t)n * n), c((size_t)n * n);
+    const Finish finish(stream);
     a.clear(stream);
     b.clear(stream);
     const float one = 1, zero = 0;
@@ -47,6 +49,7 @@ Ceilings ceilings(int device, size_t bytes, int n) {
     const Stream stream;
     const PinnedArray<char> host(bytes);
     DeviceArray<char> from(bytes), to(bytes);
+    const Finish finish(stream);
     from.clear(stream);
     const auto copy = [&](void* a, const void* b, cudaMemcpyKind kind) {
         return bytes /

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cuda/batch.h"
 #include "cuda/expectation.h"
 #include "cuda/kernels.h"
 #include "cuda/libraries.h"
@@ -80,6 +81,30 @@ struct Staging {
         : host_images(samples), host_ctf(samples), host_list(n), images(samples), ctf(samples), list(n) {}
 };
 
+// What goes between the host and a batch besides images. None of it is in ordinary memory: the host would
+// wait for such a copy, and for all that is before it in its stream.
+struct Results {
+    PinnedArray<int> counts, begin, best, top_samples;
+    PinnedArray<float> statistics, of_class, of_offset, cross, model, top_weights;
+    Results(const ExpectationArgs& a, size_t n)
+        : counts(3 * n),
+          begin(3 * n),
+          best(3 * n),
+          top_samples(3 * n * a.top),
+          statistics(4 * n),
+          of_class(n * a.k),
+          of_offset(n * a.t),
+          cross(n * a.rings),
+          model(n * a.rings),
+          top_weights(n * a.top) {}
+};
+
+// Rows of `width` numbers each, to where those of a call begin with row `first`.
+template <class T>
+void put(const PinnedArray<T>& from, int first, int n, int width, T* to) {
+    std::copy_n(from.data(), (size_t)n * width, to + (size_t)first * width);
+}
+
 // What every image of a batch needs; slices have memory of their own.
 struct Batch {
     DeviceArray<float2> weighted, ctf_power, norm, coarse_norm, shifted, products;
@@ -94,40 +119,22 @@ struct Slice {
     DeviceArray<int> lists, kept, best, top_samples, begin;
 };
 
-// One call. All memory is its own, so that it can be planned from what is free.
+// One call, with at most so many images in a batch. All memory is its own, so that it can be planned from
+// what is free.
 class Expectation {
 public:
-    explicit Expectation(const ExpectationArgs& args)
+    Expectation(const ExpectationArgs& args, int most)
         : a(args),
+          most_(most),
           order_(a, a.rings),
           first_order_(a, a.coarse_t ? a.coarse_rings : a.rings),
+          sent_before_(a.n + 1),
           blas_(computing_),
-          ring_samples_(a.ring_samples, a.rings, computing_),
-          ring_harmonics_(a.ring_harmonics, a.rings, computing_),
-          first_ring_(order_.first_ring.data(), order_.first_ring.size(), computing_),
-          start_(order_.start.data(), order_.start.size(), computing_),
-          harmonic_(order_.harmonic.data(), order_.harmonic.size(), computing_),
-          first_start_(first_order_.start.data(), first_order_.start.size(), computing_),
-          psi_roots_(roots_of(a.psi).data(), a.psi, computing_),
-          references_((const float2*)a.references, (size_t)a.k * a.coefficients, computing_),
-          factors_(factors_of(a).data(), (size_t)a.k * a.coefficients, computing_),
-          power_((const float2*)a.power, (size_t)a.k * a.rings * 3, computing_),
-          log_prior_class_(a.log_prior_class, a.k, computing_),
-          log_prior_psi_(a.log_prior_psi, a.log_prior_psi ? a.psi : 0, computing_),
-          log_prior_offset_(a.log_prior_offset, (size_t)a.n * a.t, computing_),
-          coarse_log_prior_offset_(a.coarse_log_prior_offset, (size_t)a.n * a.coarse_t, computing_),
-          phases_(transposed(a.phases, a.t, a.samples).data(), (size_t)a.t * a.samples, computing_),
-          coarse_phases_(transposed(a.coarse_phases, a.coarse_t, a.coarse_samples).data(),
-                         (size_t)a.coarse_t * a.coarse_samples, computing_),
-          parent_(a.parent, a.coarse_t ? a.t : 0, computing_),
-          group_(a.group, a.n, computing_),
-          scale_((const float2*)a.scale, a.n, computing_),
           numerator_((size_t)a.k * a.coefficients),
-          denominator_((size_t)a.k * a.rings * 3),
-          sent_before_(a.n + 1) {
+          denominator_((size_t)a.k * a.rings * 3) {
         if (a.slots) store_ = store_of(a.store);
         for (int i = 0; i < a.n; ++i) sent_before_[i + 1] = sent_before_[i] + (stored(i) ? 0 : 1);
-        upload_rings();
+        upload();
         numerator_.clear(computing_);
         denominator_.clear(computing_);
         fine_ = {a.t, a.rings, a.samples, a.coefficients, order_.top, start_.data(), phases_.data(), nullptr};
@@ -145,15 +152,19 @@ public:
 
     void run() {
         plan();
+        reserve_batch();
         for (int first = 0; first < a.n; first += images_) run_batch(first, std::min(images_, a.n - first));
         numerator_.copy_to((double2*)a.numerator, computing_);
         denominator_.copy_to((double2*)a.denominator, computing_);
         computing_.wait("the expectation");
+        take_results();
     }
 
 private:
     const ExpectationArgs& a;
+    const int most_;
     const Order order_, first_order_;
+    std::vector<int> sent_before_;  // [n + 1]: images before this one that are not in store
     Stream computing_, copying_;
     Blas blas_;
     DeviceArray<int> ring_samples_, ring_harmonics_, first_ring_, start_, harmonic_, first_start_;
@@ -163,7 +174,6 @@ private:
     DeviceArray<int> parent_, group_;
     DeviceArray<float2> scale_;
     DeviceArray<double2> numerator_, denominator_;
-    std::vector<int> sent_before_;  // [n + 1]: images before this one that are not in store
     std::shared_ptr<ImageStore> store_;
     DeviceArray<int> sample_start_;
     DeviceArray<float2> ring_roots_;
@@ -173,8 +183,35 @@ private:
     int images_ = 0;          // of a batch
     size_t slice_bytes_ = 0;  // of a slice
     std::unique_ptr<Staging> staging_[2];
+    std::unique_ptr<Results> results_;
+    int found_first_ = 0, found_ = 0;  // images whose results are on their way
     Batch batch_;
     Slice slice_;
+    const Finish computed_{computing_}, copied_{copying_};  // last, so that what they wait for is still there
+
+    void upload() {
+        ring_samples_.send(a.ring_samples, a.rings, computing_);
+        ring_harmonics_.send(a.ring_harmonics, a.rings, computing_);
+        first_ring_.send(order_.first_ring.data(), order_.first_ring.size(), computing_);
+        start_.send(order_.start.data(), order_.start.size(), computing_);
+        harmonic_.send(order_.harmonic.data(), order_.harmonic.size(), computing_);
+        first_start_.send(first_order_.start.data(), first_order_.start.size(), computing_);
+        psi_roots_.send(roots_of(a.psi).data(), a.psi, computing_);
+        references_.send((const float2*)a.references, (size_t)a.k * a.coefficients, computing_);
+        factors_.send(factors_of(a).data(), (size_t)a.k * a.coefficients, computing_);
+        power_.send((const float2*)a.power, (size_t)a.k * a.rings * 3, computing_);
+        log_prior_class_.send(a.log_prior_class, a.k, computing_);
+        log_prior_psi_.send(a.log_prior_psi, a.log_prior_psi ? a.psi : 0, computing_);
+        log_prior_offset_.send(a.log_prior_offset, (size_t)a.n * a.t, computing_);
+        coarse_log_prior_offset_.send(a.coarse_log_prior_offset, (size_t)a.n * a.coarse_t, computing_);
+        phases_.send(transposed(a.phases, a.t, a.samples).data(), (size_t)a.t * a.samples, computing_);
+        coarse_phases_.send(transposed(a.coarse_phases, a.coarse_t, a.coarse_samples).data(),
+                            (size_t)a.coarse_t * a.coarse_samples, computing_);
+        parent_.send(a.parent, a.coarse_t ? a.t : 0, computing_);
+        group_.send(a.group, a.n, computing_);
+        scale_.send((const float2*)a.scale, a.n, computing_);
+        upload_rings();
+    }
 
     void upload_rings() {
         std::vector<int> sample_start(1, 0);
@@ -186,9 +223,9 @@ private:
             roots.insert(roots.end(), of_ring.begin(), of_ring.end());
         }
         for (int i = 0; i < a.n; ++i) groups = std::max(groups, a.group[i] + 1);
-        sample_start_ = DeviceArray<int>(sample_start.data(), sample_start.size(), computing_);
-        ring_roots_ = DeviceArray<float2>(roots.data(), roots.size(), computing_);
-        weights_ = DeviceArray<float>(a.weights, (size_t)groups * a.rings, computing_);
+        sample_start_.send(sample_start.data(), sample_start.size(), computing_);
+        ring_roots_.send(roots.data(), roots.size(), computing_);
+        weights_.send(a.weights, (size_t)groups * a.rings, computing_);
         shared_ = {a.k,
                    a.psi,
                    a.rings,
@@ -232,23 +269,13 @@ private:
                pairs * ((size_t)a.psi * 4 + (size_t)(a.psi / 2 + 1) * 8 + 20);
     }
 
-    // How many images at once: half of the memory for a batch, half for slices. Where even that is not to be
-    // had, fewer are tried.
+    // How many images at once: half of the memory for a batch, half for slices; less of it where fewer images
+    // are to be tried.
     void plan() {
-        const double bytes = usable_memory * free_memory();
-        images_ = (int)std::min<double>(std::min(a.n, most_images), 0.5 * bytes / bytes_per_image());
-        images_ = std::max(images_, 1);
+        const int wanted = std::min(a.n, most_images);
+        const double bytes = usable_memory * free_memory() * most_ / wanted;
+        images_ = std::max(1, (int)std::min<double>(most_, 0.5 * bytes / bytes_per_image()));
         slice_bytes_ = (size_t)(0.5 * bytes);
-        for (;; images_ /= 2) {
-            try {
-                reserve_batch();
-                return;
-            } catch (const OutOfMemory&) {
-                if (images_ == 1) throw;
-                batch_ = Batch();
-                for (auto& staging : staging_) staging.reset();
-            }
-        }
     }
 
     void reserve_batch() {
@@ -257,19 +284,20 @@ private:
         for (int first = 0; first < a.n; first += images_)
             sent = std::max(sent, sent_before_[std::min(a.n, first + images_)] - sent_before_[first]);
         for (auto& staging : staging_) staging.reset(new Staging((size_t)sent * a.samples, n));
-        batch_.weighted.reserve(n * a.samples);
-        batch_.ctf_power.reserve(n * a.rings * 3);
-        batch_.norm.reserve(n * a.k * 3);
-        if (a.coarse_t) batch_.coarse_norm.reserve(n * a.k * 3);
-        batch_.shifted.reserve(columns * first_.coefficients);
-        batch_.products.reserve(pairs * (first_.top_harmonic + 1));
-        batch_.peak.reserve(pairs);
-        batch_.share.reserve(pairs);
-        batch_.least.reserve(n);
-        batch_.counts.reserve(3 * n);
-        batch_.pairs_before.reserve(n * a.k);
-        batch_.group_number.reserve(n * a.k);
-        batch_.column_number.reserve(n * a.t);
+        results_.reset(new Results(a, n));
+        batch_.weighted.reserve(n * a.samples, computing_);
+        batch_.ctf_power.reserve(n * a.rings * 3, computing_);
+        batch_.norm.reserve(n * a.k * 3, computing_);
+        if (a.coarse_t) batch_.coarse_norm.reserve(n * a.k * 3, computing_);
+        batch_.shifted.reserve(columns * first_.coefficients, computing_);
+        batch_.products.reserve(pairs * (first_.top_harmonic + 1), computing_);
+        batch_.peak.reserve(pairs, computing_);
+        batch_.share.reserve(pairs, computing_);
+        batch_.least.reserve(n, computing_);
+        batch_.counts.reserve(3 * n, computing_);
+        batch_.pairs_before.reserve(n * a.k, computing_);
+        batch_.group_number.reserve(n * a.k, computing_);
+        batch_.column_number.reserve(n * a.t, computing_);
     }
 
     // Copies those images of a batch that are not in store, by way of pinned memory, while the batch before
@@ -302,14 +330,31 @@ private:
               batch_.ctf_power.data(), computing_);
         norms(shared_, fine_, n, batch_.ctf_power.data(), batch_.norm.data(), computing_);
         const Choice choice = search_first(first, n);
-        std::vector<int> counts(3 * n);
-        batch_.counts.copy_to(counts.data(), counts.size(), computing_);
+        batch_.counts.copy_to(results_->counts.data(), (size_t)3 * n, computing_);
         if (first + images_ < a.n) stage(first + images_, std::min(images_, a.n - first - images_));
         computing_.wait("the first pass");
+        take_results();
         for (int done = 0; done < n;) {
-            const int images = slice_length(counts, done, n);
-            done += run_slice(first, done, images, counts, choice);
+            const int images = slice_length(done, n);
+            run_slice(first, done, images, choice);
+            done += images;
         }
+        found_first_ = first;
+        found_ = n;
+    }
+
+    // To the caller what has been found of the batch before, which the host has waited for.
+    void take_results() {
+        const Results& r = *results_;
+        put(r.best, found_first_, found_, 3, a.best);
+        put(r.statistics, found_first_, found_, 4, a.statistics);
+        put(r.of_class, found_first_, found_, a.k, a.class_posterior);
+        put(r.of_offset, found_first_, found_, a.t, a.offset_posterior);
+        put(r.cross, found_first_, found_, a.rings, a.cross);
+        put(r.model, found_first_, found_, a.rings, a.model);
+        put(r.top_samples, found_first_, found_, 3 * a.top, a.top_samples);
+        put(r.top_weights, found_first_, found_, a.top, a.top_weights);
+        found_ = 0;
     }
 
     // All classes at all offsets of the first pass, and which of them matter.
@@ -338,65 +383,57 @@ private:
     }
 
     // As many images as a slice has room for, at least one.
-    int slice_length(const std::vector<int>& counts, int from, int n) const {
+    int slice_length(int from, int n) const {
+        const PinnedArray<int>& counts = results_->counts;
         size_t columns = 0, groups = 0, pairs = 0;
         for (int i = from; i < n; ++i) {
             columns += counts[3 * i];
             groups += counts[3 * i + 1];
             pairs += (counts[3 * i + 2] + 1) / 2 * 2;
-            const bool too_large =
-                slice_bytes(columns, groups, pairs) > slice_bytes_ || pairs * a.psi > 0x7fffffff;
-            if (i > from && too_large) return i - from;
+            const bool too_many = pairs * a.psi > 0x7fffffff;  // kernels number the values of an image by int
+            if (i == from && too_many)
+                throw OutOfMemory("one image has more than 2^31 log-likelihoods to be evaluated at once");
+            if (i > from && (too_many || slice_bytes(columns, groups, pairs) > slice_bytes_)) return i - from;
         }
         return n - from;
     }
 
-    // The listed pairs of some images of a batch. Returns how many images: fewer if there was no room for
-    // all.
-    int run_slice(int first, int from, int images, const std::vector<int>& counts, const Choice& choice) {
-        std::vector<int> begin;
+    // The listed pairs of some images of a batch.
+    void run_slice(int first, int from, int images, const Choice& choice) {
+        const PinnedArray<int>&counts = results_->counts, &begin = results_->begin;
         int columns = 0, groups = 0, pairs = 0;
-        for (;; images /= 2) {
-            begin.clear();
-            columns = groups = pairs = 0;
-            for (int i = from; i < from + images; ++i) {
-                begin.insert(begin.end(), {columns, groups, pairs});
-                columns += counts[3 * i];
-                groups += counts[3 * i + 1];
-                pairs += (counts[3 * i + 2] + 1) / 2 * 2;
-            }
-            try {
-                reserve_slice(images, columns, groups, pairs);
-                break;
-            } catch (const OutOfMemory&) {
-                if (images == 1) throw;
-                slice_ = Slice();
-            }
+        for (int i = from; i < from + images; ++i) {
+            begin[3 * i] = columns;
+            begin[3 * i + 1] = groups;
+            begin[3 * i + 2] = pairs;
+            columns += counts[3 * i];
+            groups += counts[3 * i + 1];
+            pairs += (counts[3 * i + 2] + 1) / 2 * 2;
         }
-        evaluate_slice(first, from, images, columns, groups, pairs, begin, choice);
-        return images;
+        reserve_slice(images, columns, groups, pairs);
+        evaluate_slice(first, from, images, columns, groups, pairs, choice);
     }
 
     void reserve_slice(size_t n, size_t columns, size_t groups, size_t pairs) {
-        slice_.shifted.reserve(columns * a.coefficients);
-        slice_.posterior.reserve(pairs * (a.psi / 2 + 1));
-        slice_.group_sums.reserve(groups * a.coefficients);
-        slice_.group_low.reserve(groups * 3);
-        slice_.values.reserve(pairs * a.psi);
-        slice_.peak.reserve(pairs);
-        slice_.mass.reserve(pairs);
-        slice_.kept.reserve(pairs);
-        slice_.lists.reserve(2 * columns + 2 * pairs + 4 * groups + n * a.k + 4 * n);
-        slice_.begin.reserve(3 * n);
-        slice_.inverse.reserve(n);
-        slice_.statistics.reserve(4 * n);
-        slice_.of_class.reserve(n * a.k);
-        slice_.of_offset.reserve(n * a.t);
-        slice_.best.reserve(3 * n);
-        slice_.top_samples.reserve(3 * n * a.top);
-        slice_.top_weights.reserve(n * a.top);
-        slice_.cross.reserve(n * a.rings);
-        slice_.model.reserve(n * a.rings);
+        slice_.shifted.reserve(columns * a.coefficients, computing_);
+        slice_.posterior.reserve(pairs * (a.psi / 2 + 1), computing_);
+        slice_.group_sums.reserve(groups * a.coefficients, computing_);
+        slice_.group_low.reserve(groups * 3, computing_);
+        slice_.values.reserve(pairs * a.psi, computing_);
+        slice_.peak.reserve(pairs, computing_);
+        slice_.mass.reserve(pairs, computing_);
+        slice_.kept.reserve(pairs, computing_);
+        slice_.lists.reserve(2 * columns + 2 * pairs + 4 * groups + n * a.k + 4 * n, computing_);
+        slice_.begin.reserve(3 * n, computing_);
+        slice_.inverse.reserve(n, computing_);
+        slice_.statistics.reserve(4 * n, computing_);
+        slice_.of_class.reserve(n * a.k, computing_);
+        slice_.of_offset.reserve(n * a.t, computing_);
+        slice_.best.reserve(3 * n, computing_);
+        slice_.top_samples.reserve(3 * n * a.top, computing_);
+        slice_.top_weights.reserve(n * a.top, computing_);
+        slice_.cross.reserve(n * a.rings, computing_);
+        slice_.model.reserve(n * a.rings, computing_);
     }
 
     Pairs pairs_in(int images, int columns, int groups, int pairs) const {
@@ -426,7 +463,7 @@ private:
     }
 
     void evaluate_slice(int first, int from, int n, int columns, int groups, int pair_count,
-                        const std::vector<int>& begin, const Choice& all) {
+                        const Choice& all) {
         const Choice choice{all.share + (size_t)from * a.k * first_.offsets,
                             all.least + from,
                             all.counts + 3 * from,
@@ -448,7 +485,7 @@ private:
                   numerator_.data(),       denominator_.data(),      slice_.cross.data(),
                   slice_.model.data()};
         fine_.log_prior = log_prior_offset_.data() + place * a.t;
-        slice_.begin.copy_from(begin.data(), begin.size(), computing_);
+        slice_.begin.copy_from(results_->begin.data() + 3 * from, (size_t)3 * n, computing_);
         list(shared_, n, first_.offsets, a.t, parent_.data(), choice, slice_.begin.data(), pairs, computing_);
         shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, precision_float32,
                             slice_.shifted.data(), computing_);
@@ -456,14 +493,18 @@ private:
         normalise(shared_, fine_, pairs, posterior, computing_);
         sum_up(shared_, fine_, pairs, posterior, slice_.shifted.data(), ctf_power, sums, computing_);
 
-        slice_.best.copy_to(a.best + 3 * place, (size_t)3 * n, computing_);
-        slice_.statistics.copy_to(a.statistics + 4 * place, (size_t)4 * n, computing_);
-        slice_.of_class.copy_to(a.class_posterior + place * a.k, (size_t)n * a.k, computing_);
-        slice_.of_offset.copy_to(a.offset_posterior + place * a.t, (size_t)n * a.t, computing_);
-        slice_.cross.copy_to(a.cross + place * a.rings, (size_t)n * a.rings, computing_);
-        slice_.model.copy_to(a.model + place * a.rings, (size_t)n * a.rings, computing_);
-        slice_.top_samples.copy_to(a.top_samples + 3 * place * a.top, (size_t)3 * n * a.top, computing_);
-        slice_.top_weights.copy_to(a.top_weights + place * a.top, (size_t)n * a.top, computing_);
+        const Results& r = *results_;
+        const auto send = [&](const auto& there, const auto& here, size_t width) {
+            there.copy_to(here.data() + from * width, n * width, computing_);
+        };
+        send(slice_.best, r.best, 3);
+        send(slice_.statistics, r.statistics, 4);
+        send(slice_.of_class, r.of_class, a.k);
+        send(slice_.of_offset, r.of_offset, a.t);
+        send(slice_.cross, r.cross, a.rings);
+        send(slice_.model, r.model, a.rings);
+        send(slice_.top_samples, r.top_samples, 3 * a.top);
+        send(slice_.top_weights, r.top_weights, a.top);
     }
 };
 
@@ -481,7 +522,7 @@ void expectation(const ExpectationArgs& a, int device) {
     if (a.n == 0) return;
     use_device(device);
     check_slots(a, device);
-    Expectation(a).run();
+    with_less_on_failure(std::min(a.n, most_images), [&](int most) { Expectation(a, most).run(); });
 }
 
 }  // namespace cuda

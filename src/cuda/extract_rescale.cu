@@ -16,9 +16,9 @@ __global__ void multiply_kernel(size_t coefficients, size_t step, const float* f
 }
 
 __global__ void find_phases_kernel(int box, const float* shifts, int used, float2* phases) {
-    const int k = blockIdx.x * blockDim.x + threadIdx.x, axis = blockIdx.y % 2, particle = blockIdx.y / 2;
+    const int k = blockIdx.x * blockDim.x + threadIdx.x, particle = blockIdx.y, axis = blockIdx.z;
     if (k > box / 2) return;
-    float2& out = phases[(size_t)blockIdx.y * (box / 2 + 1) + k];
+    float2& out = phases[((size_t)2 * particle + axis) * (box / 2 + 1) + k];
     shift_phase(k, shifts[2 * (particle < used ? particle : used - 1) + axis], box, &out.x, &out.y);
 }
 
@@ -70,7 +70,7 @@ void multiply(int wide, const float* factors, bool one_filter, int count, float2
 }
 
 void find_phases(int box, const float* shifts, const Particles& p, float2* phases, const Stream& stream) {
-    launch("extract", find_phases_kernel, dim3(blocks(box / 2 + 1, extract_block), 2 * p.count),
+    launch("extract", find_phases_kernel, dim3(blocks(box / 2 + 1, extract_block), p.count, 2),
            dim3(extract_block), 0, stream, box, shifts, p.used, phases);
 }
 

@@ -36,8 +36,8 @@ ImageStore::ImageStore(int most, int samples, int device) : samples_(samples), d
 void ImageStore::put(const int* slots, int n, const float2* transforms, const float* ctf) {
     use_device(device_);
     const Stream stream;
-    const Finish finish(stream);
     Upload upload(stream);
+    const Finish finish(stream);
     // Images whose slots follow one another go together.
     for (int first = 0, next; first < n; first = next) {
         for (next = first + 1; next < n && slots[next] == slots[next - 1] + 1;) ++next;
@@ -68,7 +68,7 @@ void put_images(int store, const int* slots, int n, const float* transforms, con
 std::shared_ptr<ImageStore> store_of(int number) {
     const std::lock_guard<std::mutex> hold(lock);
     const auto found = stores.find(number);
-    if (found == stores.end()) throw CudaError("image store " + std::to_string(number) + " was released");
+    if (found == stores.end()) throw StoreReleased("image store " + std::to_string(number) + " was released");
     return found->second;
 }
 

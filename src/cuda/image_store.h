@@ -36,7 +36,7 @@ private:
 };
 
 // By the number that make_image_store gave; one that is in use when it is released goes when that ends.
-std::shared_ptr<ImageStore> store_of(int number);  // throws CudaError if there is none
+std::shared_ptr<ImageStore> store_of(int number);  // throws StoreReleased if there is none
 
 }  // namespace cuda
 }  // namespace boxwood

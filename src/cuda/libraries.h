@@ -32,7 +32,7 @@ public:
     explicit Blas(const Stream& stream) {
         check(cudaGetDevice(&device_), "asking for the device");
         handle_ = idle().take(device_);
-        if (!handle_) check(cublasCreate(&handle_), "starting");
+        if (!handle_) make();
         check(cublasSetStream(handle_, stream), "choosing a stream");
     }
     ~Blas() { idle().give_back(device_, handle_); }
@@ -41,6 +41,15 @@ public:
     operator cublasHandle_t() const { return handle_; }
 
 private:
+    // cuBLAS says that it is not initialized where it lacks memory, too; a lost device does not answer.
+    void make() {
+        const cublasStatus_t status = cublasCreate(&handle_);
+        if (status == CUBLAS_STATUS_NOT_INITIALIZED) {
+            free_memory();
+            throw OutOfMemory("cuBLAS failed in starting: " + std::string(cublasGetStatusString(status)));
+        }
+        check(status, "starting");
+    }
     struct Idle {
         std::mutex lock;
         std::multimap<int, cublasHandle_t> handles;  // by device

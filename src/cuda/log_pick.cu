@@ -157,18 +157,28 @@ void transform_rows(const LogSquare& square, const Pixels& pixels, int batch, co
     stream.wait("log_pick_maps");
 }
 
+void transform_columns(int n, int count, float2* columns, const Stream& stream) {
+    const FftPlan along_y({n}, CUFFT_C2C, count, stream);
+    const Finish finish(stream);
+    check(cufftExecC2C(along_y, columns, columns, CUFFT_FORWARD), "log_pick_maps");
+}
+
 void low_frequencies(const LogPickArgs& a, const Pixels& pixels, float2* spectrum, const Stream& stream) {
     const LogSquare square = LogSquare::around(a.ny, a.nx);
     const int n = square.n, w = a.work_size;
     const LogBand band = LogBand::common(n, w);
     const DeviceArray<float2> columns((size_t)band.kx_end * n);
-    const FftPlan along_y({n}, CUFFT_C2C, band.kx_end, stream);
     const Finish finish(stream);
     const size_t bytes_per_row = 2 * sizeof(float2) * (n + 1) + sizeof(float) * n;
     with_less_on_failure(batch_size(n, bytes_per_row), [&](int batch) {
         transform_rows(square, pixels, batch, band, columns.data(), stream);
     });
-    check(cufftExecC2C(along_y, columns.data(), columns.data(), CUFFT_FORWARD), "log_pick_maps");
+    int done = 0;  // in place, so what has been transformed is not to be transformed again
+    with_less_on_failure(batch_size(band.kx_end, sizeof(float2) * n), [&](int batch) {
+        for (; done < band.kx_end; done += batch)
+            transform_columns(n, std::min(batch, band.kx_end - done), columns.data() + (size_t)done * n,
+                              stream);
+    });
     launch("log_pick_maps", make_spectrum, dim3(blocks(w / 2 + 1, log_block), w), dim3(log_block), 0, stream,
            n, w, band, columns.data(), (float)(1.0 / ((double)n * n)), spectrum);
     stream.wait("log_pick_maps");
@@ -183,12 +193,13 @@ void filter(const LogPickArgs& a, const float2* spectrum, int batch, float* best
         inverse_variance[f] = (float)(1.0 / a.variances[f]);
         for (int k = 0; k <= reach; ++k) gauss[(size_t)f * columns + k] = log_filter_gauss(k, a.variances[f]);
     }
-    const DeviceArray<float> gauss_there(gauss.data(), gauss.size(), stream);
-    const DeviceArray<float> inverse_there(inverse_variance.data(), a.filters, stream);
+    DeviceArray<float> gauss_there(gauss.size()), inverse_there(a.filters);
     const DeviceArray<float2> filtered((size_t)batch * w * columns);
     const DeviceArray<float> responses((size_t)batch * pixels);
     const FftPlan back({w, w}, CUFFT_C2R, batch, stream);
     const Finish finish(stream);
+    gauss_there.copy_from(gauss.data(), gauss.size(), stream);
+    inverse_there.copy_from(inverse_variance.data(), a.filters, stream);
     for (int first = 0; first < a.filters; first += batch) {
         const int count = std::min(batch, a.filters - first);
         launch("log_pick_maps", apply_filters, dim3(blocks((size_t)w * columns, log_block), count),

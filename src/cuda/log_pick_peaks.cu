@@ -107,8 +107,8 @@ public:
           best_(pixels(held())),
           index_(pixels(held())),
           states_{DeviceArray<uint8_t>(pixels(held())), DeviceArray<uint8_t>(pixels(held()))},
-          allowed_(a.allowed, a.filters, stream_),
-          radius2_(a.radius2, a.filters, stream_),
+          allowed_(a.filters),
+          radius2_(a.filters),
           sums_(rows_),
           progress_(1),
           state_(pixels(w_)) {}
@@ -116,6 +116,8 @@ public:
     // 0, 1 or 2 of each pixel, once nothing is undecided; sets threshold and ceiling.
     const std::vector<uint8_t>& run() {
         const Finish finish(stream_);
+        allowed_.copy_from(a.allowed, a.filters, stream_);
+        radius2_.copy_from(a.radius2, a.filters, stream_);
         find_limits();
         for_strips([&](int from, int to) {
             const Map map = load(from, to);

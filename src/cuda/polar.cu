@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cuda/batch.h"
 #include "cuda/block.h"
 #include "cuda/kernels.h"
 #include "cuda/libraries.h"
@@ -134,12 +135,12 @@ struct Grid {
     const int box, pad, samples;
     DeviceArray<float2> positions;
     DeviceArray<float> deapodisation;
+    const Finish finish{stream};  // last
     Grid(int box_px, int sample_count, const float* where)
-        : box(box_px),
-          pad(2 * box_px),
-          samples(sample_count),
-          positions((const float2*)where, sample_count, stream),
-          deapodisation(deapodisation_of(box).data(), box, stream) {}
+        : box(box_px), pad(2 * box_px), samples(sample_count), positions(samples), deapodisation(box) {
+        positions.copy_from((const float2*)where, samples, stream);
+        deapodisation.copy_from(deapodisation_of(box).data(), box, stream);
+    }
     size_t pixels() const { return (size_t)box * box; }
     size_t padded_pixels() const { return (size_t)pad * pad; }
     size_t cells() const { return (size_t)pad * (box + 1); }
@@ -154,6 +155,7 @@ struct Batch {
     DeviceArray<float> images, padded;
     DeviceArray<float2> planes, samples;
     FftPlan plan;
+    const Finish finish{stream};  // last of what takes memory
     int first = 0, count = 0;
     Batch(const Grid& g, int n, cufftType type)
         : host_images(n * g.pixels()),
@@ -176,28 +178,16 @@ void transform(const char* what, const Stream& stream, const Execute& execute) {
     check(execute(), what);
 }
 
-// Batches of n images, of which begin(batch) sets off the work and finish(batch) takes the results; two are
-// under way at a time. Batches shrink until they fit the memory.
-template <class Begin, class Finish>
-void in_batches(int n, const Grid& g, cufftType type, const Begin& begin, const Finish& finish) {
-    // Images, padded images, half planes, and as much again for the work of the transform.
-    const size_t bytes = g.pixels() * 4 + g.padded_pixels() * 4 + 2 * g.cells() * 8 + (size_t)g.samples * 8;
-    int size = (int)std::min<double>(std::min(most_images, n), usable_memory / 2 * free_memory() / bytes);
+// Batches of `size` images of n, of which begin(batch) sets off the work and take(batch) gets the results;
+// two are under way at a time.
+template <class Begin, class Take>
+void in_batches_of(int size, int n, const Grid& g, cufftType type, const Begin& begin, const Take& take) {
     std::unique_ptr<Batch> batches[2];
-    for (size = std::max(size, 1);; size /= 2) {
-        try {
-            for (int i = 0; i < 2 && i * size < n; ++i) batches[i].reset(new Batch(g, size, type));
-            break;
-        } catch (const OutOfMemory&) {
-            if (size == 1) throw;
-            for (auto& batch : batches) batch.reset();
-        }
-    }
-    g.stream.wait("preparing the grid");
+    for (int i = 0; i < 2 && i * size < n; ++i) batches[i].reset(new Batch(g, size, type));
     const auto end = [&](Batch& batch) {
         if (batch.count == 0) return;
         batch.stream.wait("polar coordinates");
-        finish(batch);
+        take(batch);
         batch.count = 0;
     };
     for (int first = 0, i = 0; first < n; first += size, i ^= 1) {
@@ -210,6 +200,17 @@ void in_batches(int n, const Grid& g, cufftType type, const Begin& begin, const 
     }
     for (auto& batch : batches)
         if (batch) end(*batch);
+}
+
+// The same, in batches that fit the memory.
+template <class Begin, class Take>
+void in_batches(int n, const Grid& g, cufftType type, const Begin& begin, const Take& take) {
+    // Images, padded images, half planes, and as much again for the work of the transform.
+    const size_t bytes = g.pixels() * 4 + g.padded_pixels() * 4 + 2 * g.cells() * 8 + (size_t)g.samples * 8;
+    const double room = usable_memory / 2 * free_memory() / bytes;
+    g.stream.wait("preparing the grid");
+    with_less_on_failure(std::max(1, (int)std::min<double>(std::min(most_images, n), room)),
+                         [&](int size) { in_batches_of(size, n, g, type, begin, take); });
 }
 
 // For every cell of the half plane, the samples that spread to it or, as their conjugates, to its mirror
@@ -245,8 +246,11 @@ void polar_transform(const PolarArgs& a, int device) {
     if (a.n == 0) return;
     use_device(device);
     const Grid g(a.box, a.samples, a.positions);
-    const DeviceArray<float> mask(a.mask, g.pixels(), g.stream), power(a.n);
-    const DeviceArray<int> shifts(a.shifts, a.shifts ? (size_t)2 * a.n : 0, g.stream);
+    DeviceArray<float> mask(g.pixels()), power(a.n);
+    DeviceArray<int> shifts(a.shifts ? (size_t)2 * a.n : 0);
+    const Finish finish(g.stream);
+    mask.copy_from(a.mask, g.pixels(), g.stream);
+    shifts.copy_from(a.shifts, shifts.size(), g.stream);
     const auto begin = [&](Batch& b) {
         memcpy(b.host_images.data(), a.images + b.first * g.pixels(), b.count * g.pixels() * sizeof(float));
         b.images.copy_from(b.host_images.data(), b.count * g.pixels(), b.stream);
@@ -262,11 +266,11 @@ void polar_transform(const PolarArgs& a, int device) {
                    b.samples.data());
         b.samples.copy_to(b.host_samples.data(), (size_t)b.count * g.samples, b.stream);
     };
-    const auto finish = [&](const Batch& b) {
+    const auto take = [&](const Batch& b) {
         memcpy((float2*)a.out + (size_t)b.first * g.samples, b.host_samples.data(),
                (size_t)b.count * g.samples * sizeof(float2));
     };
-    in_batches(a.n, g, CUFFT_R2C, begin, finish);
+    in_batches(a.n, g, CUFFT_R2C, begin, take);
     power.copy_to(a.power, g.stream);
     g.stream.wait("polar_transform");
 }
@@ -278,8 +282,11 @@ void polar_adjoint(const PolarAdjointArgs& a, int device) {
     std::vector<int> begins;
     std::vector<Share> spreading;
     spreading_of(a, begins, spreading);
-    const DeviceArray<int> cell_begin(begins.data(), begins.size(), g.stream);
-    const DeviceArray<Share> shares(spreading.data(), spreading.size(), g.stream);
+    DeviceArray<int> cell_begin(begins.size());
+    DeviceArray<Share> shares(spreading.size());
+    const Finish finish(g.stream);
+    cell_begin.copy_from(begins.data(), begins.size(), g.stream);
+    shares.copy_from(spreading.data(), spreading.size(), g.stream);
     const auto begin = [&](Batch& b) {
         memcpy(b.host_samples.data(), (const float2*)a.samples_in + (size_t)b.first * g.samples,
                (size_t)b.count * g.samples * sizeof(float2));
@@ -294,10 +301,10 @@ void polar_adjoint(const PolarAdjointArgs& a, int device) {
                b.images.data());
         b.images.copy_to(b.host_images.data(), b.count * g.pixels(), b.stream);
     };
-    const auto finish = [&](const Batch& b) {
+    const auto take = [&](const Batch& b) {
         memcpy(a.out + b.first * g.pixels(), b.host_images.data(), b.count * g.pixels() * sizeof(float));
     };
-    in_batches(a.n, g, CUFFT_C2R, begin, finish);
+    in_batches(a.n, g, CUFFT_C2R, begin, take);
 }
 
 }  // namespace cuda

@@ -4,6 +4,8 @@
 #include <cuda_runtime.h>
 #include <math.h>
 
+#include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,9 +67,6 @@ public:
     explicit DeviceArray(size_t n = 0) : size_(n) {
         if (n) data_ = (T*)take_device_memory(n * sizeof(T));
     }
-    DeviceArray(const T* host, size_t n, const Stream& stream) : DeviceArray(n) {
-        copy_from(host, n, stream);
-    }
     ~DeviceArray() { give_back(data_); }
     DeviceArray(const DeviceArray&) = delete;
     DeviceArray& operator=(const DeviceArray&) = delete;
@@ -91,9 +90,16 @@ public:
                   "copying from the device");
     }
     void copy_to(T* host, const Stream& stream) const { copy_to(host, size_, stream); }
-    // Room for at least n elements; what was there is lost if that needs more memory.
-    void reserve(size_t n) {
+    // n elements from the host, in place of what there was, for which the stream has no more use.
+    void send(const T* host, size_t n, const Stream& stream) {
+        reserve(n, stream);
+        copy_from(host, n, stream);
+    }
+    // Room for at least n elements; if that needs more memory, what was there is lost, once the stream is
+    // done with it.
+    void reserve(size_t n, const Stream& stream) {
         if (n <= size_) return;
+        if (data_) stream.wait("memory that is in use");
         *this = DeviceArray();
         *this = DeviceArray(n);
     }
@@ -137,16 +143,27 @@ private:
     type* const name = reinterpret_cast<type*>(boxwood_dynamic_shared)
 #endif
 
-constexpr size_t most_shared_bytes = 163 * 1024;     // of a block on sm_80; sm_90 has 227 KB
+constexpr size_t most_shared_bytes = 96 * 1024;      // sm_86 and sm_89 have 99 KB for a block, others more
 constexpr size_t ordinary_shared_bytes = 48 * 1024;  // more has to be asked for, which launch() does
+
+// Lets a kernel have so much dynamic shared memory, or more, on the current device. What it may have already
+// is not taken back: another thread may be about to launch it.
+inline void allow_shared_bytes(const void* kernel, size_t bytes, const char* what) {
+    static std::mutex lock;
+    static std::map<std::pair<const void*, int>, size_t> allowed;
+    int device = 0;
+    check(cudaGetDevice(&device), what);
+    const std::lock_guard<std::mutex> hold(lock);
+    size_t& most = allowed[{kernel, device}];
+    if (bytes <= most) return;
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes), what);
+    most = bytes;
+}
 
 template <class... Parameters, class... Arguments>
 void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
             const Stream& stream, Arguments&&... arguments) {
-    if (shared_bytes > ordinary_shared_bytes)
-        check(cudaFuncSetAttribute((const void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   (int)shared_bytes),
-              what);
+    if (shared_bytes > ordinary_shared_bytes) allow_shared_bytes((const void*)kernel, shared_bytes, what);
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;
     config.blockDim = block;

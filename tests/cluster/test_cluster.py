@@ -1,6 +1,7 @@
 """Pieces of work on a real cluster: order, sums, failures, deaths, stops."""
 
 import os
+import platform
 import signal
 import threading
 import time
@@ -31,6 +32,11 @@ def test_a_map_keeps_the_order_and_names_failures(executor):
     assert [square for square, _ in results] == [i * i for i in range(40) if i != 7]
     workers = {process for _, process in results}
     assert len(workers) == 2 and os.getpid() not in workers
+
+
+def test_what_a_worker_has_to_say_is_in_the_log_of_the_job(executor):
+    executor.map_add(works.Squares(tell=41), ITEMS, lambda number, result: None)
+    assert executor.told == [f"{platform.node()}: 41 is odd"]
 
 
 def test_sums_have_the_bits_of_threads_and_items_stay_where_they_were(executor):

@@ -21,10 +21,13 @@ def wait_for_stop(item):
 
 
 class Squares:
-    """Squares as results, the numbers' roots as terms; `bad` items raise, or end the process."""
+    """Squares as results, the numbers' roots as terms; `bad` items raise, or end the process.
 
-    def __init__(self, bad=(), kill=False):
-        self.bad, self.kill = bad, kill
+    Of the item `tell` the log is told.
+    """
+
+    def __init__(self, bad=(), kill=False, tell=None):
+        self.bad, self.kill, self.tell = bad, kill, tell
 
     def __call__(self, here, items):
         for item in items:
@@ -32,6 +35,8 @@ class Squares:
                 if self.kill:
                     os._exit(1)
                 raise ValueError(f"{item} is broken")
+            if item == self.tell:
+                here.tell(f"{item} is odd")
             yield (item * item, os.getpid()), item**0.5
 
 

@@ -69,12 +69,16 @@ cudaError_t multiply(const Matrix& a, const Matrix& b, const Matrix& c, int m, i
     return cudaSuccess;
 }
 
+bool out_of_memory() { return settings.cublas_to_failure && --settings.cublas_to_failure == 0; }
+
 }  // namespace
 
 extern "C" {
 
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
-    if (cudaStreamSynchronize(nullptr)) return CUBLAS_STATUS_NOT_INITIALIZED;
+    const std::lock_guard<std::recursive_mutex> hold(lock);
+    // This is what cuBLAS says where it has no memory for itself, too.
+    if (out_of_memory() || device(current_device()).lost) return CUBLAS_STATUS_NOT_INITIALIZED;
     *handle = new cublasContext{nullptr, current_device()};
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -100,6 +104,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (m < 0 || n < 0 || k < 0 || batches < 0) return CUBLAS_STATUS_INVALID_VALUE;
     if (m == 0 || n == 0 || batches == 0) return CUBLAS_STATUS_SUCCESS;
+    if (out_of_memory()) return CUBLAS_STATUS_ALLOC_FAILED;
     const Matrix first{a_operation, a, a_leading, a_stride}, second{b_operation, b, b_leading, b_stride},
         result{CUBLAS_OP_N, c, c_leading, c_stride};
     const size_t element = a_type == CUDA_C_32F ? sizeof(Complex) : sizeof(float);

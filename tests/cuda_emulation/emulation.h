@@ -28,6 +28,7 @@ struct Settings {
     long seed = 0, devices = 1;
     long operations_to_loss = 0, lost_device = 0;  // a device is lost as it begins its n-th operation
     long allocations_to_failure = 0;               // the n-th allocation fails
+    long cublas_to_failure = 0;                    // the n-th call of cuBLAS finds too little memory
 };
 
 struct Event {
@@ -46,6 +47,7 @@ struct Operation {
 struct Stream {
     int device;
     std::deque<Operation> work;
+    bool destroyed = false;  // its work is done all the same, some time
 };
 
 extern std::recursive_mutex lock;
@@ -69,7 +71,8 @@ void open_device_memory(bool open);
 // Execution. Runs all blocks of a launch on the current processor thread.
 cudaError_t execute(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
 
-// Streams. Adds an operation, and does it at once in the default stream. Null if the stream is none.
+// Streams. Adds an operation, and does it at once in the default stream. Null if the stream is none, or none
+// any more.
 Stream* stream_of(cudaStream_t stream);
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> run);
 

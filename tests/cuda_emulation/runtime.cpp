@@ -26,8 +26,11 @@ std::map<int, Device> devices;
 std::map<std::thread::id, int> chosen_device;  // not thread_local, which is shared memory here
 std::vector<Stream*> streams;                  // in the order of their creation
 std::map<cudaEvent_t, std::shared_ptr<Event>> events;
-std::map<const void*, size_t> allowed_shared_bytes;
-size_t sent_bytes = 0;  // copied to devices
+std::map<std::pair<const void*, int>, size_t> allowed_shared_bytes;  // by kernel and device
+size_t sent_bytes = 0;                                               // copied to devices
+// What the host asked for, in order: a: memory; k: a kernel; <, >: a copy to or from a device, pinned; (, ): the
+// same with ordinary memory; |: a wait for what was not done.
+std::string history;
 
 cudaError_t lost() { return device(current_device()).lost; }
 
@@ -48,9 +51,14 @@ void step(Stream& s) {
         d.lost = next.run();
 }
 
+Stream* find(cudaStream_t stream) {
+    const auto found = std::find(streams.begin(), streams.end(), (Stream*)stream);
+    return found == streams.end() ? nullptr : *found;
+}
+
 // The stream that has to go on before this one can.
 Stream* needed_by(Stream* s) {
-    while (blocked(*s)) s = stream_of(s->work.front().wait->stream);
+    while (blocked(*s)) s = find(s->work.front().wait->stream);
     return s;
 }
 
@@ -74,6 +82,7 @@ void advance(Stream* target) {
 template <class Finished>
 void run_until(Stream* target, const Finished& finished) {
     if (finished()) return;
+    history += '|';
     open_device_memory(true);
     while (!finished()) advance(target);
     open_device_memory(false);
@@ -90,7 +99,7 @@ void finish_device(int number) {
 
 bool launchable(const cudaLaunchConfig_t& c, const void* kernel) {
     const dim3 g = c.gridDim, b = c.blockDim;
-    const auto allowed = allowed_shared_bytes.find(kernel);
+    const auto allowed = allowed_shared_bytes.find({kernel, current_device()});
     return g.x && g.y && g.z && b.x && b.y && b.z && g.x <= 0x7fffffff && g.y <= 65535 && g.z <= 65535 &&
            b.x <= 1024 && b.y <= 1024 && b.z <= 64 && (size_t)b.x * b.y * b.z <= 1024 &&
            c.dynamicSmemBytes <=
@@ -107,6 +116,8 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, 
     if (to_device != allocated(to, bytes, any_device)) return cudaErrorInvalidValue;
     if (from_device != allocated(from, bytes, any_device)) return cudaErrorInvalidValue;
     if (!from_device) sent_bytes += bytes;
+    if (!from_device) history += allocated(from, bytes, pinned) ? '<' : '(';
+    if (!to_device) history += allocated(to, bytes, pinned) ? '>' : ')';
     if (from_device || allocated(from, bytes, pinned))
         return submit(stream, [=] {
             memcpy(to, from, bytes);
@@ -126,8 +137,8 @@ Device& device(int number) { return devices[number]; }
 int current_device() { return chosen_device[std::this_thread::get_id()]; }
 
 Stream* stream_of(cudaStream_t stream) {
-    const auto found = std::find(streams.begin(), streams.end(), (Stream*)stream);
-    return found == streams.end() ? nullptr : *found;
+    Stream* s = find(stream);
+    return s && !s->destroyed ? s : nullptr;
 }
 
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> run) {
@@ -151,6 +162,7 @@ cudaError_t enqueue(const cudaLaunchConfig_t& config, const void* kernel, std::f
     if (!launchable(config, kernel)) return cudaErrorInvalidConfiguration;
     const Stream* s = stream_of(config.stream);
     if (s && s->device != current_device()) return cudaErrorInvalidResourceHandle;
+    history += 'k';
     return submit(config.stream, [=] { return execute(config, thread); });
 }
 
@@ -177,6 +189,8 @@ __attribute__((visibility("default"))) int cuda_emulation_set(const char* name, 
         settings.lost_device = value;
     } else if (what == "allocations_to_failure") {
         settings.allocations_to_failure = value;
+    } else if (what == "cublas_to_failure") {
+        settings.cublas_to_failure = value;
     } else if (what == "reset") {
         settings = Settings();
         for (auto& entry : devices) {
@@ -184,6 +198,7 @@ __attribute__((visibility("default"))) int cuda_emulation_set(const char* name, 
             entry.second.memory = Device().memory;
         }
         for (Stream* s : streams) s->work.clear();
+        history.clear();
     } else {
         return -1;
     }
@@ -196,11 +211,15 @@ __attribute__((visibility("default"))) size_t cuda_emulation_sent_bytes() {
     return sent_bytes;
 }
 
+// What the host asked for since the last reset.
+__attribute__((visibility("default"))) const char* cuda_emulation_history() { return history.c_str(); }
+
 __attribute__((visibility("default"))) const char* cuda_emulation_fault() { return last_fault.c_str(); }
 
 cudaError_t cudaMalloc(void** address, size_t bytes) {
     const Hold hold(lock);
     if (lost()) return lost();
+    history += 'a';
     return allocate(address, bytes, current_device());
 }
 
@@ -213,6 +232,7 @@ cudaError_t cudaFree(void* address) {
 
 cudaError_t cudaMallocHost(void** address, size_t bytes) {
     const Hold hold(lock);
+    history += 'a';
     return allocate(address, bytes, pinned);
 }
 
@@ -253,6 +273,11 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWith
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     const Hold hold(lock);
     if (lost()) return lost();
+    for (size_t i = streams.size(); i-- > 0;)
+        if (streams[i]->destroyed && streams[i]->work.empty()) {
+            delete streams[i];
+            streams.erase(streams.begin() + i);
+        }
     streams.push_back(new Stream{current_device(), {}});
     *stream = (cudaStream_t)streams.back();
     return cudaSuccess;
@@ -262,9 +287,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     const Hold hold(lock);
     Stream* s = stream_of(stream);
     if (!s) return cudaErrorInvalidResourceHandle;
-    finish(s);
-    streams.erase(std::find(streams.begin(), streams.end(), s));
-    delete s;
+    s->destroyed = true;
     return cudaSuccess;
 }
 
@@ -328,7 +351,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     const auto found = events.find(event);
     if (found == events.end()) return cudaErrorInvalidResourceHandle;
     const Event& e = *found->second;
-    Stream* s = stream_of(e.stream);
+    Stream* s = find(e.stream);
     if (s) run_until(s, [&] { return e.completed == e.recorded || device(e.device).lost; });
     return device(e.device).lost;
 }
@@ -348,7 +371,7 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
         (size_t)value > largest_shared_bytes)
         return cudaErrorInvalidValue;
-    allowed_shared_bytes[kernel] = (size_t)value;
+    allowed_shared_bytes[{kernel, current_device()}] = (size_t)value;
     return cudaSuccess;
 }
 

@@ -173,6 +173,20 @@ int allow_shared(int bytes) {
     return cudaFuncSetAttribute((const void*)&sum, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
 }
 
+// By launch() of runtime.h, which asks for what a kernel may have.
+int launch_with_shared(int device, int bytes) {
+    cudaSetDevice(device);
+    try {
+        const Stream stream;
+        const DeviceArray<float> out(1);
+        launch("fill", fill, dim3(1), dim3(64), bytes, stream, out.data(), 0, 1);
+        stream.wait("fill");
+    } catch (const CudaError&) {
+        return -1;
+    }
+    return 0;
+}
+
 int copy_too_much() {
     const DeviceArray<float> in(8);
     float host[16];

@@ -116,6 +116,7 @@ class Emulation:
         self.functions.cuda_emulation_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
         self.functions.cuda_emulation_fault.restype = ctypes.c_char_p
         self.functions.cuda_emulation_sent_bytes.restype = ctypes.c_size_t
+        self.functions.cuda_emulation_history.restype = ctypes.c_char_p
 
     def set(self, **settings: int) -> None:
         for name, value in settings.items():
@@ -124,6 +125,10 @@ class Emulation:
     def sent_bytes(self) -> int:
         """Copied from the host to devices so far."""
         return self.functions.cuda_emulation_sent_bytes()
+
+    def history(self) -> str:
+        """What the host asked for since the last reset, a letter each: see `history` in runtime.cpp."""
+        return self.functions.cuda_emulation_history().decode()
 
     def fault(self) -> str:
         """What was wrong with the last kernel that failed."""

@@ -60,16 +60,25 @@ def test_batches_shrink_to_the_memory_there_is(emulated, cuda_emulation, work, b
     assert work(emulated) == plenty
 
 
-# After the micrograph and the columns of its transform come rows (from 11 on), then filters (from 14 on).
+# After the micrograph come rows (from 10 on), the plan of the columns (13), then filters (from 14 on).
 @pytest.mark.parametrize(
     ("work", "allocation"),
-    [(pick, 11), (pick, 13), (pick, 16), (pick, 18), (extract, 3), (extract, 20), (peaks, 1), (peaks, 4)],
+    [(pick, 10), (pick, 13), (pick, 16), (pick, 18), (extract, 3), (extract, 20), (peaks, 1), (peaks, 4)],
 )
 def test_a_failed_allocation_is_tried_again_with_less(emulated, cuda_emulation, work, allocation):
     """The memory that was free when the work was planned may be another program's by now."""
     plenty = work(emulated)
     cuda_emulation.set(allocations_to_failure=allocation)
     assert work(emulated) == plenty
+
+
+def test_a_grid_has_room_for_the_largest_batch(emulated, cuda_emulation):
+    """The device is lost before any kernel runs: what no device takes is refused when it is launched."""
+    n = 40_000
+    centres, shifts = np.full((n, 2), 20, np.int32), np.full((n, 2), 0.25, np.float32)
+    cuda_emulation.set(operations_to_loss=4)
+    with pytest.raises(RuntimeError, match="unavailable"):
+        emulated.extract(MICROGRAPH, centres, shifts, None, 0.0, 4, 4, 4, -1.0, False, 0.0, 0.0, False, 1, 1)
 
 
 @pytest.mark.parametrize("work", [pick, extract])

@@ -1,6 +1,7 @@
 """What the Class2D kernels on a device have to themselves: order, memory, devices."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,22 @@ def test_polar_transforms_do_not_depend_on_order_or_memory(cuda_emulation, cuda_
         assert both() == first
     cuda_emulation.set(memory=300_000)
     assert both() == first
+
+
+def test_the_next_batch_is_sent_while_the_first_pass_of_this_one_goes_on(cuda_emulation, cuda_emulated):
+    """A copy to ordinary memory would make the host wait, and so would one from there, within the batches."""
+    case = cases.make_case(17, images=12)
+    cuda_emulation.set(memory=200_000)
+    before = len(cuda_emulation.history())
+    run(cuda_emulated, case)
+    batches = cuda_emulation.history()[before:].replace("a", "").lstrip("(")
+    slices = "(<k+>+)+"
+    assert re.fullmatch(rf"<<<(k+><<<\|{slices})+k+>\|{slices}\)\)\|", batches)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_library_without_memory_is_asked_for_less(cuda_emulation, cuda_emulated, nth):
+    case = cases.make_case(18, images=12)
+    first = run(cuda_emulated, case)
+    cuda_emulation.set(cublas_to_failure=nth)
+    assert same_bits(first, run(cuda_emulated, case))

@@ -1,9 +1,11 @@
 """Several devices, devices that fail, and the choice among backends, on emulated devices."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
-from boxwood.backends import cpu, cuda, get_backend, select, trial
+from boxwood.backends import cpu, cuda, get_backend, get_worker_backend, select, trial
 from boxwood.backends.devices import CudaBackend
 from boxwood.class2d import classify2d
 from boxwood.errors import InputError
@@ -11,6 +13,7 @@ from boxwood.imaging.masks import soft_circle
 from boxwood.stopping import ask_to_stop
 
 BOX, PIXEL = 24, 4.0
+IMAGE, POSITION = np.ones((1, 8, 8), np.float32), np.full((1, 2), 0.5, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +140,35 @@ def test_auto_is_the_cpu_without_a_device(monkeypatch):
 
     monkeypatch.setattr(cuda, "load_module", fail)
     assert get_backend("auto").name == "cpu"
+
+
+def test_auto_is_the_cpu_where_devices_fail_at_the_trial(devices):
+    devices.set(devices=1, operations_to_loss=5)
+    assert get_backend("auto").name == "cpu"
+    devices.set(reset=1, operations_to_loss=5)
+    said = []
+    assert get_backend("auto", said.append).name == "cpu"
+    (text,) = said
+    assert text.startswith("using the CPU, because cuda:0 failed at a small piece of work (CUDA failed in")
+
+
+def test_a_worker_uses_the_first_device_that_it_sees(devices):
+    """The command may see others, and CUDA_VISIBLE_DEVICES rules what workers see."""
+    said = []
+    backend = get_worker_backend("cuda:1,2", said.append)
+    assert (backend.name, said) == ("cuda:0", [])
+    devices.set(operations_to_loss=2)
+    want = cpu.polar_transform(IMAGE, None, IMAGE[0], POSITION, threads=1)
+    assert (backend.polar_transform(IMAGE, None, IMAGE[0], POSITION, 1)[0] == want[0]).all()
+    assert said.pop().endswith("going on without device 0, on the backend cpu") and said == []
+    assert get_worker_backend("cpu", said.append).name == "cpu" and said == []
+
+
+def test_a_worker_without_a_device_says_so(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    said = []
+    assert get_worker_backend("cuda:0", said.append).name == "cpu"
+    assert said[0].endswith("use the backend cpu; this worker goes on with the CPU")
 
 
 @pytest.mark.parametrize("kernel", ["log_pick_maps", "extract"])

@@ -70,6 +70,15 @@ def test_a_block_has_227_kb_of_shared_memory(wrong, bytes, status):
     assert wrong.functions.allow_shared(bytes) == status
 
 
+def test_a_launch_does_not_take_back_the_shared_memory_of_another(wrong):
+    """Another thread may have asked for more and be about to launch the same kernel."""
+    wrong.set(devices=2)
+    for device in (0, 1):
+        assert wrong.functions.launch_with_shared(device, 80 << 10) == SUCCESS
+        assert wrong.functions.launch_with_shared(device, 60 << 10) == SUCCESS
+        assert wrong.functions.launch_shape(1, 64, 80 << 10) == SUCCESS
+
+
 def test_copies_are_checked(wrong):
     assert wrong.functions.copy_too_much() == INVALID_VALUE
     assert wrong.functions.copy_wrong_way() == INVALID_VALUE

@@ -162,3 +162,30 @@ def test_a_device_short_of_memory_gives_up_its_images_first(devices, cuda_emulat
     assert told[0] == [given_up, "going on without device 0, on the backend cpu"]
     assert [given_up] in told
     assert told[-1] == []
+
+
+def test_a_store_given_up_in_the_middle_of_a_call_costs_no_device(devices, cuda_emulated, monkeypatch):
+    """Another thread may find too little memory between the choice of slots and their use."""
+    case = cases.make_case(12, images=6)
+    images, ctf, numbers = case["images"], case["ctf"], np.arange(6)
+    want, said = CudaBackend(cuda_emulated).expectation(**case), []
+    backend = CudaBackend(cuda_emulated, [0], cpu, said.append)
+    store = backend.image_store(6, images.shape[1])
+    store.put(numbers, images, ctf)
+    place = store.place
+
+    def give_up_after(particles, device):
+        found = place(particles, device)
+        store.give_up(device)
+        return found
+
+    monkeypatch.setattr(store, "place", give_up_after)
+    stored = StoredImages(
+        store, numbers, np.full(6, -1), images[:0], ctf[:0], lambda rows: (images[rows], ctf[rows])
+    )
+    got = backend.expectation(**case | {"images": stored, "ctf": None})
+    assert backend.name == "cuda:0" and said == []
+    assert all(value.tobytes() == want[name].tobytes() for name, value in got.items())
+    cuda_emulated.release_image_store(store._number.setdefault(0, 0))
+    store.put(numbers, images, ctf)
+    assert backend.name == "cuda:0" and said == []

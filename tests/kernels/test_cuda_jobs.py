@@ -1,5 +1,6 @@
 """Picking and extraction of several micrographs on emulated devices: the files are those of the CPU."""
 
+import pickle
 from pathlib import Path
 
 import mrcfile
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boxwood.execution import executor, worker
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.star import read_star, write_star
 from boxwood.jobs.registry import load_job
@@ -76,6 +78,14 @@ def extract(backend):
     return table, [mrcfile.read(f"extract-{backend}/m{i}.mrcs") for i in range(4)]
 
 
+def in_workers(monkeypatch):
+    """Have every piece of a job done by what another process gets."""
+    here = executor.map_ordered
+    monkeypatch.setattr(
+        executor, "map_ordered", lambda function, *more: here(pickle.loads(pickle.dumps(function)), *more)
+    )
+
+
 def assert_same_picks(got, want):
     for one, other in zip(got, want, strict=True):
         assert len(other) > 0
@@ -128,3 +138,17 @@ def test_a_device_that_disappears_loses_no_micrograph(devices):
     devices.set(reset=1, devices=3)
     rerun_job("pick-cuda:1", output="again", reporter=heard)
     assert "the job went from cuda:1 to cpu, as devices failed; the last bits may differ" in heard.warnings
+
+
+def test_a_device_that_disappears_in_a_worker_loses_no_micrograph(devices, monkeypatch):
+    want = autopick("cpu")
+    in_workers(monkeypatch)
+    devices.set(operations_to_loss=60)
+    assert_same_picks(autopick("cuda:1"), want)
+    (text,) = worker._process.told
+    assert text.endswith("going on without device 0, on the backend cpu")
+    worker._process.told.clear()
+    devices.set(reset=1, devices=3)
+    (table, _), (want, _) = extract("cuda:2"), extract("cpu")
+    pd.testing.assert_frame_equal(table.drop(columns="rlnImageName"), want.drop(columns="rlnImageName"))
+    assert worker._process.told == []

@@ -83,6 +83,7 @@ PYBIND11_MODULE(BOXWOOD_CUDA_MODULE, m) {
     m.attr("cuda_version") = CUDART_VERSION;
     const auto error = py::register_exception<cuda::CudaError>(m, "CudaError", PyExc_RuntimeError);
     py::register_exception<cuda::OutOfMemory>(m, "OutOfMemory", error);
+    py::register_exception<cuda::StoreReleased>(m, "StoreReleased", error);
     m.def("device_names", &device_names);
     m.def("time_stages", &cuda::time_stages, py::arg("on"), "Whether every stage is timed by events.");
     m.def("stage_times", &stage_times,

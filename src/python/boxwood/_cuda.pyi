@@ -6,6 +6,7 @@ __version__: str
 cuda_version: int
 CudaError: type[RuntimeError]
 OutOfMemory: type[RuntimeError]
+StoreReleased: type[RuntimeError]
 
 def device_names() -> list[str]: ...
 def time_stages(on: bool) -> None: ...

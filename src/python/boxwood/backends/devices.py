@@ -105,6 +105,8 @@ class CudaBackend:
     def _run_part(self, device: int, part: "_Call") -> Any:
         try:
             return part.on_device(self._module, device)
+        except self._module.StoreReleased:
+            pass  # given up meanwhile, for want of memory: now its images are sent
         except self._module.CudaError as error:
             self._failed(device, error)
         return self._run(part)

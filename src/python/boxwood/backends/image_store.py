@@ -76,6 +76,8 @@ class ImageStore:
             slots = self._slot[particles[rows]]
             try:
                 self._module.put_images(self._number[device], slots, transforms[rows], ctf[rows])
+            except self._module.StoreReleased:
+                pass  # given up meanwhile
             except self._module.CudaError as error:
                 self._failed(device, error)
 

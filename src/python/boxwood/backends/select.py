@@ -61,6 +61,21 @@ def get_backend(
     raise InputError(f"backend {name!r} is unknown; choose auto, cpu, cuda, cuda:0,1 or reference")
 
 
+def get_worker_backend(name: str, warn: Callable[[str], None]) -> Backend:
+    """Return what a worker uses for a job whose own backend is called `name`.
+
+    Devices have numbers of their own there, and other workers may be on the same computer: a worker uses the
+    first device that CUDA_VISIBLE_DEVICES shows it, or, where it sees none, the CPU, and says so by `warn`.
+    """
+    if not name.startswith("cuda"):
+        return get_backend(name)
+    try:
+        return get_backend("cuda", warn)
+    except InputError as error:
+        warn(f"{error}; this worker goes on with the CPU")
+        return get_backend("cpu")
+
+
 def _devices(name: str, count: int) -> list[int]:
     """Numbers of "cuda:0,1", or the first device."""
     words = name.removeprefix("cuda").removeprefix(":")
@@ -83,16 +98,23 @@ def _fastest(warn: Callable[[str], None] | None, work: str) -> Backend:
 
     cpu = get_backend("cpu")
     try:
-        count = len(load_module().device_names())
+        module = load_module()
     except InputError:
         return cpu
-    cuda = get_backend("cuda:" + ",".join(map(str, range(count))), warn)
-    ratio = seconds_of_trial(cpu, available_threads(), work) / seconds_of_trial(cuda, 1, work)
+    name = "cuda:" + ",".join(map(str, range(len(module.device_names()))))
+    try:
+        ratio = seconds_of_trial(cpu, available_threads(), work) / seconds_of_trial(
+            get_backend(name), 1, work
+        )
+    except module.CudaError as error:
+        if warn is not None:
+            warn(f"using the CPU, because {name} failed at a small piece of work ({error})")
+        return cpu
     if ratio <= 1:
         return cpu
     if warn is not None:
-        warn(f"using {cuda.name}, {ratio:.1f} times as fast as the CPU")
-    return cuda
+        warn(f"using {name}, {ratio:.1f} times as fast as the CPU")
+    return get_backend(name, warn)
 
 
 def available_threads() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from boxwood.backends import Backend, get_backend
+from boxwood.backends import Backend, get_worker_backend
 from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.half_sets import by_half
 from boxwood.class2d.measures import posterior_sums
@@ -204,7 +204,11 @@ def batches(indices: AnyArray) -> list[AnyArray]:
 
 def engine_here(here: Here, form: PolarForm, backend: str) -> Engine:
     """What a process makes transforms with, and those that it has made for this classification."""
-    engine: Engine = here.keep("class2d", form.key, lambda: form.engine(get_backend(backend), here.threads))
+
+    def make() -> Engine:
+        return form.engine(get_worker_backend(backend, here.tell), here.threads)
+
+    engine: Engine = here.keep("class2d", form.key, make)
     return engine
 
 

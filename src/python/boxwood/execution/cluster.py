@@ -79,7 +79,7 @@ class Cluster:
         tell: Callable[[str], None] = lambda text: None,
         close: Callable[[], None] = lambda: None,
     ) -> None:
-        self.here = Here(threads)
+        self.here = Here(threads, tell)
         self._client, self._probe, self._skip, self._wait_s, self._tell = (
             client,
             probe,
@@ -391,7 +391,10 @@ class Cluster:
         from distributed import KilledWorker
 
         try:
-            return self._wait(future)
+            answer = self._wait(future)
+            for text in answer.told:
+                self._tell(text)
+            return answer.result
         except worker.Stopped:
             raise KeyboardInterrupt from None
         except KilledWorker:

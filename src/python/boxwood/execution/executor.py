@@ -24,10 +24,12 @@ class Here:
     ----------
     threads : int
         That the piece may use.
+    tell : callable
+        Called with a sentence for the log of the job.
     """
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, tell: Callable[[str], None] = lambda text: None) -> None:
+        self.threads, self.tell = threads, tell
         self._kept: dict[str, tuple[str, Any]] = {}
         self._lock = threading.RLock()
 
@@ -100,7 +102,7 @@ class Threads:
     def __init__(
         self, threads: int, skip_failed: bool = False, tell: Callable[[str], None] = lambda text: None
     ) -> None:
-        self.here, self._skip, self._tell = Here(threads), skip_failed, tell
+        self.here, self._skip, self._tell = Here(threads, tell), skip_failed, tell
 
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item]

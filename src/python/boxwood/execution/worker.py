@@ -6,6 +6,7 @@ It knows nothing of Dask. Everything here is called by `boxwood.execution.cluste
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -49,12 +50,21 @@ class _Process:
     stopped: set[str] = field(default_factory=set)
     busy: dict[str, int] = field(default_factory=dict)
     folder: str = ""
+    told: list[str] = field(default_factory=list)  # what has not been sent to any job yet
     changed: threading.Condition = field(default_factory=threading.Condition)
     # Blocks of one process take turns: each uses all of its threads.
     turn: threading.Lock = field(default_factory=threading.Lock)
 
 
 _process = _Process()
+
+
+@dataclass
+class Answer:
+    """What comes back of a piece of work, and sentences for the log of the job."""
+
+    result: Any
+    told: list[str]
 
 
 @dataclass
@@ -65,11 +75,17 @@ class Block:
     term: Any
 
 
+def tell(text: str) -> None:
+    """Put a sentence, with this computer's name, into the log of the job whose piece of work is done next."""
+    with _process.changed:
+        _process.told.append(f"{platform.node()}: {text}")
+
+
 def admit(job: JobOfCluster, threads: int, probe: Callable[[], str]) -> str:
     """Begin with a job; what `probe` returns in this process."""
     one_blas_thread()
     with _process.changed:
-        _process.here.setdefault(job.name, Here(threads))
+        _process.here.setdefault(job.name, Here(threads, tell))
     return probe()
 
 
@@ -94,13 +110,13 @@ def same(value: Any) -> Any:
     return value
 
 
-def run_one(job: JobOfCluster, function: Callable[[Any], Any], item: Any) -> Any:
+def run_one(job: JobOfCluster, function: Callable[[Any], Any], item: Any) -> Answer:
     """The result of a function for one item, or its `Failure`."""
     return _until_done(job, lambda here: attempt(function, item))
 
 
-def run_block(job: JobOfCluster, work: Work[Any, Any, Any], items: Sequence[Any]) -> Block:
-    """The results of a `Work` for some items in a row."""
+def run_block(job: JobOfCluster, work: Work[Any, Any, Any], items: Sequence[Any]) -> Answer:
+    """The results of a `Work` for some items in a row: a `Block`."""
 
     def run(here: Here) -> Block:
         with _process.turn:
@@ -113,12 +129,15 @@ def run_block(job: JobOfCluster, work: Work[Any, Any, Any], items: Sequence[Any]
     return _until_done(job, run)
 
 
-def _until_done(job: JobOfCluster, run: Callable[[Here], Any]) -> Any:
+def _until_done(job: JobOfCluster, run: Callable[[Here], Any]) -> Answer:
     """Run a piece of work, again where another job was stopped and this one was hit."""
     while True:
         with _working(job):
             try:
-                return run(_process.here.setdefault(job.name, Here(1)))
+                result = run(_process.here.setdefault(job.name, Here(1, tell)))
+                with _process.changed:
+                    told, _process.told = _process.told, []
+                return Answer(result, told)
             except KeyboardInterrupt:
                 if job.name in _process.stopped:
                     raise Stopped(job.name) from None

@@ -105,10 +105,10 @@ class Picker:
         return {**vars(self), "backend": self.backend.name}  # another process has its own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from boxwood.backends import get_backend
+        from boxwood.backends import get_worker_backend
 
         vars(self).update(state)
-        self.backend = get_backend(state["backend"])
+        self.backend = get_worker_backend(state["backend"], self.context.warn)
 
     def prepare(self, micrographs: MicrographSet) -> None:
         """Get the model of the adaptive method, or the references of templates."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from boxwood.errors import BoxwoodError, InputError, JobAborted, JobError
 from boxwood.execution import Done, Executor, Failure, Threads
 from boxwood.io.atomic import writing
-from boxwood.jobs.reporter import Reporter, Silent
+from boxwood.jobs.reporter import OfWorker, Reporter, Silent
 from boxwood.project.job_files import ABORT_NOW
 from boxwood.project.names import below_job
 
@@ -129,14 +129,14 @@ class JobContext:
         self._stack.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process needs, for `map`: where files go, and not whom to tell what."""
-        here = ("executor", "reporter", "put_away", "_stack")
+        """What a worker needs, for `map`: where files go, and not whom to tell what."""
+        here = ("executor", "reporter", "put_away", "_stack", "_backends")
         return {name: value for name, value in vars(self).items() if name not in here}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.executor, self.reporter, self.put_away = Threads(self.threads), Silent(), remove
-        self._stack = ExitStack()
+        self.executor, self.reporter, self.put_away = Threads(self.threads), OfWorker(), remove
+        self._stack, self._backends = ExitStack(), []
 
     @property
     def name(self) -> str:

@@ -140,10 +140,10 @@ class Extractor:
         return {**vars(self), "backend": self.backend.name}  # another process has its own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from boxwood.backends import get_backend
+        from boxwood.backends import get_worker_backend
 
         vars(self).update(state)
-        self.backend = get_backend(state["backend"])
+        self.backend = get_worker_backend(state["backend"], self.context.warn)
 
     def reads(self, name: str) -> Path:
         """The file with the micrograph."""

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import IO, Any, Protocol
 
+from boxwood.execution.worker import tell
+
 
 class Reporter(Protocol):
     """Receives what happens. Kinds: start, log, warning, error, trace, progress, bad, result, end."""
@@ -21,6 +23,14 @@ class Silent:
 
     def event(self, kind: str, **data: Any) -> None:
         pass
+
+
+class OfWorker:
+    """Sends warnings from a worker to the log of its job, and nothing else."""
+
+    def event(self, kind: str, **data: Any) -> None:
+        if kind == "warning":
+            tell(data["text"])
 
 
 class JsonLines:
