@@ -8,8 +8,29 @@ import pytest
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def _servers():
-    """Start `boxwood ui` of a project in a process; returns its link. `end()` ends them all."""
+@pytest.fixture
+def start_server():
+    """Start a server of a project; returns its link. `end()` ends them all."""
+    from serving import Server
+
+    servers = []
+
+    def start(project, *words):
+        servers.append(Server(project, *words))
+        return servers[-1].link
+
+    def end():
+        while servers:
+            servers.pop().end()
+
+    start.end = end
+    yield start
+    end()
+
+
+@pytest.fixture(scope="module")
+def module_server():
+    """Start `boxwood ui` of a module's own project as a user does; returns its link."""
     from boxwood.web import serve
 
     processes = []
@@ -19,18 +40,10 @@ def _servers():
         processes.append(process)
         return link
 
-    def end():
-        while processes:
-            processes[-1].terminate()
-            processes.pop().communicate(timeout=30)
-
-    start.end = end
     yield start
-    end()
-
-
-start_server = pytest.fixture(_servers, name="start_server")
-module_server = pytest.fixture(_servers, scope="module", name="module_server")  # for a module's own project
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="session")
