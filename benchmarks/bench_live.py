@@ -1,6 +1,7 @@
 """How many micrographs an hour a live job keeps up with for each core, and how soon particles have a class.
 
 python benchmarks/bench_live.py [--micrographs 24] [--size 4096] [--particles 200] [--classes 50] [--every 12]
+python benchmarks/bench_live.py --rounds-of 1000
 
 Micrographs are simulated (0.885 Angstrom, particles like beta-galactosidase); four are made and the others
 are these with one pixel changed, for files with the same contents are left out. In one run all are there,
@@ -8,6 +9,9 @@ which tells what a core can do: CPU seconds of picking, extraction and the mini-
 particles a class, files included. In another they come one after the other, every so many seconds (0: no such
 run), and the time from the end of a file to the class of all its particles is told. Both are checked: all are
 used, and all particles have a class.
+
+With `--rounds-of` there are so many small micrographs instead (512^2, 196 particles of 32 px), and what is
+told is the CPU seconds of a round of four of them as the particles become more.
 """
 
 import argparse
@@ -21,10 +25,13 @@ import threading
 import time
 from pathlib import Path
 
+import bench_memory
 import numpy as np
 
+import boxwood.jobs.live.run as live_run
 from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star
+from boxwood.jobs.api import Project
 from boxwood.jobs.simulate import simulate_project
 
 DIFFERENT = 4
@@ -87,6 +94,43 @@ def check(job: Path, micrographs: int) -> int:
     return len(particles)
 
 
+class Rounds(live_run.Live):
+    """Takes four micrographs, which is timed, and 96, so that there are soon many particles."""
+
+    number = 0
+
+    def _take(self, *, last: bool) -> bool:
+        timed = self.number % 2 == 0
+        live_run._AT_ONCE, self.number = (4 if timed else 96), self.number + 1
+        begun = time.process_time()
+        taken = super()._take(last=last)
+        if timed:
+            print(f"{len(self.particles):8} particles: {time.process_time() - begun:5.2f} s", flush=True)
+        return taken
+
+
+def rounds(folder: Path, count: int) -> None:
+    """CPU seconds of rounds of a job in this process."""
+    bench_memory.make(folder, count)
+    for number in range(count):  # they are links to four files, and each needs contents of its own
+        path = folder / f"Micrographs/m{number:05d}.mrc"
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data[:-2] + np.float16(number / 1000).tobytes())
+    live_run.Live = Rounds  # type: ignore[misc]
+    sizes = {"min_diameter": 90, "max_diameter": 120, "threshold_offset": 1, "box_size": bench_memory.BOX}
+    result = Project(folder, threads=1).live(
+        micrographs="micrographs.star",
+        settle=0,
+        stop_after=0,
+        finish=False,
+        psi_step=12,
+        offset_range=3,
+        **sizes,
+    )
+    assert result.values["particles"] == count * bench_memory.PER_MICROGRAPH, "particles are missing"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -97,9 +141,13 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=50)
     parser.add_argument("--every", type=float, default=12.0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds-of", type=int, metavar="MICROGRAPHS")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
+        if chosen.rounds_of:
+            rounds(folder / "project", chosen.rounds_of)
+            return
         table = prepare(folder, chosen)
         table.write(folder / "all.star")
         for number in range(chosen.micrographs):

@@ -1,14 +1,13 @@
 """What setting back the schedule is worth where particles come one after the other: purity and NMI.
 
 python benchmarks/bench_live_quality.py [--particles 6000] [--views 20] [--classes 24] [--snr 0.15]
-       [--rounds 16] [--mini-batches-a-round 50] [--seeds 1 2 3] [--policies offline live shares forward]
+       [--rounds 16] [--mini-batches-a-round 50] [--seeds 1 2 3] [--policies offline live forward]
 
 Particles of simulated views (48 px at 4.7 Angstrom) arrive in equal rounds, a number of mini-batches is made
 after each, as far as the schedule has some, and the set is finished in the end. In the first sixth of the
 particles half are junk: noise alone, or contamination; later a tenth. Policies: `live` sets the schedule
-back as particles come (`boxwood.class2d.set_back`) and does its rest in the end; `shares` does the same, but
-never begins anew; `forward` goes through the schedule once, whatever comes;
-`offline` begins when all are there. The truth counts junk as one more view.
+back as particles come (`boxwood.class2d.set_back`) and does its rest in the end; `forward` goes through the
+schedule once, whatever comes; `offline` begins when all are there. The truth counts junk as one more view.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from boxwood.imaging.masks import soft_circle
 from boxwood.simulate import SimulatedSource
 
 BOX, PIXEL = 48, 4.72
-POLICIES = ("offline", "live", "shares", "forward")
+POLICIES = ("offline", "live", "forward")
 
 
 class Arrivals:
@@ -87,7 +86,7 @@ def live(source: Arrivals, p: Class2DParameters, policy: str, rounds: int, batch
         if result is not None:
             result = grow(result, np.arange(before), groups(before), groups(n))
             if policy != "forward":
-                p, result = set_back(p, result, before, n, anew=False if policy == "shares" else None)
+                p, result = set_back(p, result, before, n)
         room = batches if result is None else min(batches, p.last_iteration - 1 - result.iteration)
         if room > 0:
             result = classify(source, n, p, result, room)

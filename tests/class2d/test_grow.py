@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from boxwood.class2d import Class2DParameters, Groups, classify2d, grow, set_back
-from boxwood.class2d.maximisation import FIRST_REGULARISED_RING
 from boxwood.class2d.minibatch import MiniBatches
 from boxwood.errors import InputError
 from boxwood.simulate import SimulatedSource
@@ -115,12 +114,6 @@ def test_the_schedule_is_set_back_by_the_share_of_new_particles(early):
     assert parameters.restarted == 19
     expected = MiniBatches.of(parameters).memory_at(39, 1000)
     assert result.sums.count == pytest.approx(expected) and expected < 1000
-
-
-def test_past_a_power_of_two_it_begins_anew_with_averages_of_low_resolution(early):
-    parameters, result = set_back(SMALL, early, 500, 520)
-    assert parameters.restarted == early.iteration and result.model.limit == FIRST_REGULARISED_RING
-    assert (result.model.references == early.model.references).all()
 
 
 def test_new_particles_are_seen_first_and_find_their_classes(source, early):

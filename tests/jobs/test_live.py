@@ -325,3 +325,21 @@ def test_references_pick_with_what_the_first_micrographs_taught(microscope):
     microscope.list(*map(NAME.format, range(7, 9)))
     assert live(continue_from=JOB).values["micrographs"] == 9
     assert (JOB / "picking_model.star").read_bytes() == stored
+
+
+def test_adaptive_picking_waits_for_what_it_learns_from_and_learns_once(microscope):
+    """Continued, the job picks with what it stored."""
+    for i in range(9):
+        microscope.write(NAME.format(i))
+    microscope.list(NAME.format(0), NAME.format(1))
+    waiting = []
+    microscope.clock.at(200, lambda: waiting.extend(JOB.rglob("m*_autopick.star")))
+    microscope.clock.at(200, lambda: microscope.list(*map(NAME.format, range(2, 7))))
+    result = live(method="adaptive", learn_from=6, begin_with=20)
+    assert result.values["micrographs"] == 7 and not waiting
+    picks = [read_star(path)[""] for path in sorted(JOB.rglob("m*_autopick.star"))]
+    assert 25 < sum(map(len, picks)) < 55  # of 42 particles
+    stored = (JOB / "picking_model.star").read_bytes()
+    microscope.list(*map(NAME.format, range(7, 9)))
+    assert live(continue_from=JOB).values["micrographs"] == 9
+    assert (JOB / "picking_model.star").read_bytes() == stored

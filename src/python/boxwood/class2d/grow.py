@@ -9,7 +9,6 @@ import numpy as np
 
 from boxwood.class2d.assignments import Assignments
 from boxwood.class2d.groups import Groups
-from boxwood.class2d.maximisation import FIRST_REGULARISED_RING
 from boxwood.class2d.minibatch import MiniBatches
 from boxwood.class2d.parameters import Class2DParameters
 from boxwood.class2d.result import IterationResult
@@ -60,22 +59,15 @@ def grow(result: IterationResult, places: AnyArray, before: Groups, now: Groups)
 
 
 def set_back(
-    parameters: Class2DParameters, result: IterationResult, before: int, now: int, anew: bool | None = None
+    parameters: Class2DParameters, result: IterationResult, before: int, now: int
 ) -> tuple[Class2DParameters, IterationResult]:
     """Set the schedule back where there were `before` particles and are `now`.
 
     It keeps the share of it that the particles before are of those now, so that what new particles are
-    worth is done again. Where their number passes a power of two, it begins anew: whole assignments, a short
-    memory, refilling of classes, and averages of the first resolution, so that what early particles were
-    taken for binds nobody. The sums are made to stand for as many particles as the memory then has. `anew`
-    says whether to begin anew, whatever the numbers.
+    worth is done again. The sums are made to stand for as many particles as the memory then has.
     """
-    if anew is None:
-        anew = before.bit_length() < now.bit_length()
-    done = 0 if anew else (result.iteration - parameters.restarted) * before // now
+    done = (result.iteration - parameters.restarted) * before // now
     parameters = replace(parameters, restarted=result.iteration - done)
-    if anew:
-        result = replace(result, model=replace(result.model, limit=FIRST_REGULARISED_RING))
     sums = result.sums
     if sums is None:
         return parameters, result
