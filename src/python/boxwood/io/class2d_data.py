@@ -41,6 +41,9 @@ def sorted_by_micrograph(table: pd.DataFrame) -> pd.DataFrame:
     """The rows in the order RELION's classification keeps them: by micrograph, otherwise as they were."""
     if "rlnMicrographName" not in table:
         return table
+    names = table["rlnMicrographName"].array
+    if not (names[1:] < names[:-1]).any():  # as extraction leaves them: no copy of a million rows
+        return table.reset_index(drop=True)
     return table.sort_values("rlnMicrographName", kind="stable", ignore_index=True)
 
 
@@ -49,14 +52,14 @@ def scale_groups(table: pd.DataFrame) -> tuple[AnyArray, AnyArray]:
 
     A group is what rlnGroupName says, or else a micrograph; job folders are not part of the name.
     """
-    if "rlnGroupName" in table:
-        names = table["rlnGroupName"].astype(str)
-    elif "rlnMicrographName" in table:
-        names = table["rlnMicrographName"].astype(str).map(without_job)
-    else:
-        names = pd.Series("group", index=table.index)
-    codes, unique = pd.factorize(names)
-    return np.asarray(unique, dtype=object), codes.astype(np.int64)
+    label = next((label for label in ("rlnGroupName", "rlnMicrographName") if label in table), None)
+    if label is None:
+        return np.array(["group"], dtype=object), np.zeros(len(table), dtype=np.int64)
+    codes, names = pd.factorize(table[label].astype("str"))
+    if label == "rlnMicrographName":
+        same, names = pd.factorize(np.array([without_job(name) for name in names], dtype=object))
+        codes = same[codes]
+    return np.asarray(names, dtype=object), codes.astype(np.int64)
 
 
 def assigned_table(
