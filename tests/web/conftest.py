@@ -22,7 +22,7 @@ def workspace(copy, monkeypatch):
     monkeypatch.chdir(copy)
     workspace = Workspace(copy)
     yield workspace
-    workspace.pool.shutdown()
+    workspace.close()
 
 
 @pytest.fixture

@@ -2,12 +2,18 @@
 
 import shlex
 
+import numpy as np
 import pytest
 
 from boxwood.errors import InputError
+from boxwood.jobs.api import Project
+from boxwood.jobs.picking_model import write_model
 from boxwood.jobs.registry import JOBS, load_job
+from boxwood.picking.adaptive import AdaptiveModel
 from boxwood.web.forms import Running, command_of, files_for, make_form, read_form, startable, words_of
+from boxwood.web.picking import open_source
 from boxwood.web.runs import command_words
+from boxwood.web.suggestions import particle_diameter, suggested
 
 PICK = {"micrographs": "micrographs_ctf.star", "min_diameter": "150", "max_diameter": "180"}
 
@@ -233,3 +239,44 @@ def test_a_form_like_an_earlier_job(client):
     assert form["values"]["min_diameter"] == "150" and form["values"]["threshold_offset"] == "1"
     wrong = client.get("/api/form/autopick", params={"like": "Extract/job002"})
     assert wrong.status_code == 400 and "no job of `boxwood autopick`" in wrong.json()["error"]
+
+
+def test_boxes_are_suggested_from_what_was_picked(workspace, copy):
+    star = "micrographs_ctf.star"
+    job = "AutoPick/job001"  # 150 to 180 A, 3.54 A a pixel
+    for coordinates in (job, f"{job}/coords_suffix_autopick.star"):
+        found = suggested(workspace, "extract", {"micrographs": star, "coordinates": coordinates})
+        assert {name: value["text"] for name, value in found.items()} == {
+            "box_size": "80",  # the next good length to 1.5 x 180 / 3.54 = 76.3
+            "background_diameter": "56",
+        }
+        assert "180 Å of AutoPick/job001" in found["box_size"]["why"]
+    finer = suggested(workspace, "extract", {"coordinates": job, "pixel_size": "1.77"})
+    assert finer["box_size"]["text"] == "160"
+    by_hand = Project(copy).manual_pick(micrographs=star, diameter=200).output.relative_to(copy)
+    assert (
+        suggested(workspace, "extract", {"coordinates": str(by_hand)})["background_diameter"]["text"] == "63"
+    )
+    usual = Project(copy).manual_pick(micrographs=star).output.relative_to(copy)
+    for nothing in (
+        {},
+        {"coordinates": str(usual)},
+        {"coordinates": "AutoPick/job099"},
+        {"coordinates": "../x"},
+    ):
+        assert suggested(workspace, "extract", nothing) == {}
+    assert suggested(workspace, "class2d", {"particles": "Extract/job002/particles.star"}) == {}
+
+
+def test_what_was_learned_suggests_a_box_too(workspace, copy, monkeypatch):
+    folder = copy / "AutoPick/job001"
+    told = {"method": "adaptive", "diameter": "auto"}
+    monkeypatch.setattr("boxwood.web.suggestions.told_values", lambda *_: told)
+    source = open_source(workspace, "AutoPick/job001")
+    assert particle_diameter(workspace, source) is None
+    write_model(
+        folder / "picking_model.star", AdaptiveModel(160.0, 20.0, 144.0, False, np.ones(3), 1.0, 1.0, 1.0)
+    )
+    assert particle_diameter(workspace, source) == pytest.approx(144)
+    told["diameter"] = "170"
+    assert particle_diameter(workspace, source) == 170

@@ -93,7 +93,9 @@ def picked(page, project, selected, visit):
     assert 0 < counts[2] < loose
     expect(page.locator(".tuning .says")).to_contain_text(f"{counts[0]} of ")
     assert not [url for url in requests if "/api/picks/peaks" in url]
-    save(page, "Run on all micrographs", "AutoPick/job002")
+    page.get_by_role("button", name="Run on all micrographs").click()
+    page.get_by_role("button", name="Start").click()
+    succeeded(page, "AutoPick/job002")
     return project / "AutoPick/job002", counts
 
 

@@ -1,6 +1,7 @@
 """Automatic picking, tried on the page: what it shows is what the job picks."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from playwright.sync_api import expect
 
 from boxwood.io.coordinates import coordinate_files, read_coordinates
 from boxwood.io.mrc import read_image
+from boxwood.io.star import read_star, write_star
 from boxwood.jobs.api import Project
 from boxwood.picking import pick_log
+from boxwood.web import adaptive_tuning
 
 JOB = "AutoPick/job001"
 STAR = "micrographs_ctf.star"
@@ -123,21 +126,122 @@ def test_thresholds_are_tried_live_and_used(page, copy):
     expect(page.locator(".picking .count")).not_to_have_text(f"{len(sparse)} picks")
 
 
-def test_tried_on_a_few_and_run_on_all(page, copy):
+def run_form(page):
+    """Go to the form that "Run on all micrographs" opens, and return its command line."""
+    page.get_by_role("button", name="Run on all micrographs").click()
+    expect(page.locator("h1")).to_have_text("New job: autopick")
+    expect(page.locator(".command")).to_contain_text("boxwood autopick")
+    return page.locator(".command").inner_text()
+
+
+def tried_on_two(page):
+    page.get_by_label("How many micrographs to try").fill("2")
+    page.get_by_role("button", name="Try on the first").click()
+    expect(page.locator(".tried")).to_have_attribute("data-state", "ready")
+    return [int(text) for text in page.locator(".tried .count").all_inner_texts()]
+
+
+def test_methods_are_tried_on_a_few_and_run_on_all(page, copy):
     open_tuning(page, STAR)
     type_in(page, "Min. diameter", 150)
     type_in(page, "Max. diameter", 180)
     type_in(page, "Threshold", 1.5)
-    page.get_by_label("How many micrographs to try").fill("2")
-    page.get_by_role("button", name="Try on the first").click()
-    expect(page.locator(".tried")).to_have_attribute("data-state", "ready")
-    counts = [int(text) for text in page.locator(".tried .count").all_inner_texts()]
-    page.get_by_role("button", name="Run on all micrographs").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.locator(".command")).to_contain_text("--threshold-offset 1.5")
-    dialog.get_by_role("button", name="Save").click()
-    expect(page.locator("main")).to_contain_text("AutoPick/job004", timeout=30_000)
-    expect(page.locator(".status")).to_have_text("succeeded", timeout=60_000)
+    assert len(tried_on_two(page)) == 3
+    assert "--threshold-offset 1.5" in run_form(page)
+    page.go_back()
+    page.get_by_label("Method").select_option("adaptive")
+    type_in(page, "Learn from", 2)
+    page.get_by_role("button", name="Learn", exact=True).click()
+    says = page.locator(".tuning > .says")
+    expect(says).to_contain_text("peaks")
+    usual = int(says.inner_text().split()[0])
+    slider = page.get_by_label("Max. local FDR, slider")
+    slider.fill("1000")  # its end, where every peak is let pass
+    expect(says).to_contain_text(re.compile(r"^(\d+) of \1 "))
+    slider.fill("0")
+    expect(page.get_by_label("Max. local FDR", exact=True)).to_have_value("0.01")
+    expect(says).not_to_contain_text(re.compile(r"^(\d+) of \1 "))
+    counts = tried_on_two(page)
+    assert f"{counts[0]} of " in says.inner_text() and 0 < counts[0] <= usual
+    command = run_form(page)
+    for words in ("--method adaptive", "--min-diameter 150.0", "--learn-from 2", "--max-local-fdr 0.01"):
+        assert words in command
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("h1")).to_have_text("AutoPick/job004")
+    expect(page.locator(".state")).to_contain_text("succeeded")
     files = coordinate_files(copy / "AutoPick/job004")
-    picked = [len(read_coordinates(files[name])) for name in NAMES]
-    assert counts == [*picked[:2], sum(picked[:2])]
+    picked = [len(read_coordinates(files[name])) for name in NAMES[:2]]
+    assert counts == [*picked, sum(picked)]
+
+
+# --- the adaptive method --------------------------------------------------------------------------------
+
+ADAPTIVE = {"method": "adaptive", "min_diameter": 150, "max_diameter": 180}
+RATE = "boxwoodLocalFdr"
+
+
+def learn(client, source=STAR, start=True, **content):
+    """How far learning is, once it has ended if it was begun."""
+    while True:
+        where, body = {"source": source}, {"content": content, "start": start}
+        found = client.post("/api/picks/model", params=where, json=body).json()
+        if found.get("state") != "learning":
+            return found
+        time.sleep(0.05)
+
+
+def agree(peaks, job, rate):
+    """Whether the page, at this false-discovery rate, keeps what the job has picked."""
+    picked = read_coordinates(job)[[X, Y, FOM, RATE]].to_numpy()
+    table = np.array([peaks["x"], peaks["y"], peaks["fom"], peaks["rate"]]).T
+    np.testing.assert_allclose(table[table[:, 3] <= rate], picked, atol=1e-3)
+    return len(picked)
+
+
+def test_what_was_learned_to_be_tried_picks_as_the_job_does(client, copy):
+    assert learn(client, start=False, **ADAPTIVE) == {"state": "none"}
+    assert "nothing is learned" in ask(client, STAR, **ADAPTIVE).json()["error"]
+    model = learn(client, **ADAPTIVE)
+    assert model["state"] == "ready" and model["convincing"] and model["model"] == ""
+    numbers, learned = [], {}
+    for rate, settings in ((1.0, {}), (0.02, {"min_distance": 250.0})):
+        told = {**ADAPTIVE, **settings, **learned, "max_local_fdr": rate}
+        job = Project(copy).autopick(micrographs=STAR, **told).output.relative_to(copy)
+        learned = {"model": f"{job}/picking_model.star"}  # once is enough
+        path = coordinate_files(job)[NAMES[0]]
+        numbers.append(agree(ask(client, STAR, **ADAPTIVE, **settings).json(), path, rate))
+        its = learn(client, str(job), start=False, method="adaptive")  # its own model is there
+        assert its == {**model, **learned, "diameter": pytest.approx(model["diameter"])}
+        agree(ask(client, job, method="adaptive").json(), path, rate)
+    assert numbers[0] > numbers[1] > 3
+    other = {"start": False, "method": "adaptive", "min_diameter": 100, "max_diameter": 120}
+    assert learn(client, str(job), **other) == {"state": "none"}
+
+
+def test_learning_is_cancelled(client, monkeypatch):
+    monkeypatch.setattr(adaptive_tuning, "learn_with", endless)
+    where = {"params": {"source": STAR}}
+    body = {"content": ADAPTIVE, "start": True}
+    while (found := client.post("/api/picks/model", **where, json=body).json())["done"] < 0.5:
+        assert found["state"] == "learning"
+    assert client.get("/api/project").status_code == 200  # which does not wait for it
+    assert client.post("/api/picks/model/cancel", **where, json=body).status_code == 200
+    assert learn(client, start=False, **ADAPTIVE) == {"state": "none"}
+    assert client.post("/api/picks/model/cancel", **where, json=body).status_code == 400
+    monkeypatch.setattr(adaptive_tuning, "learn_with", lambda *_: None)
+    assert learn(client, **ADAPTIVE) == {"state": "nothing"}  # the other one has left the thread
+
+
+def endless(options, images, pixel_sizes, threads, told):
+    while True:
+        told(0.5)
+
+
+def test_what_cannot_be_learned_says_why(client):
+    assert "max_diameter" in learn(client, method="adaptive", min_diameter=100)["error"]
+    table = read_star(STAR)
+    table["optics"] = table["optics"].drop(
+        columns=["rlnMicrographPixelSize", "rlnMicrographOriginalPixelSize"], errors="ignore"
+    )
+    write_star("bare.star", table)
+    assert "pixel size; give it" in learn(client, "bare.star", **ADAPTIVE)["error"]

@@ -13,7 +13,7 @@ from boxwood.jobs.context import JobContext
 from boxwood.jobs.picking_model import FILE, read_model, write_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from boxwood.picking.adaptive import AdaptiveModel, AdaptivePicks
@@ -65,33 +65,54 @@ def learn(
     options: AutopickOptions, context: JobContext, files: dict[str, Path], pixel_sizes: dict[str, float]
 ) -> AdaptiveModel | None:
     """Learn from micrographs spread over the list."""
+    images = learned_from(options, list(files), files.__getitem__, context.check_abort)
+    sizes = [pixel_sizes[name] for name in images]
+    return learn_with(
+        options,
+        list(images.values()),
+        sizes,
+        context.threads,
+        lambda done: context.progress(done, 1, "learning"),
+    )
+
+
+def learn_with(
+    options: AutopickOptions,
+    images: Sequence[FloatArray],
+    pixel_sizes: Sequence[float],
+    threads: int,
+    progress: Callable[[float], None],
+) -> AdaptiveModel | None:
+    """Learn from these micrographs as the options say."""
     from boxwood.picking.adaptive import learn_model
 
-    images = learned_from(options, context, files)
     low, high = options.diameter_range()
     return learn_model(
-        list(images.values()),
-        [pixel_sizes[name] for name in images],
+        images,
+        pixel_sizes,
         min_diameter=low,
         max_diameter=high,
         white_particles=options.white_particles,
         seed=options.seed,
-        threads=context.threads,
-        progress=lambda done: context.progress(done, 1, "learning"),
+        threads=threads,
+        progress=progress,
     )
 
 
 def learned_from(
-    options: AutopickOptions, context: JobContext, files: Mapping[str, Path]
+    options: AutopickOptions, names: list[str], file_of: Callable[[str], Path], check: Callable[[], None]
 ) -> dict[str, FloatArray]:
-    """Micrographs spread over the list, by name; those that cannot be used give way to the next."""
+    """Micrographs spread over the list, by name; those that cannot be used give way to the next.
+
+    `check` is called before each, to raise where nobody waits for it any more.
+    """
     from boxwood.io.mrc import read_image
 
     images: dict[str, FloatArray] = {}
-    for name in spread(list(files), options.learn_from):
-        context.check_abort()
+    for name in spread(names, options.learn_from):
+        check()
         try:
-            image = np.ascontiguousarray(read_image(files[name]).data, np.float32)
+            image = np.ascontiguousarray(read_image(file_of(name)).data, np.float32)
         except (BoxwoodError, OSError):
             continue  # it is named when it is to be picked
         if np.isfinite(image.mean(dtype=np.float64)) and image.std(dtype=np.float64) > 0:

@@ -227,7 +227,7 @@ class TemplatePicker:
         from boxwood.jobs.adaptive_picking import learned_from
         from boxwood.picking.templates import learn_matched
 
-        images = learned_from(self.options, self.context, files)
+        images = learned_from(self.options, list(files), files.__getitem__, self.context.check_abort)
         self.matched = learn_matched(
             list(images.values()),
             [self.pixel_sizes[name] for name in images],

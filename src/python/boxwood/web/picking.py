@@ -24,7 +24,9 @@ from boxwood.io.coordinates import (
 from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star_table
 from boxwood.jobs import manual_pick_files, picking_model
+from boxwood.jobs.adaptive_picking import LOCAL_FDR
 from boxwood.jobs.from_form import job_of
+from boxwood.jobs.job import Job
 from boxwood.jobs.manual_pick_options import FOM
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.select_micrographs import micrographs_star
@@ -136,6 +138,19 @@ def pixel_sizes(source: Source, given: float | None) -> list[float | None]:
         return [None] * len(source.micrographs)
 
 
+def micrograph_of(workspace: Workspace, source: Source, name: str, given: float | None) -> tuple[Path, float]:
+    """The file of a micrograph, and its pixel size in Angstrom, to be picked automatically."""
+    if name not in source.names:
+        raise MissingError(f"{source.name} has no micrograph {name}")
+    pixel_size = pixel_sizes(source, given)[source.names.index(name)]
+    if not pixel_size:
+        raise InputError(f"{source.star} does not tell the pixel size; give it")
+    path = workspace.read(name)
+    if not path.is_file():
+        raise MissingError(f"there is no micrograph {name}")
+    return path, pixel_size
+
+
 def counts(workspace: Workspace, source: Source) -> list[int | None]:
     """Number of picks of every micrograph; None where there is no file."""
     return [_count(workspace, source.coordinates(name)) for name in source.names]
@@ -153,18 +168,27 @@ def _count(workspace: Workspace, path: Path) -> int | None:
 
 def options_of(workspace: Workspace, source: Source) -> Options:
     """What manual picking, or autopicking, was told; all at its defaults where a job was told nothing."""
-    kind = load_job("autopick" if source.pick_name == "autopick" else "manual-pick")
-    values: dict[str, Any] = {}
-    if source.pick_name:
-        try:
-            found = job_of(JobForm.read(form_folder(workspace, source.name)))
-            values = {name: value for name, value in found.values.items() if found.job.name == kind.name}
-        except (BoxwoodError, OSError):
-            values = {}
+    kind = _kind_of(source)
+    values = told_values(workspace, source)
     needed: dict[str, Any] = {"micrographs": source.star}
     if kind.name == "autopick" and not values:
         needed |= {"min_diameter": 100.0, "max_diameter": 100.0}
     return kind.options.make({**needed, **values})
+
+
+def told_values(workspace: Workspace, source: Source) -> dict[str, Any]:
+    """What a picking job was told, by option; nothing where that cannot be read."""
+    if not source.pick_name:
+        return {}
+    try:
+        found = job_of(JobForm.read(form_folder(workspace, source.name)))
+    except (BoxwoodError, OSError):
+        return {}
+    return dict(found.values) if found.job.name == _kind_of(source).name else {}
+
+
+def _kind_of(source: Source) -> Job:
+    return load_job("autopick" if source.pick_name == "autopick" else "manual-pick")
 
 
 def shown_diameter(workspace: Workspace, source: Source, options: Options) -> float:
@@ -242,9 +266,11 @@ def picks_of(workspace: Workspace, source: Source, micrograph: str) -> dict[str,
 
 
 def _told_of_clicks(source: Source) -> dict[str, float]:
-    """A click tells nothing of angle and figure of merit; in an automatic job nor of the class."""
+    """A click tells nothing of angle and figure of merit; in an automatic job nor of class and background."""
     told = manual_pick_files.clicked(source.dialect)
-    return {label: told[label] for label in ("rlnAnglePsi", FOM)} if source.pick_name == "autopick" else told
+    if source.pick_name != "autopick":
+        return told
+    return {"rlnAnglePsi": told["rlnAnglePsi"], FOM: told[FOM], LOCAL_FDR: told[FOM]}
 
 
 def save_picks(

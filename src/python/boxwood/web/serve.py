@@ -69,7 +69,7 @@ def serve(project: Path, port: int = 0, data: Sequence[Path] = ()) -> None:
         pass
     finally:
         listening.close()
-        workspace.pool.shutdown(wait=False, cancel_futures=True)
+        workspace.close()
 
 
 def start(project: Path, *words: str) -> tuple[subprocess.Popen[str], str]:

@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from boxwood.backends import available_threads
-from boxwood.errors import InputError
 from boxwood.io.coordinates import coordinate_path
 from boxwood.io.mrc import read_image, read_stack
 from boxwood.jobs import autopick_maps
 from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.picking import FomMaps
-from boxwood.web.endpoint import MissingError
-from boxwood.web.picking import Source, options_of, pixel_sizes
+from boxwood.web import adaptive_tuning
+from boxwood.web.picking import Source, micrograph_of, options_of
 from boxwood.web.workspace import Workspace
 
 # Options on which the maps depend; all others only choose among their peaks.
 MAPS = ("min_diameter", "max_diameter", "max_resolution", "white_particles", "shrink", "seed")
+_DIAMETERS = ("min_diameter", "max_diameter", "diameter")
 # No figure of merit is so many standard deviations from the mean.
 _FAR = 1000.0
 
 
 def tried_options(workspace: Workspace, source: Source, given: Mapping[str, Any]) -> AutopickOptions:
-    """The options of a job that picked by its filters, or autopick's defaults, with those of the page.
+    """The options of a job that picked by the same method, or autopick's defaults, with those of the page.
 
     Raises
     ------
@@ -34,7 +34,10 @@ def tried_options(workspace: Workspace, source: Source, given: Mapping[str, Any]
     known: dict[str, Any] = {"micrographs": source.star}
     if source.pick_name == "autopick":
         told = options_of(workspace, source).as_dict()
-        known = told if told["method"] == "log" else known
+        same = told["method"] == given.get("method", "log")
+        known = told if same else {**known, "pixel_size": told["pixel_size"]}
+    if set(given) & set(_DIAMETERS) and given.get("method") == "adaptive":  # they stand for one another
+        known = {name: value for name, value in known.items() if name not in _DIAMETERS}
     return AutopickOptions.make({**known, **given})
 
 
@@ -42,8 +45,10 @@ def peaks_of(workspace: Workspace, source: Source, name: str, options: AutopickO
     """Return every peak of a micrograph, best first: x, y, fom, diameter, and `mean` and `sigma` of the map.
 
     A threshold t keeps those with mean + t sigma <= fom, an upper one those below; that is what the job does,
-    since a peak clears its surroundings of lesser ones alone.
+    since a peak clears its surroundings of lesser ones alone. For the adaptive method see `adaptive_tuning`.
     """
+    if options.method == "adaptive":
+        return adaptive_tuning.peaks(workspace, source, name, options)
     maps = _maps(workspace, source, name, options)
     picks = autopick_maps.pick(maps, options, threshold_offset=-_FAR, upper_threshold=_FAR)
     return {
@@ -62,14 +67,7 @@ def _plain(value: float) -> float | None:
 
 
 def _maps(workspace: Workspace, source: Source, name: str, options: AutopickOptions) -> FomMaps:
-    if name not in source.names:
-        raise MissingError(f"{source.name} has no micrograph {name}")
-    pixel_size = pixel_sizes(source, options.pixel_size)[source.names.index(name)]
-    if not pixel_size:
-        raise InputError(f"{source.star} does not tell the pixel size; give it")
-    path = workspace.read(name)
-    if not path.is_file():
-        raise MissingError(f"there is no micrograph {name}")
+    path, pixel_size = micrograph_of(workspace, source, name, options.pixel_size)
     stat = path.stat()
     decisive = tuple(getattr(options, option) for option in MAPS)
 

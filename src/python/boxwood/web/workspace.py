@@ -14,6 +14,7 @@ from boxwood.project.folder import ProjectFolder
 from boxwood.web.guard import Keys
 from boxwood.web.inside import inside
 from boxwood.web.kept import Kept
+from boxwood.web.learning import Learnings
 from boxwood.web.runs import Runs
 
 # How long a page waits for RELION's lock before it says who has it.
@@ -35,6 +36,8 @@ class Workspace:
         Where requests are worked on, off the event loop.
     pictures : Kept
         Pyramids of micrographs and other arrays that were computed for pictures.
+    learnings : Learnings
+        What adaptive picking has learned to be tried.
     runs : Runs
         What was started from the page.
     """
@@ -44,6 +47,7 @@ class Workspace:
     keys: Keys = field(default_factory=Keys)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "boxwood-web"))
     pictures: Kept = field(default_factory=Kept)
+    learnings: Learnings = field(default_factory=Learnings)
     runs: Runs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +68,11 @@ class Workspace:
     def read(self, name: str | os.PathLike[str]) -> Path:
         """Return the real path of a file that may be read (see `inside`)."""
         return inside(self.root, name, self.data)
+
+    def close(self) -> None:
+        """End what threads are at, without waiting for it."""
+        self.learnings.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def write(self, name: str | os.PathLike[str]) -> Path:
         """Return the real path of a file of the project that may be written."""

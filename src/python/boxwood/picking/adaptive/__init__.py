@@ -4,7 +4,7 @@ from boxwood.picking.adaptive.calibration import Calibration
 from boxwood.picking.adaptive.harmonics import Component
 from boxwood.picking.adaptive.learn import LARGEST_RATE, learn_model
 from boxwood.picking.adaptive.model import AdaptiveModel
-from boxwood.picking.adaptive.pick import AdaptivePicks, pick_adaptive
+from boxwood.picking.adaptive.pick import AdaptivePicks, ScoreMap, pick_adaptive, score_micrograph
 
 __all__ = [
     "LARGEST_RATE",
@@ -12,6 +12,8 @@ __all__ = [
     "AdaptivePicks",
     "Calibration",
     "Component",
+    "ScoreMap",
     "learn_model",
     "pick_adaptive",
+    "score_micrograph",
 ]

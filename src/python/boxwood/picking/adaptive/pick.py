@@ -6,11 +6,11 @@ import numpy as np
 
 from boxwood.backends import available_threads, get_backend
 from boxwood.picking.adaptive.learn import LARGEST_RATE
-from boxwood.picking.adaptive.maxima import on_micrograph
-from boxwood.picking.adaptive.model import DISTANCE, AdaptiveModel
+from boxwood.picking.adaptive.maxima import find_maxima, on_micrograph
+from boxwood.picking.adaptive.model import DISTANCE, AdaptiveModel, within
 from boxwood.picking.adaptive.preparation import prepare
 from boxwood.picking.log import checked_image
-from boxwood.typing import AnyArray, DoubleArray
+from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,96 @@ class AdaptivePicks:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """How like a particle each place of a micrograph is, from which it is picked with any settings.
+
+    Attributes
+    ----------
+    model : AdaptiveModel
+    score : (ny, nx) float32
+        Log-likelihood ratio, on the grid of the model.
+    allowed : (ny, nx) bool
+        Where a pick may lie.
+    scale : (2,) float64
+        Micrograph pixels per grid pixel, along y and x.
+    shape : tuple of int
+        ny, nx of the micrograph.
+    pixel_size_angstrom : float
+        Of the micrograph.
+    masked : float
+        Part of the micrograph on which nothing was sought.
+    """
+
+    model: AdaptiveModel
+    score: FloatArray
+    allowed: AnyArray
+    scale: DoubleArray
+    shape: tuple[int, ...]
+    pixel_size_angstrom: float
+    masked: float
+
+    @property
+    def nbytes(self) -> int:
+        return self.score.nbytes + self.allowed.nbytes
+
+    def picks(
+        self, max_local_fdr: float = LARGEST_RATE, min_distance: float | None = None, skip_side: int = 0
+    ) -> AdaptivePicks:
+        """Pick; see `pick_adaptive` for the settings.
+
+        A peak clears its surroundings of lesser ones alone, so the picks of any `max_local_fdr` are those of
+        1 whose own rate is not above it.
+        """
+        model = self.model
+        distance = DISTANCE * model.diameter_angstrom if min_distance is None else min_distance
+        distance_px = distance / self.pixel_size_angstrom / float(self.scale.mean())
+        found = find_maxima(self.score, self.allowed, distance_px, -np.inf)
+        threshold = model.calibration.threshold(max_local_fdr)
+        found = found.only((found.score >= threshold) & (found.score <= model.highest))
+        x, y, inside = on_micrograph(self.score, found, self.scale, self.shape, skip_side)
+        values = found.score[inside]
+        return AdaptivePicks(
+            x[inside],
+            y[inside],
+            values,
+            model.calibration.rate(values),
+            self.masked,
+            "" if inside.any() else f"no peak exceeds the threshold {threshold:.3g}",
+        )
+
+
+def score_micrograph(
+    micrograph: AnyArray,
+    pixel_size_angstrom: float,
+    model: AdaptiveModel,
+    *,
+    threads: int | None = None,
+    backend: str = "cpu",
+) -> ScoreMap:
+    """Score a micrograph, (ny, nx), with a model; errors are those of `pick_adaptive`."""
+    image = checked_image(micrograph)
+    kernels, threads = get_backend(backend), threads or available_threads()
+    field = prepare(
+        image,
+        pixel_size_angstrom,
+        model.diameter_angstrom,
+        model.pixels_per_diameter,
+        white_particles=model.white_particles,
+        backend=kernels,
+        threads=threads,
+    )
+    return ScoreMap(
+        model,
+        model.score(field, kernels, threads),
+        within(field),
+        field.scale,
+        image.shape,
+        pixel_size_angstrom,
+        float(1 - field.mask.mean(dtype=np.float64)),
+    )
 
 
 def pick_adaptive(
@@ -74,30 +164,5 @@ def pick_adaptive(
     InputError
         For an image that is not two-dimensional, is constant or has pixels that are not finite.
     """
-    image = checked_image(micrograph)
-    kernels, threads = get_backend(backend), threads or available_threads()
-    field = prepare(
-        image,
-        pixel_size_angstrom,
-        model.diameter_angstrom,
-        model.pixels_per_diameter,
-        white_particles=model.white_particles,
-        backend=kernels,
-        threads=threads,
-    )
-    score = model.score(field, kernels, threads)
-    distance = DISTANCE * model.diameter_angstrom if min_distance is None else min_distance
-    found = model.peaks(field, score, distance / pixel_size_angstrom / float(field.scale.mean()))
-    threshold = model.calibration.threshold(max_local_fdr)
-    found = found.only((found.score >= threshold) & (found.score <= model.highest))
-    x, y, inside = on_micrograph(score, found, field.scale, image.shape, skip_side)
-    masked = float(1 - field.mask.mean(dtype=np.float64))
-    values = found.score[inside]
-    return AdaptivePicks(
-        x[inside],
-        y[inside],
-        values,
-        model.calibration.rate(values),
-        masked,
-        "" if inside.any() else f"no peak exceeds the threshold {threshold:.3g}",
-    )
+    scored = score_micrograph(micrograph, pixel_size_angstrom, model, threads=threads, backend=backend)
+    return scored.picks(max_local_fdr, min_distance, skip_side)

@@ -21,6 +21,7 @@ from boxwood.web.forms import (
     words_of,
 )
 from boxwood.web.jobs import asked_for
+from boxwood.web.suggestions import suggested
 
 
 def list_forms(call: Call) -> dict[str, Any]:
@@ -45,13 +46,16 @@ def show_form(call: Call) -> dict[str, Any]:
 
 
 def check_form(call: Call) -> dict[str, Any]:
-    """What is wrong with a filled form, and the command line that it stands for."""
+    """What is wrong with a filled form, the command line that it stands for, and what else to fill in."""
     filled, running = _filled(call)
     return {
         "errors": filled.errors,
         "problem": filled.problem,
         "fields": filled.fields,
         "command": command_of(filled, running),
+        "suggested": {}
+        if running.going_on
+        else suggested(call.workspace, filled.job.name, call.body["values"]),
     }
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from starlette.responses import Response
 
 from boxwood.errors import InputError
-from boxwood.web import picking
+from boxwood.jobs.autopick_options import AutopickOptions
+from boxwood.web import adaptive_tuning, picking
 from boxwood.web.ctf_picture import ctf_picture
 from boxwood.web.endpoint import Call, route
 from boxwood.web.filtered import Filter, filtered_level
@@ -30,6 +31,7 @@ def show_source(call: Call) -> dict[str, Any]:
         "picks": source.pick_name,
         "status": source.status,
         "options": {name: _shown(value) for name, value in options.as_dict().items()},
+        "range": adaptive_tuning.range_of(options) if isinstance(options, AutopickOptions) else None,
         "diameter": picking.shown_diameter(workspace, source, options),
         "names": source.names,
         "counts": picking.counts(workspace, source) if source.pick_name else None,
@@ -57,6 +59,21 @@ def try_picking(call: Call) -> dict[str, Any]:
     source = picking.open_source(call.workspace, call.text("source"))
     options = tried_options(call.workspace, source, call.given("content", dict))
     return peaks_of(call.workspace, source, call.text("name"), options)
+
+
+def show_model(call: Call) -> dict[str, Any]:
+    """How far adaptive picking has learned with autopick's options in `content`; with `start`, begin to."""
+    source = picking.open_source(call.workspace, call.text("source"))
+    options = tried_options(call.workspace, source, call.given("content", dict))
+    return adaptive_tuning.how_far(call.workspace, source, options, call.given("start", bool))
+
+
+def cancel_model(call: Call) -> dict[str, Any]:
+    """Stop learning with these options."""
+    source = picking.open_source(call.workspace, call.text("source"))
+    options = tried_options(call.workspace, source, call.given("content", dict))
+    adaptive_tuning.cancel(call.workspace, source, options)
+    return {}
 
 
 def show_picks(call: Call) -> dict[str, Any]:
@@ -122,6 +139,8 @@ ROUTES = [
     route("/api/picks", show_source),
     route("/api/picks/selection", save_selection, "PUT"),
     route("/api/picks/peaks", try_picking, "POST"),
+    route("/api/picks/model", show_model, "POST"),
+    route("/api/picks/model/cancel", cancel_model, "POST"),
     route("/api/picks/coordinates", show_picks),
     route("/api/picks/coordinates", save_picks, "PUT"),
     route("/api/picks/colours", show_colours, "POST"),

@@ -1,37 +1,38 @@
-// Automatic picking to be tried: all peaks come from the server once, and thresholds cut them here.
+// Automatic picking to be tried: all peaks come from the server once, and a method's thresholds choose among them here.
 
 import { address, post } from "../api.js";
 import { h } from "../dom.js";
-import { saveJob } from "../save_job.js";
+import { AdaptiveMethod } from "./adaptive_method.js";
 import { fieldSet } from "./fields.js";
-import { histogram } from "./histogram.js";
+import { LogMethod } from "./log_method.js";
 
-// What peaks depend on is asked of the server; thresholds are not.
+const METHODS = { log: LogMethod, adaptive: AdaptiveMethod };
+const METHOD = [{ name: "method", label: "Method", choices: [["log", "LoG, RELION's"], ["adaptive", "adaptive"]], title: "RELION's, or one that learns what the particles look like" }];
+// What peaks depend on is asked of the server, for both methods these.
 const FIELDS = [
-  { name: "min_diameter", label: "Min. diameter", unit: "Å", min: 2.5, slider: [20, 1000], log: true, title: "Of the smallest particle" },
-  { name: "max_diameter", label: "Max. diameter", unit: "Å", min: 2.5, slider: [20, 1000], log: true, title: "Of the largest particle" },
+  { name: "min_diameter", label: "Min. diameter", unit: "Å", min: 2.5, optional: "not known", slider: [20, 1000], log: true, title: "Of the smallest particle" },
+  { name: "max_diameter", label: "Max. diameter", unit: "Å", min: 2.5, optional: "not known", slider: [20, 1000], log: true, title: "Of the largest particle" },
   { name: "min_distance", label: "Min. distance", unit: "Å", above: 0, optional: "by diameter", slider: [20, 1000], log: true, title: "Between picks, beyond what their diameters demand" },
-  { name: "max_resolution", label: "Resolution", unit: "Å", slider: [5, 60], title: "Finest detail to use; -1 for all of it" },
   { name: "white_particles", label: "Particles are", choices: [["", "dark"], ["1", "white"]] },
 ];
-const THRESHOLDS = [
-  { name: "threshold_offset", label: "Threshold", unit: "σ", title: "Standard deviations above the mean figure of merit: more is stricter" },
-  { name: "upper_threshold", label: "At most", unit: "σ", optional: "no limit", title: "What is so far above the mean is left out, such as ice" },
-];
-const NAMES = [...FIELDS, ...THRESHOLDS].map(({ name }) => name);
-const FIRST = { min_distance: null, max_resolution: 20, white_particles: "", threshold_offset: 0, upper_threshold: null };
+const SWITCHES = ["white_particles", "doubtful"];
+const DIAMETERS = ["min_diameter", "max_diameter"];
+const FIRST = { method: "log", min_distance: null, white_particles: "", ...LogMethod.first, ...AdaptiveMethod.first };
+const NAMES = [...DIAMETERS, ...Object.keys(FIRST)];
 
 /** view: { micrograph, changed() draw again, remember(), use(peaks) take the shown ones as picks, open(row), editable }. */
 export class Tuning {
   constructor(page, facts, view) {
     Object.assign(this, { page, facts, view });
-    const { options } = facts;
-    const told = facts.picks === "autopick" && options.method === "log" ? options : {};
-    const around = { min_diameter: Math.round(0.9 * facts.diameter), max_diameter: Math.round(1.1 * facts.diameter) };
-    this.first = { ...FIRST, ...around, ...Object.fromEntries(NAMES.filter((name) => told[name] !== undefined).map((name) => [name, told[name]])) };
-    if (this.first.white_particles !== "") this.first.white_particles = this.first.white_particles ? "1" : "";
+    this.told = facts.picks === "autopick" && facts.options.method in METHODS ? facts.options : {};
+    this.around = { min_diameter: Math.round(0.9 * facts.diameter), max_diameter: Math.round(1.1 * facts.diameter) };
+    const [min_diameter, max_diameter] = facts.range ?? [];
+    const known = this.told.method ? { ...this.told, min_diameter, max_diameter } : this.around;
+    this.first = { ...FIRST, ...Object.fromEntries(NAMES.filter((name) => known[name] !== undefined).map((name) => [name, known[name]])) };
+    for (const name of SWITCHES) this.first[name] = this.first[name] ? "1" : "";
     this.values = { ...this.first };
     for (const name of NAMES) if (page.query.has(name)) this.values[name] = asked(name, page.query.get(name));
+    if (!(this.values.method in METHODS)) this.values.method = this.first.method;
     this.active = page.query.has("tune");
     this.found = new Map(); // micrograph => peaks for the present settings
     this.tried = new Set(); // rows of the micrographs that were tried
@@ -39,27 +40,40 @@ export class Tuning {
     this.build();
   }
 
+  /** The method that is tried. */
+  get method() {
+    return this.methods[this.values.method];
+  }
+
   build() {
-    this.fields = fieldSet(FIELDS, this.values, (name, value) => this.change(name, value));
-    this.thresholds = fieldSet(THRESHOLDS, this.values, (name, value) => this.cut(name, value));
-    this.spread = histogram({ title: "Figure of merit", unit: "σ", values: [], changed: (low, high) => this.slid(low, high) });
-    this.spread.move(this.values.threshold_offset, this.values.upper_threshold ?? Infinity);
+    const changed = (name, value) => this.change(name, value);
+    const cut = () => this.after();
+    this.methods = {
+      log: new LogMethod(this.values, { changed, cut }),
+      adaptive: new AdaptiveMethod(this.values, {
+        changed, cut, signal: this.page.signal, content: () => this.options(), learned: () => this.fresh(),
+        post: (where, body) => post(address(where, { source: this.facts.source }), body, this.page.signal),
+      }),
+    };
+    this.fields = fieldSet(FIELDS, this.values, changed);
     this.says = h("p.says", { role: "status" });
     this.list = h("table.tried", {});
     this.many = h("input", { type: "number", min: 1, max: this.facts.names.length, value: Math.min(5, this.facts.names.length), "aria-label": "How many micrographs to try" });
-    this.button = h("button", { "aria-expanded": false, onclick: () => this.toggle() }, "Try settings");
-    this.panel = h("div.tuning", { hidden: true },
-      this.says, this.spread.element, this.thresholds.element, this.fields.element,
+    this.button = h("button", { "aria-expanded": false, onclick: () => this.toggle() });
+    this.picked = h("div", {},
       this.view.editable && h("div.buttons", {}, h("button.use", { onclick: () => this.use(), title: "Replace the picks of this micrograph by those shown; that can be undone" }, "Use for this micrograph")),
       h("div.buttons", {}, h("button", { onclick: () => this.tryMany() }, "Try on the first"), this.many),
-      this.list,
-      h("button.main.run", { onclick: () => this.run() }, "Run on all micrographs"));
+      this.list);
+    this.panel = h("div.tuning", { hidden: true },
+      fieldSet(METHOD, this.values, changed).element, this.says, Object.values(this.methods).map(({ element }) => element), this.fields.element, this.picked,
+      h("button.main.run", { onclick: () => this.run(), title: "A form with these settings" }, "Run on all micrographs …"));
     this.element = h("section", {}, h("div.buttons", {}, this.button), this.panel);
     this.show();
   }
 
   show() {
     this.panel.hidden = !this.active;
+    for (const method of Object.values(this.methods)) method.element.hidden = method !== this.method;
     this.button.setAttribute("aria-expanded", this.active);
     this.button.textContent = this.active ? "Back to the saved picks" : "Try automatic picking";
   }
@@ -78,46 +92,44 @@ export class Tuning {
     return { tune: 1, ...Object.fromEntries(NAMES.filter((name) => this.values[name] !== this.first[name]).map((name) => [name, this.values[name] ?? ""])) };
   }
 
-  /** The options as jobs know them; those without a value are left out. */
+  /** The options that peaks depend on, as jobs know them; those without a value are left out. */
   options() {
-    const { white_particles, ...others } = this.values;
-    const given = Object.entries(others).filter(([, value]) => value !== null);
-    return { ...Object.fromEntries(given), white_particles: white_particles === "1" };
+    const { asked } = METHODS[this.values.method];
+    const given = ["method", ...DIAMETERS, "min_distance", ...asked].map((name) => [name, this.values[name]]).filter(([, value]) => value !== null);
+    return { ...Object.fromEntries(given), white_particles: this.values.white_particles === "1", ...(this.findsDiameter && { diameter: "auto" }) };
+  }
+
+  get findsDiameter() {
+    return this.values.method === "adaptive" && DIAMETERS.every((name) => this.values[name] === null);
   }
 
   change(name, value) {
     this.values[name] = value;
     const { min_diameter: least, max_diameter: most } = this.values;
-    if (least > most) {
-      const other = name === "min_diameter" ? "max_diameter" : "min_diameter";
-      this.values[other] = value;
-      this.fields.set(other, value);
+    if (name === "method") {
+      this.found.clear(); // their scores mean something else
+      this.says.textContent = "";
+      this.show();
     }
+    if (name === "method" && value === "log") for (const one of DIAMETERS) this.fill(one, this.values[one] ?? this.around[one]);
+    else if (least !== null && most !== null && least > most) this.fill(name === "min_diameter" ? "max_diameter" : "min_diameter", value);
     this.view.remember();
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.asking.abort();
-      this.asking = new AbortController();
-      this.found.clear();
-      this.load();
-      if (this.tried.size) this.tryAgain([...this.tried]);
-    }, 50);
+    this.timer = setTimeout(() => this.fresh(), 50);
   }
 
-  /** A threshold was typed. */
-  cut(name, value) {
+  fill(name, value) {
     this.values[name] = value;
-    this.spread.move(this.values.threshold_offset, this.values.upper_threshold ?? Infinity);
-    this.after();
+    this.fields.set(name, value);
   }
 
-  /** A handle of the histogram was moved. At its left end the threshold lets all peaks pass. */
-  slid(low, high) {
-    const least = this.spread.first();
-    this.values.threshold_offset = low === -Infinity ? Math.floor(100 * least) / 100 : +low.toPrecision(3);
-    this.values.upper_threshold = high === Infinity ? null : +high.toPrecision(3);
-    for (const { name } of THRESHOLDS) this.thresholds.set(name, this.values[name]);
-    this.after();
+  /** Find the peaks anew. */
+  async fresh() {
+    this.asking.abort();
+    this.asking = new AbortController();
+    this.found.clear();
+    await this.load();
+    if (this.tried.size) this.tryAgain([...this.tried]);
   }
 
   after() {
@@ -129,8 +141,7 @@ export class Tuning {
 
   async peaks(name) {
     if (!this.found.has(name)) {
-      const { threshold_offset, upper_threshold, ...content } = this.options();
-      const asked = post(address("/api/picks/peaks", { source: this.facts.source, name }), { content }, AbortSignal.any([this.page.signal, this.asking.signal]));
+      const asked = post(address("/api/picks/peaks", { source: this.facts.source, name }), { content: this.options() }, AbortSignal.any([this.page.signal, this.asking.signal]));
       this.found.set(name, asked);
       asked.then((peaks) => this.found.get(name) === asked && this.found.set(name, peaks), () => this.found.get(name) === asked && this.found.delete(name));
     }
@@ -140,13 +151,18 @@ export class Tuning {
   /** Find the peaks of the micrograph that is shown. */
   async load() {
     if (!this.active) return;
-    this.panel.dataset.state = "loading";
+    const { method, asking } = this;
     const name = this.view.micrograph();
+    this.panel.dataset.state = "loading";
     try {
-      await this.peaks(name);
+      const ready = await method.ready();
+      if (asking !== this.asking) return;
+      this.picked.hidden = !ready;
+      if (ready) await this.peaks(name);
+      else this.says.textContent = "";
       if (name !== this.view.micrograph()) return;
-      this.panel.dataset.state = "ready";
-      this.spread.set(this.scores());
+      this.panel.dataset.state = ready ? "ready" : "waiting";
+      this.spread();
       this.count();
       this.view.changed();
     } catch (error) {
@@ -156,30 +172,26 @@ export class Tuning {
     }
   }
 
-  /** Figures of merit in standard deviations above the mean: of the micrographs tried, or the one that is shown. */
-  scores() {
+  /** Show how peaks are spread: of the micrographs tried, or the one that is shown. */
+  spread() {
     const names = this.tried.size ? [...this.tried].map((row) => this.facts.names[row]) : [this.view.micrograph()];
-    return names.flatMap((name) => {
-      const peaks = this.found.get(name);
-      return peaks?.fom ? peaks.fom.map((fom) => (fom - peaks.mean) / peaks.sigma) : [];
-    });
+    this.method.show(names.map((name) => this.found.get(name)).filter((peaks) => peaks?.fom));
   }
 
   /** The peaks of a micrograph that the thresholds leave; null while they are not known. */
   kept(name) {
     const peaks = this.found.get(name);
     if (!peaks?.fom) return null;
-    const low = peaks.mean + this.values.threshold_offset * peaks.sigma;
-    const high = this.values.upper_threshold === null ? Infinity : peaks.mean + this.values.upper_threshold * peaks.sigma;
-    return peaks.fom.flatMap((fom, i) => (fom >= low && fom < high ? [{ x: peaks.x[i], y: peaks.y[i], fom, diameter: peaks.diameter[i] }] : []));
+    const picked = this.method.picks(peaks);
+    return peaks.fom.flatMap((fom, i) => (picked[i] ? [{ x: peaks.x[i], y: peaks.y[i], fom, rate: peaks.rate?.[i] }] : []));
   }
 
   /** What is to be drawn, or null if the picks are; the same array as long as it says the same. */
   proposals() {
-    if (!this.active) return null;
+    if (!this.active || this.panel.dataset.state === "waiting") return null;
     const name = this.view.micrograph();
-    const now = [this.found.get(name), this.values.threshold_offset, this.values.upper_threshold];
-    if (now.some((value, i) => value !== this.shownFor?.[i])) [this.shownFor, this.shown] = [now, this.kept(name) ?? []];
+    const now = [this.found.get(name), ...METHODS[this.values.method].cuts.map((one) => this.values[one])];
+    if (now.length !== this.shownFor?.length || now.some((value, i) => value !== this.shownFor[i])) [this.shownFor, this.shown] = [now, this.kept(name) ?? []];
     return this.shown;
   }
 
@@ -206,6 +218,7 @@ export class Tuning {
   async tryAgain(rows) {
     this.tried = new Set(rows);
     const asking = this.asking;
+    if (!(await this.method.ready()) || asking !== this.asking) return;
     this.list.dataset.state = "loading";
     for (const row of rows) {
       if (asking !== this.asking) return;
@@ -218,7 +231,7 @@ export class Tuning {
         this.says.textContent = `${this.facts.names[row]}: ${error.message}`;
       }
     }
-    this.spread.set(this.scores());
+    this.spread();
     this.count();
     this.list.dataset.state = "ready";
   }
@@ -230,17 +243,21 @@ export class Tuning {
     this.toggle();
   }
 
+  /** Go to the form of the job that picks all micrographs so. */
   run() {
-    saveJob(this.page, {
-      job: "autopick",
-      title: "Run on all micrographs",
-      text: `A new AutoPick job picks on the ${this.facts.names.length} micrographs of ${this.facts.star} with these settings.`,
-      values: () => ({ micrographs: this.facts.star, ...Object.fromEntries(Object.entries(this.options()).map(([name, value]) => [name, typeof value === "number" ? String(value) : value])) }),
-    });
+    const { values, facts } = this;
+    const { asked, cuts } = METHODS[values.method];
+    const given = Object.fromEntries([...DIAMETERS, "min_distance", ...asked, ...cuts].map((name) => [name, values[name] ?? ""]));
+    for (const name of SWITCHES) if (name in given || name === "white_particles") given[name] = values[name] ? "yes" : "no";
+    this.page.go(address("/new/autopick", {
+      ...(this.told.method === values.method && { like: facts.source }), // with what is not shown here
+      method: values.method, micrographs: facts.star, pixel_size: this.told.pixel_size ?? "", ...given,
+      diameter: this.findsDiameter ? "auto" : "", model: this.method.state?.model ?? "",
+    }));
   }
 }
 
 function asked(name, text) {
-  if (name === "white_particles") return text;
+  if (SWITCHES.includes(name) || name === "method") return text;
   return text === "" || !Number.isFinite(Number(text)) ? null : Number(text);
 }

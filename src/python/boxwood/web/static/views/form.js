@@ -13,7 +13,7 @@ export async function show(page) {
   const form = await get(`/api/form/${job}?${new URLSearchParams(going_on ? { continue: going_on } : like ? { like } : {})}`, page.signal);
   page.title(going_on ? `continue ${going_on}` : form.job);
   const fields = new Map(form.tabs.flatMap((tab) => tab.fields).map((field) => [field.name, makeField(field, form, going_on)]));
-  for (const [name, value] of page.query) fields.get(name)?.set(value);
+  for (const [name, value] of page.query) fields.get(name)?.fill(value);
   const alias = h("input", { id: "alias", name: "alias", autocomplete: "off" });
   const threads = h("input", { id: "threads", name: "threads", type: "number", min: 0, max: form.processors, placeholder: `all ${form.processors}` });
   const aliasError = h("p.error", { id: "alias-error" });
@@ -74,6 +74,7 @@ export async function show(page) {
     const number = ++newest;
     const found = await post(`/api/form/${job}/check`, filled(), page.signal);
     if (number !== newest) return found;
+    if ([...fields.values()].filter((field) => field.suggest(found.suggested[field.name])).length) return check();
     complain(found);
     aliasError.textContent = found.errors.alias ?? "";
     alias.setAttribute("aria-invalid", Boolean(found.errors.alias));
@@ -140,7 +141,8 @@ function row(id, label, input, help, ...more) {
   return h("div.row", {}, h("label", { for: id }, label), h("div.input", {}, input, more), h("p.help", { id: `${id}-help` }, help));
 }
 
-/** One field: { row, value(), set(value), complain(text), needs, standard }. */
+/** One field: { row, value(), fill(value), suggest({ text, why }), complain(text), needs, standard }. Suggestions are followed until
+ *  the field is filled in otherwise; suggest tells whether the value is another now. */
 function makeField(field, form, going_on) {
   const id = `option-${field.name}`;
   const locked = form.keeps.includes(field.name) && going_on;
@@ -161,19 +163,30 @@ function makeField(field, form, going_on) {
   const bounded = [field.at_least, field.at_most, field.above].some((bound) => bound !== null);
   const help = [field.help, bounded && ` · ${field.expected}`];
   const tip = [field.flag, field.relion && `in RELION: ${field.relion}`].filter(Boolean).join("\n");
-  const element = h("div.row", { "data-option": field.name, title: tip },
+  const why = h("span.why", {});
+  const element = h("div.row", { oninput: () => (free = false), "data-option": field.name, title: tip },
     h("label", { for: id }, field.label, field.required && h("span.needed", { title: "needed" }, "*")),
     h("div.input", {}, input, files, field.unit && h("span.unit", {}, field.unit)),
-    h("p.help", { id: `${id}-help` }, help, locked && " · stays as it was begun"),
+    h("p.help", { id: `${id}-help` }, help, locked && " · stays as it was begun", why),
     error);
   const one = {
     row: element, name: field.name, needs: field.needs, standard: field.default,
     missing: () => field.required && !element.hidden && one.value() === "",
     value: () => (field.type === "bool" ? input.checked : input.value),
     set: (value) => { if (field.type === "bool") input.checked = value === true || value === "true" || value === "yes"; else input.value = value ?? ""; },
+    fill: (value) => { one.set(value); free = false; },
+    suggest: (found) => {
+      why.textContent = found ? ` · suggested: ${found.text}, ${found.why}` : "";
+      const text = found?.text ?? "";
+      if (!free || text === suggestion) return false;
+      one.set((suggestion = text));
+      return true;
+    },
     complain: (text, wrong) => { error.textContent = text; input.setAttribute("aria-invalid", Boolean(text) || wrong); },
   };
   const start = form.values[field.name];
+  let free = start === undefined; // nobody has filled it in
+  let suggestion = "";
   one.set(start ?? (field.type === "bool" || field.choices.length ? field.default : ""));
   // the newest file that fits is the one most often meant
   if (field.required && start === undefined && field.files.length) input.value = field.files[0];

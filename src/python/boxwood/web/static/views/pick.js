@@ -318,9 +318,9 @@ class Picking {
   /** Take peaks of automatic picking for the picks. */
   use(peaks) {
     const { labels, fresh } = this.picks;
-    const told = { rlnCoordinateX: "x", rlnCoordinateY: "y", rlnAutopickFigureOfMerit: "fom" };
+    const told = { rlnCoordinateX: "x", rlnCoordinateY: "y", rlnAutopickFigureOfMerit: "fom", boxwoodLocalFdr: "rate" };
     const automatic = { rlnClassNumber: 0, rlnAnglePsi: 0 };
-    this.picks.setRows(peaks.map((peak) => labels.map((label, i) => (told[label] ? peak[told[label]] : automatic[label] ?? fresh[i]))));
+    this.picks.setRows(peaks.map((peak) => labels.map((label, i) => peak[told[label]] ?? automatic[label] ?? fresh[i])));
     this.recolour();
   }
 
