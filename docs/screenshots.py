@@ -84,6 +84,13 @@ def tried(page: Page) -> None:
     page.wait_for_selector(".tried[data-state=ready]")
 
 
+def learned(page: Page) -> None:
+    """Adaptive picking that has learned."""
+    fitted(page)
+    page.get_by_role("button", name="Learn", exact=True).click()
+    page.wait_for_selector(".tuning[data-state=ready]", timeout=300_000)
+
+
 @dataclass(frozen=True)
 class Shot:
     """A view: name of the picture, address, and what is done there before it is taken."""
@@ -133,6 +140,11 @@ SHOTS = [
         "tuning",
         "/pick/AutoPick/job001?name=Micrographs/micrograph_002.mrc&tune=1&threshold_offset=1",
         tried,
+    ),
+    Shot(
+        "tuning_adaptive",
+        "/pick/AutoPick/job001?name=Micrographs/micrograph_002.mrc&tune=1&method=adaptive&max_local_fdr=0.1",
+        learned,
     ),
 ]
 # Iterations whose averages stand below one another, as in the tutorial.
