@@ -298,7 +298,8 @@ class Class2DOptions(Options):
     )
     backend: str = backend_option("Compute")
     memory_gib: float = option(
-        "keep transforms of particles in this many GiB of memory, make others again in every iteration",
+        "memory for the rows of the particles and as many of their transforms as fit, in GiB; the others are "
+        "made again in every iteration",
         4.0,
         above=0,
         group="Compute",

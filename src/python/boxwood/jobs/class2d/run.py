@@ -21,6 +21,7 @@ from boxwood.jobs.class2d.files import (
     start_particles,
     write_iteration,
 )
+from boxwood.jobs.class2d.memory import rows_gib, with_room_for_rows
 from boxwood.jobs.class2d.options import Class2DOptions
 from boxwood.jobs.class2d.scratch import copied
 from boxwood.jobs.class2d.size import check_iterations_fit
@@ -131,7 +132,16 @@ def _iterations(
     else:
         first = state.result.iteration
         psi, offset = state.result.assignments.psi_deg, state.result.assignments.offset_px
-    last = settings.parameters.last_iteration
+    parameters = settings.parameters
+    if context.executor.local:  # workers have no rows but those that they work on
+        if rows_gib(data) > parameters.memory_gib:
+            context.warn(
+                f"the rows of {len(data.particles)} particles take {rows_gib(data):.1f} GiB, more than "
+                f"--memory-gib {parameters.memory_gib:g}: all transforms are made again in every iteration; "
+                "give more, if there is more"
+            )
+        parameters = with_room_for_rows(parameters, data)
+    last = parameters.last_iteration
 
     def progress(iteration: int, done: int, total: int) -> None:
         text = f"particles, iteration {iteration} of {last}"
@@ -142,7 +152,7 @@ def _iterations(
         data.ctf_rows,
         optics=optics,
         optics_groups=data.optics_group,
-        parameters=settings.parameters,
+        parameters=parameters,
         ctf_mode=data.ctf_mode,
         noise_groups=data.noise_group,
         micrographs=data.scale_group,

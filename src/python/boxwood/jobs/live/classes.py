@@ -20,6 +20,7 @@ from boxwood.jobs.class2d.files import (
     start_particles,
     write_iteration,
 )
+from boxwood.jobs.class2d.memory import with_room_for_rows
 from boxwood.jobs.class2d.state import Settings, State
 from boxwood.jobs.context import JobContext
 
@@ -99,7 +100,7 @@ class LiveClasses:
             data.ctf_rows,
             optics=self._optics,
             optics_groups=data.optics_group,
-            parameters=self.parameters,
+            parameters=with_room_for_rows(self.parameters, data),
             ctf_mode=data.ctf_mode,
             noise_groups=data.noise_group,
             micrographs=data.scale_group,

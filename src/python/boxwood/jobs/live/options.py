@@ -119,7 +119,10 @@ class LiveOptions(Options):
         "search offsets up to this far", 5.0, unit="px", at_least=0, group="Classification"
     )
     memory_gib: float = option(
-        "keep transforms of particles in this many GiB of memory", 4.0, above=0, group="Classification"
+        "memory for the rows of the particles and as many of their transforms as fit, in GiB",
+        4.0,
+        above=0,
+        group="Classification",
     )
     finish: bool = option(
         "in the end, do the rest of the schedule and a last iteration over all particles",
