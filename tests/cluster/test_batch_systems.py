@@ -49,6 +49,32 @@ except KeyboardInterrupt:
     assert done.stdout == "interrupted\n", done.stderr
 
 
+@pytest.mark.parametrize(
+    ("system", "lines"),
+    [
+        ("slurm", ["SBATCH -p cpu", "SBATCH --cpus-per-task=8", "SBATCH --mem=16G", "SBATCH -t 02:00:00"]),
+        ("pbs", ["PBS -q cpu", "PBS -l select=1:ncpus=8:mem=16GB", "PBS -l walltime=02:00:00"]),
+        ("sge", ["$ -q cpu", "$ -l h_rt=02:00:00"]),
+        ("lsf", ["BSUB -q cpu", "BSUB -n 8", 'BSUB -R "span[hosts=1]"', "BSUB -W 02:00"]),
+    ],
+)
+def test_what_a_batch_system_is_asked_for(system, lines, monkeypatch):
+    if find_spec("dask_jobqueue") is None:
+        pytest.skip("needs pip install '.[cluster]'")
+    monkeypatch.setenv("BOXWOOD_SIMD", "avx2")
+    settings = ClusterSettings(
+        **{"executor": "dask", "scheduler": system, "cores": 8, "memory": "16GiB", "walltime": "02:00:00"},
+        **{"queue": "cpu", "lines": ("-A laboratory",)},
+    )
+    with settings.batch_jobs() as jobs:
+        script = jobs.job_script().splitlines()
+    mark = lines[0].partition(" ")[0]
+    assert {f"#{line}" for line in [*lines, f"{mark} -A laboratory"]} <= set(script)
+    assert "export BOXWOOD_SIMD='avx2'" in script
+    assert script[-1].startswith(f"{sys.executable} -m distributed.cli.dask_worker tcp://")
+    assert "--nthreads 8" in script[-1]
+
+
 def test_class2d_on_a_batch_system_has_the_bits_of_the_local_run(queue, copy):
     system, name = queue
     settings = ClusterSettings(

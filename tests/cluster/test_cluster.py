@@ -5,7 +5,9 @@ import platform
 import signal
 import threading
 import time
+from concurrent.futures import Future
 
+import distributed
 import pytest
 import works
 
@@ -50,6 +52,34 @@ def test_sums_have_the_bits_of_threads_and_items_stay_where_they_were(executor):
     assert len(set(where[0].values())) == 2
     moved = sum(where[1][i] != where[2][i] for i in where[1])
     assert moved <= len(ITEMS) // 4  # a worker that has nothing to do helps the other
+
+
+def test_a_worker_that_does_not_answer_is_not_waited_for(cluster, executor, monkeypatch):
+    monkeypatch.setattr("boxwood.execution.cluster._PATIENCE", 0.5)
+    with distributed.Client(cluster, set_as_default=False) as client:
+        silent, other = client.run(os.getpid).values()
+    os.kill(silent, signal.SIGSTOP)
+    found = {}
+    try:
+        total = executor.map_add(works.Squares(), ITEMS, found.__setitem__)
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    assert total == local_sum() and {process for _, process in found.values()} == {other}
+    assert executor.told == []
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (TimeoutError("after 30 s"), "it does not answer (after 30 s)"),
+        (ImportError("no boxwood"), "it would find other bits: it has ImportError: no boxwood"),
+    ],
+)
+def test_why_a_worker_is_not_used_is_told(executor, error, sentence):
+    answer = Future()
+    answer.set_exception(error)
+    executor._admit("tcp://10.0.0.1:8786", 1, answer)
+    assert len(executor.told) == 1 and f"is not used, because {sentence}" in executor.told[0]
 
 
 def test_an_item_that_always_fails_is_named(executor):

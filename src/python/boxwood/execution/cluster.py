@@ -8,8 +8,11 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from itertools import count
+from threading import Thread
 from typing import Any, TypeVar
 
 from boxwood.errors import BoxwoodError, JobError
@@ -38,6 +41,26 @@ _PATIENCE = 5.0
 
 class _Died(Exception):
     """Workers died of a piece of work, or while they had it."""
+
+
+class _Question:
+    """Something asked in a thread of its own, for Dask tries long to reach a worker that is dead."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self.answer: Future[str] = Future()
+        self._since = time.monotonic()
+        Thread(target=self._run, args=(ask,), daemon=True).start()
+
+    def _run(self, ask: Callable[[], str]) -> None:
+        try:
+            self.answer.set_result(ask())
+        except BaseException as error:
+            self.answer.set_exception(error)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether one that lives may still be about to answer."""
+        return time.monotonic() - self._since < _PATIENCE
 
 
 class Cluster:
@@ -90,6 +113,7 @@ class Cluster:
         self._close, self._bits, self._address = close, probe(), client.scheduler.address
         self._job = worker.JobOfCluster(secrets.token_hex(8), os.getcwd(), stop)
         self._threads: dict[str, int] = {}  # of the workers in use
+        self._asked: dict[str, _Question] = {}  # to those that have yet to say which bits they find
         self._refused: set[str] = set()
         self._homes: dict[int, str] = {}
         self._looked = 0.0
@@ -322,7 +346,7 @@ class Cluster:
         """
         began = time.monotonic()
         told = False
-        while time.monotonic() - self._looked > _LOOK or (wait and not self._threads):
+        while time.monotonic() - self._looked > _LOOK or (wait and (not self._threads or self._asked)):
             self._check_alive()
             there = self._there()
             self._looked = time.monotonic()
@@ -330,18 +354,14 @@ class Cluster:
                 del self._threads[address]
                 self._homes = {home: at for home, at in self._homes.items() if at != address}
                 self._tell(f"the worker {address} has gone; what it had is done by others")
-            fresh = [
-                address for address in there if address not in self._threads and address not in self._refused
-            ]
-            for address in fresh:
-                self._admit(address, there[address]["nthreads"])
-            if self._threads or not wait:
-                return
+            self._ask_and_admit(there)
             waited = time.monotonic() - began
-            if waited > _SILENT and not told:
+            if not wait or (self._threads and not any(one.is_fresh for one in self._asked.values())):
+                return
+            if waited > _SILENT and not (told or self._threads):
                 self._tell(f"waiting for workers of the scheduler at {self._address}")
                 told = True
-            if waited > self._wait_s:
+            if waited > self._wait_s and not self._threads:
                 refused = f" but {len(self._refused)} that cannot be used" if self._refused else ""
                 raise JobError(
                     f"the scheduler at {self._address} has no worker{refused} after {self._wait_s:g} s; "
@@ -371,20 +391,39 @@ class Cluster:
                 "workers, then go on with --continue"
             )
 
-    def _admit(self, address: str, threads: int) -> None:
-        try:
-            bits = self._client.run(worker.admit, self._job, threads, self._probe, workers=[address])[address]
-        except Exception as error:
-            self._check_alive()
-            bits = f"{type(error).__name__}: {error}"
-        if bits == self._bits:
+    def _ask_and_admit(self, there: dict[str, Any]) -> None:
+        """Ask new workers which bits they find, and use those that answered rightly; dead ones never do."""
+        self._asked = {address: asked for address, asked in self._asked.items() if address in there}
+        for address in there:
+            if address not in self._threads and address not in self._refused and address not in self._asked:
+                self._asked[address] = _Question(partial(self._bits_of, address, there[address]["nthreads"]))
+        for address, asked in list(self._asked.items()):
+            if asked.answer.done():
+                del self._asked[address]
+                self._admit(address, there[address]["nthreads"], asked.answer)
+
+    def _bits_of(self, address: str, threads: int) -> str:
+        found = self._client.run(worker.admit, self._job, threads, self._probe, workers=[address])
+        bits: str = found[address]
+        return bits
+
+    def _admit(self, address: str, threads: int, answer: Future[str]) -> None:
+        error = answer.exception()
+        if error is None and answer.result() == self._bits:
             self._threads[address] = threads
             return
+        if error is not None:
+            self._check_alive()
+        if isinstance(error, OSError):
+            why = f"it does not answer ({error})"
+        else:
+            has = answer.result() if error is None else f"{type(error).__name__}: {error}"
+            why = (
+                f"it would find other bits: it has {has}, and this process {self._bits}. Give all the same "
+                "installation, and BOXWOOD_SIMD a set that all have"
+            )
         self._refused.add(address)
-        self._tell(
-            f"the worker {address} is not used, because it would find other bits: it has {bits}, and this "
-            f"process {self._bits}. Give all the same installation, and BOXWOOD_SIMD a set that all have"
-        )
+        self._tell(f"the worker {address} is not used, because {why}")
 
     def _result(self, future: Any) -> Any:
         """What a finished future has, or the `Failure` of its work."""

@@ -132,17 +132,19 @@ class ClusterSettings:
             close=close,
         )
 
-    def _start(self) -> Any:
-        """The jobs of a batch system. They use this Python, and find the package where it does."""
+    def batch_jobs(self) -> Any:
+        """What hands jobs to a batch system, none yet. They use this Python and find the package as it does."""
         names = [name for name in ("PYTHONPATH", "BOXWOOD_SIMD") if name in os.environ]
         prologue = [f"export {name}='{os.environ[name]}'" for name in names]
         prologue.append("export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False")  # it takes a tenth
-        cluster = getattr(batch_systems(), QUEUES[str(self.scheduler)])(
+        hours_and_minutes, _, seconds = self.walltime.rpartition(":")
+        in_minutes = self.scheduler == "lsf" and ":" in hours_and_minutes and seconds == "00"
+        return getattr(batch_systems(), QUEUES[str(self.scheduler)])(
             queue=self.queue,
             cores=self.cores,
             memory=self.memory,
             processes=1,
-            walltime=self.walltime,
+            walltime=hours_and_minutes if in_minutes else self.walltime,  # LSF knows no seconds
             python=sys.executable,
             job_name="boxwood",
             job_extra_directives=list(self.lines),
@@ -150,6 +152,10 @@ class ClusterSettings:
             worker_extra_args=["--no-dashboard"],
             scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         )
+
+    def _start(self) -> Any:
+        """The jobs of a batch system, handed to it."""
+        cluster = self.batch_jobs()
         try:
             cluster.scale(jobs=self.workers)
         except BaseException as error:
