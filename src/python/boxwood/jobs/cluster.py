@@ -133,7 +133,7 @@ class ClusterSettings:
         )
 
     def batch_jobs(self) -> Any:
-        """What hands jobs to a batch system, none yet. They use this Python and find the package as it does."""
+        """What hands jobs to a batch system. They use this Python, and find the package where it does."""
         names = [name for name in ("PYTHONPATH", "BOXWOOD_SIMD") if name in os.environ]
         prologue = [f"export {name}='{os.environ[name]}'" for name in names]
         prologue.append("export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False")  # it takes a tenth
