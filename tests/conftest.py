@@ -1,6 +1,7 @@
 """Fixtures for every test: where the real data are, and simulated particles."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,38 @@ settings.load_profile("boxwood")
 sys.path.insert(0, str(Path(__file__).parent))
 pytest_plugins = ("browsing",)  # beside this file
 DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+# What `-m "not slow"` leaves out, besides tests that are marked one by one: folders and files that wait for
+# other programs or do whole jobs, and what needs a browser or the emulation of CUDA to be compiled. Of the
+# instruction sets the first and the last are left.
+SLOW = tuple(
+    (
+        "cli/ cluster/ faults/ jobs/ kernels/test_cuda_ relion/ users/ class2d/test_groups.py "
+        "class2d/test_options.py codebase/test_docs.py codebase/test_readme.py io/test_samples.py "
+        "io/test_star_samples.py picking/test_adaptive.py picking/test_templates.py web/test_picks.py "
+        "web/test_tuning.py"
+    ).split()
+)
+SLOW_BACKENDS = re.compile(r"\b(emulated|avx2|avx512)\b")
+QUICK_JOBS = tuple(f"jobs/test_{name}.py" for name in ("abort", "api", "extract", "runner", "select"))
+SLOW_FIXTURES = {"browser", "start_server", "builder"}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors, for many tests wait for a browser or for a program."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow, and let it begin first, so that no process ends long after the others."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        backend = SLOW_BACKENDS.search(item.nodeid.removeprefix(item.nodeid.split("[")[0]))
+        listed = place.startswith(SLOW) and not place.startswith(QUICK_JOBS)
+        if listed or backend or SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

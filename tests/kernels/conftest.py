@@ -153,9 +153,7 @@ def cuda_emulation(cuda_library: Path) -> Iterator[Emulation]:
 @pytest.fixture(scope="session")
 def cuda_emulated(builder: Builder, cuda_library: Path) -> ModuleType:
     """The module `_cuda` with its kernels executed on the CPU."""
-    folder = ROOT / "src/cpp/bindings"
-    bindings = [folder / "cuda.cpp", *sorted(folder.glob("define_*.cpp"))]
-    module = builder.shared_object("_cuda_emulated", bindings, [cuda_library])
+    module = builder.shared_object("_cuda_emulated", [EMULATION / "bindings/module.cpp"], [cuda_library])
     spec = importlib.util.spec_from_file_location("_cuda_emulated", module)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -114,13 +114,13 @@ shapes = {
 }
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(**shapes)
 def test_soft_expectation_is_the_reference(backend, **shape):
     check(make_case(**shape), backend)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(**shapes)
 def test_hard_expectation_is_the_reference(backend, **shape):
     case = make_case(**shape) | {"hard": True}
@@ -134,7 +134,7 @@ def test_hard_expectation_is_the_reference(backend, **shape):
     assert same.mean() > 0.5
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**32 - 1), allowed=st.integers(0, 19))
 def test_prior_on_angles(backend, seed, allowed):
     prior = np.full(20, -1e30, np.float32)
@@ -145,7 +145,7 @@ def test_prior_on_angles(backend, seed, allowed):
     check(case, backend)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(**shapes)
 def test_largest_samples(backend, **shape):
     case = make_case(**shape)
@@ -184,7 +184,7 @@ def with_first_pass(case, seed):
     }
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(**shapes, hard=st.booleans())
 def test_first_pass_that_excludes_nothing_changes_nothing(backend, hard, **shape):
     # Where the signal is strong, pairs vanish in the first pass by underflow.
@@ -225,7 +225,7 @@ def first_pass_of(two):
     }
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(**shapes, fraction=st.sampled_from([0.5, 0.9, 0.999]))
 def test_second_pass_is_where_the_first_one_says(backend, fraction, **shape):
     case = make_case(**shape)
@@ -429,7 +429,7 @@ def precision(request, backend):
     return request.param
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**shapes)
 def test_rounded_inputs_are_those_of_the_reference(backend, precision, **shape):
     case = make_case(**shape) | {"precision": precision}
