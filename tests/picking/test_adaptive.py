@@ -12,10 +12,11 @@ from boxwood.picking.adaptive import learn_model, pick_adaptive
 from boxwood.picking.adaptive.calibration import calibrate, has_mode, mode_strength, otsu
 from boxwood.picking.adaptive.contamination import clean_area
 from boxwood.picking.adaptive.filters import bank, disc, gaussian_bank, hankel, plane_sum
+from boxwood.picking.adaptive.learn import within_range
 from boxwood.picking.adaptive.maxima import between_pixels, find_maxima
 from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
 from boxwood.picking.adaptive.preparation import prepare_clean
-from boxwood.picking.adaptive.radial import RadialFilter
+from boxwood.picking.adaptive.radial import RadialFilter, particle_diameter
 from boxwood.picking.adaptive.search import trial_diameters
 from boxwood.picking.agreement import agreement
 
@@ -126,6 +127,21 @@ def test_falling_scores_have_no_mode_and_particles_have():
     assert has_mode(particles, calibrate(particles, background, 1.0))
     assert not has_mode(tail, calibrate(tail, background, 1.0))
     assert not has_mode(near, calibrate(near, background, 1.0))
+
+
+def test_diameter_is_where_the_profile_crosses_zero_between_pixels():
+    r = np.arange(12)
+    for radius in (4.0, 4.3, 4.8):
+        assert particle_diameter((radius - r) * np.exp(-0.01 * r)) == pytest.approx(2 * radius, abs=0.02)
+    assert particle_diameter(np.ones(12)) == 22
+
+
+def test_diameter_keeps_to_the_range_unless_particles_are_larger():
+    assert within_range(145, 130, 150, 180) == 150
+    assert within_range(190, 150, 150, 180) == 180
+    assert within_range(190, 190, 150, 180) == 190
+    assert within_range(300, 300, 150, 180) == 225
+    assert within_range(145, 130, None, None) == 145
 
 
 def test_contamination_is_masked_and_touching_particles_are_not():

@@ -6,7 +6,7 @@ from scipy.special import ndtr
 
 from boxwood.backends import Backend
 from boxwood.picking.adaptive.filters import gaussian_bank
-from boxwood.typing import DoubleArray, FloatArray
+from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 _BLUR = 0.2  # diameters
 _CORE, _EDGE = 5.0, 3.0  # standard deviations of the blurred micrograph
@@ -37,25 +37,34 @@ def clean_area(image: FloatArray, diameter_px: float, backend: Backend, threads:
     some = rest[::2, ::2]
     deviation = 1.4826 * float(np.median(np.abs(some - np.median(some))))
     far = np.abs(rest) / max(deviation, 1e-12)
-    core, count = ndimage.label(far > _CORE)
-    mask = np.ones(image.shape, np.float32)
-    if not count:
-        return mask
-    radius = _INSCRIBED * diameter_px
+    core, _ = ndimage.label(far > _CORE)
+    radius, margin = _INSCRIBED * diameter_px, _MARGIN * diameter_px
     large = np.bincount(core.ravel()) >= 3 * radius**2  # a disc of pixels has about pi
-    large[0] = False
-    if not large.any():
+    objects = ndimage.find_objects(core) if large[1:].any() else []
+    wide = [
+        i
+        for i, box in enumerate(objects, 1)
+        if large[i] and _depth(core, i, _widened(box, 1)).max() >= radius
+    ]
+    mask = np.ones(image.shape, np.float32)
+    if not wide:
         return mask
-    wide = np.zeros(count + 1, bool)
-    wide[np.unique(core[ndimage.distance_transform_edt(large[core]) >= radius])] = True
-    if not wide.any():
-        return mask
-    grown, parts = ndimage.label(far > _EDGE)
-    bad = np.zeros(parts + 1, bool)
-    bad[np.unique(grown[wide[core]])] = True
-    near = ndimage.distance_transform_edt(~bad[grown]) <= _MARGIN * diameter_px
-    mask[near] = 0
+    grown, _ = ndimage.label(far > _EDGE)
+    objects = ndimage.find_objects(grown)
+    for i in np.unique(grown[np.isin(core, wide)]).tolist():
+        box = _widened(objects[i - 1], int(np.ceil(margin)))
+        near = ndimage.distance_transform_edt(grown[box] != i) <= margin
+        mask[box][near] = 0
     return mask
+
+
+def _depth(labels: AnyArray, i: int, box: tuple[slice, ...]) -> DoubleArray:
+    """How far inside object i each pixel of a box lies; beyond the edge of the image it may go on."""
+    return ndimage.distance_transform_edt(labels[box] == i)
+
+
+def _widened(box: tuple[slice, ...], by: int) -> tuple[slice, ...]:
+    return tuple(slice(max(0, side.start - by), side.stop + by) for side in box)
 
 
 def _share_inside(n: int, sigma_px: float) -> DoubleArray:
@@ -73,8 +82,9 @@ def _surface(image: FloatArray, step: int) -> FloatArray:
     basis = np.stack([np.ones_like(v), v, u, v * v, u * u, v * u])
     off = np.abs(values - np.median(values))  # a fit to all would bend into a contamination at the edge
     for _ in range(5):
-        weights = (off <= 3 * 1.4826 * np.median(off)).astype(np.float64)
-        terms = np.linalg.lstsq((basis * weights).T, values * weights, rcond=None)[0]
+        near = off <= 3 * 1.4826 * np.median(off)
+        used = basis[:, near]
+        terms = np.linalg.solve(used @ used.T, used @ values[near])
         off = np.abs(values - terms @ basis)
     one, along_y, along_x, square_y, square_x, both = terms
     column = (one + along_y * y + square_y * y * y).astype(np.float32)[:, None]

@@ -127,9 +127,7 @@ def within_range(diameter: float, particle: float, smallest: float | None, large
     """The diameter found, kept to the range that was given, give or take what the particles say."""
     if smallest is None or largest is None:
         return diameter
-    low = 0.85 * smallest if particle < smallest else smallest
-    high = 1.25 * largest if particle > largest else largest
-    return float(np.clip(diameter, low, high))
+    return float(np.clip(diameter, smallest, 1.25 * largest if particle > largest else largest))
 
 
 def refine(

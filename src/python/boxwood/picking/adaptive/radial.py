@@ -46,8 +46,10 @@ def measure_profile(micrographs: Sequence[Prepared], picks: Sequence[Maxima]) ->
 
 def particle_diameter(profile: DoubleArray) -> float:
     """Twice the radius where the bright part of a profile ends, that is where its integral is largest."""
-    r = np.arange(len(profile))
-    return 2.0 * float(np.argmax(np.cumsum(profile * r)))
+    last = int(np.argmax(np.cumsum(profile * np.arange(len(profile)))))
+    if last + 1 == len(profile):
+        return 2.0 * last
+    return 2.0 * (last + float(profile[last] / (profile[last] - profile[last + 1])))
 
 
 def centre_is_bright(profile: DoubleArray, diameter_px: float) -> bool:
