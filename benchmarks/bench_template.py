@@ -1,6 +1,6 @@
 """Picking with templates beside RELION 3.1.3's: what is found, what is not, and the time.
 
-python benchmarks/bench_template.py [--data ../shared/data] [--micrographs 1]
+python benchmarks/bench_template.py [--data ../shared/data] [--micrographs 1] [--seed 2000]
                                     [--only simulated|apoferritin] [--plot picks.png]
 
 All get the same references: projections of the simulated molecule, or the average of the picks of the half of
@@ -81,16 +81,14 @@ class Task:
     lowpass: float = 20.0
 
 
-def simulated(count: int, views: int) -> list[Task]:
+def simulated(count: int, views: int, seed: int) -> list[Task]:
     rng = np.random.default_rng(11)
     angles = random_orientations(views, rng)
     references = beta_galactosidase().project(rotation_matrices(angles), 80, 3.54)
     references *= 0.5 / references.std()
     tasks = []
     for i, (name, snr, particles) in enumerate(SETS):
-        made = [
-            simulate_micrograph(particles=particles, snr=snr, seed=(FIRST_SEED + j, i)) for j in range(count)
-        ]
+        made = [simulate_micrograph(particles=particles, snr=snr, seed=(seed + j, i)) for j in range(count)]
         truth = [np.column_stack([m.x, m.y]) for m in made]
         data = DataSet(
             name, [m.image for m in made], BETA_GAL_PIXEL, truth, BETA_GAL_ANGSTROM / 4 / BETA_GAL_PIXEL, 0.0
@@ -286,12 +284,13 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
     parser.add_argument("--micrographs", type=int, default=1, help="simulated ones per set")
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of the first simulated one")
     parser.add_argument("--views", type=int, default=6, help="references")
     parser.add_argument("--plot", type=Path, help="draw both on one of the apoferritin micrographs")
     parser.add_argument("--only", choices=("simulated", "apoferritin"))
     chosen = parser.parse_args()
     if chosen.only in (None, "simulated"):
-        for task in simulated(chosen.micrographs, chosen.views):
+        for task in simulated(chosen.micrographs, chosen.views, chosen.seed):
             compare(task)
             adaptive_for_comparison(task)
     if chosen.only in (None, "apoferritin") and chosen.data.is_dir():

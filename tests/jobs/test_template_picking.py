@@ -9,6 +9,7 @@ from boxwood.io.coordinates import read_coordinates
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.star import write_star
 from boxwood.jobs.api import Project
+from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.from_form import job_of
 from boxwood.picking.agreement import Agreement, agreement
 from boxwood.project.job_form import JobForm
@@ -221,6 +222,24 @@ def test_the_form_goes_to_relion_and_back(picked):
 def test_refused(folder, changed, words):
     with pytest.raises(InputError, match=words):
         Project(folder).autopick(**{**GIVEN, **changed})
+
+
+def test_what_only_one_score_has_a_use_for_is_idle_with_the_other():
+    changed = {
+        "highpass": 200.0,
+        "ctf_intact_first_peak": True,
+        "picking_threshold": 0.5,
+        "max_stddev_noise": 1.0,
+        "min_avg_noise": -1.0,
+    }
+    with_relion = AutopickOptions.make({**GIVEN, **changed, "score": "relion"})
+    assert with_relion.idle(changed) == []
+    whitened = AutopickOptions.make({**GIVEN, **changed, "score": "whitened", "doubtful": True})
+    assert {o.name for o in whitened.idle([*changed, "doubtful"])} == {*changed, "doubtful"}
+    adaptive = AutopickOptions.make(
+        {"micrographs": "m.star", "method": "adaptive", "diameter": "auto", "doubtful": True}
+    )
+    assert adaptive.idle(["doubtful"]) == []
 
 
 def test_a_mask_without_corners_is_refused(folder, tmp_path):

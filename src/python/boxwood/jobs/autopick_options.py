@@ -15,6 +15,7 @@ from boxwood.options.joboptions import Field
 from boxwood.options.kinds import Kind
 
 _WITH_TEMPLATES = "method=template"
+_RELIONS_SCORE = "score=relion"  # what only that has a use for
 # RELION's form says so where nothing else is wanted, and we do where templates pick.
 USUAL_DISTANCE = 100.0
 
@@ -207,7 +208,9 @@ class AutopickOptions(Options):
         at_most=1,
         group="Adaptive",
     )
-    doubtful: bool = option("pick even where nothing convincing was found", False, group="Adaptive")
+    doubtful: bool = option(
+        "pick even where nothing convincing was found", False, group="Adaptive", needs="method=adaptive"
+    )
     align: bool = option(
         "centre the picks on their class averages by a short 2D classification of all of them",
         False,
@@ -225,7 +228,13 @@ class AutopickOptions(Options):
         "finest detail of the references to use; -1 for all of it", 20.0, "lowpass", "--lowpass", unit="Å"
     )
     highpass: float | None = _template_option(
-        "coarsest detail of the micrographs to use", None, "highpass", "--highpass", unit="Å", above=0
+        "coarsest detail of the micrographs to use",
+        None,
+        "highpass",
+        "--highpass",
+        unit="Å",
+        above=0,
+        needs=_RELIONS_SCORE,
     )
     reference_pixel_size: float | None = _template_option(
         "pixel size of the references, where their header does not tell it",
@@ -271,6 +280,7 @@ class AutopickOptions(Options):
         False,
         "do_ignore_first_ctfpeak_autopick",
         "--ctf_intact_first_peak",
+        needs=_RELIONS_SCORE,
     )
     picking_threshold: float = _template_option(
         "least figure of merit of a pick",
@@ -278,6 +288,7 @@ class AutopickOptions(Options):
         "threshold_autopick",
         "--threshold",
         group="autopicking",
+        needs=_RELIONS_SCORE,
     )
     max_stddev_noise: float = _template_option(
         "largest standard deviation of the noise around a pick; -1 for any",
@@ -285,6 +296,7 @@ class AutopickOptions(Options):
         "maxstddevnoise_autopick",
         "--max_stddev_noise",
         group="autopicking",
+        needs=_RELIONS_SCORE,
     )
     min_avg_noise: float = _template_option(
         "smallest average of the noise around a pick; -999 for any",
@@ -292,6 +304,7 @@ class AutopickOptions(Options):
         "minavgnoise_autopick",
         "--min_avg_noise",
         group="autopicking",
+        needs=_RELIONS_SCORE,
     )
     reference_3d: str | None = option(
         "3D reference",
