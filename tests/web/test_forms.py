@@ -247,15 +247,15 @@ def test_boxes_are_suggested_from_what_was_picked(workspace, copy):
     for coordinates in (job, f"{job}/coords_suffix_autopick.star"):
         found = suggested(workspace, "extract", {"micrographs": star, "coordinates": coordinates})
         assert {name: value["text"] for name, value in found.items()} == {
-            "box_size": "80",  # the next good length to 1.5 x 180 / 3.54 = 76.3
-            "background_diameter": "56",
+            "box_size": "64",  # the next good length to 1.25 x 180 / 3.54 = 63.6
+            "background_diameter": "51",
         }
         assert "180 Å of AutoPick/job001" in found["box_size"]["why"]
     finer = suggested(workspace, "extract", {"coordinates": job, "pixel_size": "1.77"})
-    assert finer["box_size"]["text"] == "160"
+    assert finer["box_size"]["text"] == "128"
     by_hand = Project(copy).manual_pick(micrographs=star, diameter=200).output.relative_to(copy)
     assert (
-        suggested(workspace, "extract", {"coordinates": str(by_hand)})["background_diameter"]["text"] == "63"
+        suggested(workspace, "extract", {"coordinates": str(by_hand)})["background_diameter"]["text"] == "56"
     )
     usual = Project(copy).manual_pick(micrographs=star).output.relative_to(copy)
     for nothing in (

@@ -130,14 +130,14 @@ def test_a_form_suggests_until_something_else_is_typed(page):
     go(page, "/new/extract?coordinates=AutoPick/job001")
     open_tab(page, "extract")
     box, background = page.get_by_label("Box size", exact=True), page.get_by_label("Background diameter")
-    expect(box).to_have_value("80")
-    expect(page.locator(".command")).to_contain_text("--box-size 80 --background-diameter 56.0")
+    expect(box).to_have_value("64")
+    expect(page.locator(".command")).to_contain_text("--box-size 64 --background-diameter 51.0")
     box.fill("100")
     open_tab(page, "I/O")
     page.get_by_label("Pixel size", exact=True).fill("1.77")
-    expect(background).to_have_value("112")
+    expect(background).to_have_value("102")
     expect(box).to_have_value("100")
-    expect(page.locator("[data-option=box_size]")).to_contain_text("suggested: 160")
+    expect(page.locator("[data-option=box_size]")).to_contain_text("suggested: 128")
 
 
 def test_tuning_has_a_form(page):

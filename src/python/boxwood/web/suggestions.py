@@ -9,15 +9,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from boxwood.errors import BoxwoodError
-from boxwood.imaging.polar import good_length
 from boxwood.jobs import picking_model
-from boxwood.jobs.defaults import MASK_PER_DIAMETER
+from boxwood.jobs.defaults import BOX_PER_DIAMETER, sizes_for
 from boxwood.jobs.manual_pick_options import ManualPickOptions
 from boxwood.web.picking import Source, open_source, pixel_sizes, told_values
 from boxwood.web.workspace import Workspace
-
-# Wider than what `run` cuts: the contrast transfer function carries a particle's detail beyond it.
-BOX_PER_DIAMETER = 1.5
 
 
 def suggested(workspace: Workspace, job: str, texts: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -36,12 +32,12 @@ def suggested(workspace: Workspace, job: str, texts: Mapping[str, Any]) -> dict[
     pixel_size = _pixel_size(source, texts.get("pixel_size"))
     if diameter is None or pixel_size is None:
         return {}
-    box = good_length(BOX_PER_DIAMETER * diameter / pixel_size, 2)
-    background = min(box, math.ceil(MASK_PER_DIAMETER * diameter / pixel_size))
+    sizes = sizes_for(diameter, pixel_size)
     why = f"the {diameter:.0f} Å of {source.name}"
+    box = f"{BOX_PER_DIAMETER:g} times {why}, and quick to transform"
     return {
-        "box_size": {"text": str(box), "why": f"{BOX_PER_DIAMETER:g} times {why}, and quick to transform"},
-        "background_diameter": {"text": str(background), "why": f"{MASK_PER_DIAMETER:g} times {why}"},
+        "box_size": {"text": str(sizes.box_px), "why": box},
+        "background_diameter": {"text": str(sizes.background_px), "why": why},
     }
 
 
