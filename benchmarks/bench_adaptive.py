@@ -219,21 +219,19 @@ def centres(data: DataSet, low: float, high: float) -> None:
     )
     if model is None:
         raise SystemExit("nothing was learned on simulated particles")
-    cuts, to_truth = [], []
+    cuts, to_truth, diameter = [], [], model.particle_diameter_angstrom
     for image, truth in zip(data.images, data.truth, strict=True):
         picks = pick_adaptive(image, data.pixel_size, model)
-        cut, kept = boxes(
-            image, picks.x, picks.y, data.pixel_size, model.diameter_angstrom, False, available_threads()
-        )
+        cut, kept = boxes(image, picks.x, picks.y, data.pixel_size, diameter, False, available_threads())
         distance, nearest = cKDTree(truth).query(xy(picks)[kept])
         away = truth[nearest] - xy(picks)[kept]
         away[distance > data.hit_px] = np.nan
         cuts.append(cut)
         to_truth.append(away)
     away = np.concatenate(to_truth)
-    grid = model.diameter_angstrom / PIXELS_PER_DIAMETER
+    grid = diameter / PIXELS_PER_DIAMETER
     with tempfile.TemporaryDirectory() as folder:
-        moved = shifts(np.concatenate(cuts), grid, model.diameter_angstrom, JobContext(Path(folder)))
+        moved = shifts(np.concatenate(cuts), grid, diameter, JobContext(Path(folder)))
     before, after = (np.nanmedian(np.hypot(*error.T)) for error in (away, away - moved / data.pixel_size))
     verdict = "reached" if after <= 2.5 else "MISSED"
     print(

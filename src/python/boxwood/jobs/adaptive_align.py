@@ -148,7 +148,8 @@ def align(
     """
     from boxwood.io.mrc import read_image
 
-    diameter, grid = model.diameter_angstrom, model.diameter_angstrom / PIXELS_PER_DIAMETER
+    diameter = model.particle_diameter_angstrom
+    grid = diameter / PIXELS_PER_DIAMETER
     images, rows = [], []
     for name, table in tables.items():
         context.check_abort()

@@ -61,6 +61,11 @@ class MatchedModel(Learned):
     templates: HarmonicTemplates
     white_particles: bool
 
+    @property
+    def particle_diameter_angstrom(self) -> float:
+        """As `AdaptiveModel` has it: here the diameter is the particles' own."""
+        return self.diameter_angstrom
+
     @classmethod
     def of(
         cls,
