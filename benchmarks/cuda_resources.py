@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ARCHITECTURES = ("sm_80", "sm_90")
+TARGETS = ("-gencode=arch=compute_80,code=sm_80", "-gencode=arch=compute_90,code=[sm_90,compute_90]")
 # Of a multiprocessor: registers, threads, blocks, bytes of shared memory; a block costs 1 KB more.
 REGISTERS, THREADS, BLOCKS = 65536, 2048, 32
 SHARED = {"sm_80": 164 << 10, "sm_90": 228 << 10}
@@ -72,18 +73,18 @@ def find_nvcc() -> str | None:
     return next((found for found in map(shutil.which, places) if found), None)
 
 
-def kernels_of(source: Path, architecture: str, nvcc: str) -> list[Kernel]:
-    """Compile one file for one architecture; headers of cuBLAS and cuFFT are the emulation's."""
+def kernels_of(source: Path, nvcc: str) -> list[Kernel]:
+    """Compile one file for all that a build compiles for; headers of cuBLAS and cuFFT are the emulation's."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [nvcc, "-cubin", f"-arch={architecture}", "-std=c++17", "-O3", "-Xptxas", "-v"]
+        command = [nvcc, "-fatbin", *TARGETS, "-std=c++17", "-O3", "-Xptxas", "-v"]
         command += [f"-I{ROOT / part}" for part in ("src", "src/cpp", "tests/cuda_emulation/headers")]
-        command += [str(source), "-o", f"{folder}/out.cubin"]
+        command += [str(source), "-o", f"{folder}/out.fatbin"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
     found = []
     for part in done.stderr.split("Compiling entry function '")[1:]:
-        name = plain_name(part.split("'")[0])
+        name, architecture = plain_name(part.split("'")[0]), part.split("'")[2]
         spills = sum(map(int, re.findall(r"(\d+) bytes spill", part)))
         shared = re.search(r"(\d+) bytes smem", part)
         registers = int(re.search(r"Used (\d+) registers", part)[1])
@@ -101,9 +102,29 @@ def plain_name(mangled: str) -> str:
 
 
 def all_kernels(nvcc: str) -> list[Kernel]:
-    work = [(source, a, nvcc) for source in sorted(ROOT.glob("src/cuda/*.cu")) for a in ARCHITECTURES]
+    sources = sorted(ROOT.glob("src/cuda/*.cu"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [kernel for found in pool.map(lambda w: kernels_of(*w), work) for kernel in found]
+        return [kernel for found in pool.map(lambda s: kernels_of(s, nvcc), sources) for kernel in found]
+
+
+def compiler_version(nvcc: str) -> str:
+    """As in "13.0.88"."""
+    told = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"V([\d.]+)", told)[1]
+
+
+def table(kernels: list[Kernel]) -> list[str]:
+    """The table of docs/cuda.md, a row for each kernel."""
+    rows = []
+    for first in (k for k in kernels if k.architecture == ARCHITECTURES[0]):
+        pair = [k for k in kernels if (k.file, k.name) == (first.file, first.name)]
+        pair.sort(key=lambda k: k.architecture)
+        rows.append(
+            f"| {first.file}: {first.name.removesuffix('_kernel')} | {first.threads} | "
+            f"{first.dynamic_bytes / 1024:.1f} | {' / '.join(str(k.registers) for k in pair)} | "
+            f"{first.shared_bytes} | {' / '.join(f'{100 * k.occupancy:.0f} %' for k in pair)} |"
+        )
+    return sorted(rows)
 
 
 def main() -> int:
@@ -124,18 +145,13 @@ def main() -> int:
         )
     if check:
         return len(spilling)
+    print(f"nvcc {compiler_version(nvcc)}:\n")
     print(
         "| kernel | threads | dynamic shared, KB | registers sm_80 / sm_90 | static shared, B | "
         "occupancy sm_80 / sm_90 |"
     )
     print("|---|---|---|---|---|---|")
-    for first in (k for k in kernels if k.architecture == ARCHITECTURES[0]):
-        pair = [k for k in kernels if (k.file, k.name) == (first.file, first.name)]
-        print(
-            f"| {first.file}: {first.name.removesuffix('_kernel')} | {first.threads} | "
-            f"{first.dynamic_bytes / 1024:.1f} | {' / '.join(str(k.registers) for k in pair)} | "
-            f"{first.shared_bytes} | {' / '.join(f'{100 * k.occupancy:.0f} %' for k in pair)} |"
-        )
+    print("\n".join(table(kernels)))
     return len(spilling)
 
 

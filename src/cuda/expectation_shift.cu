@@ -118,7 +118,8 @@ void shift_and_transform(const Shared& s, const Pass& pass, int longest_ring, co
                          const float2* weighted, Precision precision, float2* shifted, const Stream& stream) {
     const size_t bytes = (size_t)longest_ring / 4 * 3 * sizeof(float2);
     const int lanes = lanes_for(bytes);
-    launch("shift_and_transform", shift_kernel, dim3(blocks(columns.count, lanes), pass.rings),
+    const char* const what = columns.image ? "shift_and_transform, listed" : "shift_and_transform";
+    launch(what, shift_kernel, dim3(blocks(columns.count, lanes), pass.rings),
            dim3(lanes, threads_per_block / lanes), bytes * lanes, stream, s, pass, columns, weighted,
            precision, shifted);
 }

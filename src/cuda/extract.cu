@@ -155,9 +155,11 @@ private:
                             computing_);
                 phases = phases_.data();
             }
-            check(cufftExecR2C(*forward_, boxes_.data(), spectra_.data()), "extract");
+            transform("transform", computing_,
+                      [&] { return cufftExecR2C(*forward_, boxes_.data(), spectra_.data()); });
             rescale(a_.box, a_.scaled, batch_, phases, spectra_.data(), cropped_.data(), computing_);
-            check(cufftExecC2R(*back_, cropped_.data(), boxes_.data()), "extract");
+            transform("transform back", computing_,
+                      [&] { return cufftExecC2R(*back_, cropped_.data(), boxes_.data()); });
         }
         if (a_.background_radius >= 0)
             normalise(normalisation_, a_.scaled, particles, boxes_.data(), slot.images.data(), computing_);
@@ -169,9 +171,11 @@ private:
         const int wide = a_.filter_box;
         const float* factors = own_filters_ ? slot.filters.data() : common_filter_.data();
         cut(micrograph_, wide, &a_.fill, particles, wide_.data(), computing_);
-        check(cufftExecR2C(*filter_forward_, wide_.data(), spectra_.data()), "extract");
+        transform("transform to filter", computing_,
+                  [&] { return cufftExecR2C(*filter_forward_, wide_.data(), spectra_.data()); });
         multiply(wide, factors, !own_filters_, batch_, spectra_.data(), computing_);
-        check(cufftExecC2R(*filter_back_, spectra_.data(), wide_.data()), "extract");
+        transform("transform back filtered", computing_,
+                  [&] { return cufftExecC2R(*filter_back_, spectra_.data(), wide_.data()); });
         cut_filtered(micrograph_, wide, a_.box, factors, !own_filters_, particles, wide_.data(),
                      boxes_.data(), computing_);
     }

@@ -63,23 +63,23 @@ __global__ void multiply_levels(size_t step, const float* factors, Particles p) 
 }  // namespace
 
 void find_levels(const Micrograph& m, int box, const Particles& p, const Stream& stream) {
-    launch("extract", find_levels_kernel, dim3(p.count), dim3(32), 0, stream, m, box, p);
+    launch("find_levels", find_levels_kernel, dim3(p.count), dim3(32), 0, stream, m, box, p);
 }
 
 void cut(const Micrograph& m, int n, const float* fill, const Particles& p, float* boxes,
          const Stream& stream) {
     const dim3 grid(blocks((size_t)n * n, extract_block), p.count);
-    launch("extract", cut_kernel, grid, dim3(extract_block), 0, stream, m, n, fill != nullptr,
+    launch("cut", cut_kernel, grid, dim3(extract_block), 0, stream, m, n, fill != nullptr,
            fill ? *fill : 0.0f, p, boxes);
 }
 
 void cut_filtered(const Micrograph& m, int wide, int box, const float* factors, bool one_filter,
                   const Particles& p, const float* wider, float* boxes, const Stream& stream) {
     const dim3 grid(blocks((size_t)box * box, extract_block), p.count);
-    launch("extract", cut_filtered_kernel, grid, dim3(extract_block), 0, stream, m, wide, box, p, wider,
+    launch("cut_filtered", cut_filtered_kernel, grid, dim3(extract_block), 0, stream, m, wide, box, p, wider,
            boxes);
-    launch("extract", multiply_levels, dim3(blocks(p.count, extract_block)), dim3(extract_block), 0, stream,
-           one_filter ? (size_t)0 : (size_t)wide * (wide / 2 + 1), factors, p);
+    launch("multiply_levels", multiply_levels, dim3(blocks(p.count, extract_block)), dim3(extract_block), 0,
+           stream, one_filter ? (size_t)0 : (size_t)wide * (wide / 2 + 1), factors, p);
 }
 
 }  // namespace cuda

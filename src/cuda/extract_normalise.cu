@@ -97,13 +97,13 @@ __global__ void crop_kernel(int scaled, int window, bool invert, Particles p, co
 
 void normalise(const Normalisation& how, int scaled, const Particles& p, const float* boxes, float* images,
                const Stream& stream) {
-    launch("extract", normalise_kernel, dim3(p.count), dim3(extract_block), 0, stream, how, scaled, p, boxes,
-           images);
+    launch("normalise", normalise_kernel, dim3(p.count), dim3(extract_block), 0, stream, how, scaled, p,
+           boxes, images);
 }
 
 void crop(int scaled, int window, bool invert, const Particles& p, const float* boxes, float* images,
           const Stream& stream) {
-    launch("extract", crop_kernel, dim3(blocks((size_t)window * window, extract_block), p.count),
+    launch("crop", crop_kernel, dim3(blocks((size_t)window * window, extract_block), p.count),
            dim3(extract_block), 0, stream, scaled, window, invert, p, boxes, images);
 }
 

@@ -64,20 +64,20 @@ __global__ void rescale_kernel(int box, int scaled, const float2* phases, const 
 void multiply(int wide, const float* factors, bool one_filter, int count, float2* spectra,
               const Stream& stream) {
     const size_t coefficients = (size_t)wide * (wide / 2 + 1);
-    launch("extract", multiply_kernel, dim3(blocks(coefficients, extract_block), count), dim3(extract_block),
+    launch("multiply", multiply_kernel, dim3(blocks(coefficients, extract_block), count), dim3(extract_block),
            0, stream, coefficients, one_filter ? (size_t)0 : coefficients, factors,
            1.0f / ((float)wide * wide), spectra);
 }
 
 void find_phases(int box, const float* shifts, const Particles& p, float2* phases, const Stream& stream) {
-    launch("extract", find_phases_kernel, dim3(blocks(box / 2 + 1, extract_block), p.count, 2),
+    launch("find_phases", find_phases_kernel, dim3(blocks(box / 2 + 1, extract_block), p.count, 2),
            dim3(extract_block), 0, stream, box, shifts, p.used, phases);
 }
 
 void rescale(int box, int scaled, int count, const float2* phases, const float2* spectra, float2* rescaled,
              const Stream& stream) {
     const dim3 grid(blocks((size_t)scaled * (scaled / 2 + 1), extract_block), count);
-    launch("extract", rescale_kernel, grid, dim3(extract_block), 0, stream, box, scaled, phases, spectra,
+    launch("rescale", rescale_kernel, grid, dim3(extract_block), 0, stream, box, scaled, phases, spectra,
            rescaled);
 }
 

@@ -104,5 +104,12 @@ private:
     DeviceArray<char> work_;
 };
 
+// A transform, in the stream of its plan, as a stage.
+template <class Execute>
+void transform(const char* what, const Stream& stream, const Execute& execute) {
+    const Stage stage(what, stream);
+    check(execute(), what);
+}
+
 }  // namespace cuda
 }  // namespace boxwood

@@ -127,7 +127,7 @@ void measure(const LogPickArgs& a, const float* micrograph, const Stream& stream
     const PinnedArray<double2> host(parts);
     const Finish finish(stream);
     const double pivot = a.micrograph[0];
-    launch("log_pick_maps", sum_pixels, dim3(parts), dim3(log_block), 0, stream, count, micrograph, pivot,
+    launch("sum_pixels", sum_pixels, dim3(parts), dim3(log_block), 0, stream, count, micrograph, pivot,
            sums.data());
     sums.copy_to(host.data(), stream);
     stream.wait("log_pick_maps");
@@ -148,10 +148,11 @@ void transform_rows(const LogSquare& square, const Pixels& pixels, int batch, co
     const Finish finish(stream);
     for (int first = 0; first < n; first += batch) {
         const int count = std::min(batch, n - first);
-        launch("log_pick_maps", fill_rows, dim3(blocks(n, log_block), batch), dim3(log_block), 0, stream,
+        launch("fill_rows", fill_rows, dim3(blocks(n, log_block), batch), dim3(log_block), 0, stream,
                square, pixels, first, rows.data());
-        check(cufftExecR2C(along_x, rows.data(), transformed.data()), "log_pick_maps");
-        launch("log_pick_maps", keep_columns, dim3(blocks(band.kx_end, tile), blocks(count, tile)),
+        transform("transform of rows", stream,
+                  [&] { return cufftExecR2C(along_x, rows.data(), transformed.data()); });
+        launch("keep_columns", keep_columns, dim3(blocks(band.kx_end, tile), blocks(count, tile)),
                dim3(tile, 8), 0, stream, n, band.kx_end, first, count, transformed.data(), columns);
     }
     stream.wait("log_pick_maps");
@@ -160,7 +161,8 @@ void transform_rows(const LogSquare& square, const Pixels& pixels, int batch, co
 void transform_columns(int n, int count, float2* columns, const Stream& stream) {
     const FftPlan along_y({n}, CUFFT_C2C, count, stream);
     const Finish finish(stream);
-    check(cufftExecC2C(along_y, columns, columns, CUFFT_FORWARD), "log_pick_maps");
+    transform("transform of columns", stream,
+              [&] { return cufftExecC2C(along_y, columns, columns, CUFFT_FORWARD); });
 }
 
 void low_frequencies(const LogPickArgs& a, const Pixels& pixels, float2* spectrum, const Stream& stream) {
@@ -179,7 +181,7 @@ void low_frequencies(const LogPickArgs& a, const Pixels& pixels, float2* spectru
             transform_columns(n, std::min(batch, band.kx_end - done), columns.data() + (size_t)done * n,
                               stream);
     });
-    launch("log_pick_maps", make_spectrum, dim3(blocks(w / 2 + 1, log_block), w), dim3(log_block), 0, stream,
+    launch("make_spectrum", make_spectrum, dim3(blocks(w / 2 + 1, log_block), w), dim3(log_block), 0, stream,
            n, w, band, columns.data(), (float)(1.0 / ((double)n * n)), spectrum);
     stream.wait("log_pick_maps");
 }
@@ -202,11 +204,12 @@ void filter(const LogPickArgs& a, const float2* spectrum, int batch, float* best
     inverse_there.copy_from(inverse_variance.data(), a.filters, stream);
     for (int first = 0; first < a.filters; first += batch) {
         const int count = std::min(batch, a.filters - first);
-        launch("log_pick_maps", apply_filters, dim3(blocks((size_t)w * columns, log_block), count),
+        launch("apply_filters", apply_filters, dim3(blocks((size_t)w * columns, log_block), count),
                dim3(log_block), 0, stream, w, first, spectrum, gauss_there.data(), inverse_there.data(),
                filtered.data());
-        check(cufftExecC2R(back, filtered.data(), responses.data()), "log_pick_maps");
-        launch("log_pick_maps", keep_best, dim3(blocks(pixels, log_block)), dim3(log_block), 0, stream,
+        transform("transform back", stream,
+                  [&] { return cufftExecC2R(back, filtered.data(), responses.data()); });
+        launch("keep_best", keep_best, dim3(blocks(pixels, log_block)), dim3(log_block), 0, stream,
                pixels, first, count, responses.data(), best, index);
     }
     stream.wait("log_pick_maps");

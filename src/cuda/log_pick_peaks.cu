@@ -121,7 +121,7 @@ public:
         find_limits();
         for_strips([&](int from, int to) {
             const Map map = load(from, to);
-            launch("log_pick_peaks", find_candidates, grid(to - from), dim3(peaks_block), 0, stream_, map,
+            launch("find_candidates", find_candidates, grid(to - from), dim3(peaks_block), 0, stream_, map,
                    (int)pixels(to - from), *a.threshold, states_[0].data());
             states_[0].copy_to(&state_[pixels(from)], pixels(to - from), stream_);
             stream_.wait("log_pick_peaks");
@@ -174,7 +174,7 @@ private:
     void find_limits() {
         std::vector<Sums> rows(w_);
         for_strips([&](int from, int to) {
-            launch("log_pick_peaks", sum_map, dim3(to - from), dim3(peaks_block), 0, stream_, load(from, to),
+            launch("sum_map", sum_map, dim3(to - from), dim3(peaks_block), 0, stream_, load(from, to),
                    sums_.data());
             sums_.copy_to(&rows[from], to - from, stream_);
             stream_.wait("log_pick_peaks");
@@ -205,7 +205,7 @@ private:
                 // What waits after the last round counts, and what changed in any.
                 if (round + 1 == rounds_at_once)
                     check(cudaMemsetAsync(&progress_.data()->waiting, 0, sizeof(int), stream_), "clearing");
-                launch("log_pick_peaks", decide, grid(high - low), dim3(peaks_block), 0, stream_, map,
+                launch("decide", decide, grid(high - low), dim3(peaks_block), 0, stream_, map,
                        (int)pixels(high - low), from, to, reach_, states_[round % 2].data(),
                        states_[1 - round % 2].data(), progress_.data());
             }

@@ -172,12 +172,6 @@ struct Batch {
     }
 };
 
-template <class Execute>
-void transform(const char* what, const Stream& stream, const Execute& execute) {
-    const Stage stage(what, stream);
-    check(execute(), what);
-}
-
 // Batches of `size` images of n, of which begin(batch) sets off the work and take(batch) gets the results;
 // two are under way at a time.
 template <class Begin, class Take>

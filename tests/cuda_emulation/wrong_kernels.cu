@@ -74,6 +74,12 @@ __global__ void touch_shared(int index, int read, float* out) {
     *out = place[read];
 }
 
+__global__ void read_static_shared_at(float* out, int index) {
+    __shared__ float place[8];
+    place[threadIdx.x] = 2.0f;
+    *out = place[index];
+}
+
 __global__ void read_static_shared(float* out, int write) {
     __shared__ float place[8];
     if (write) place[3] = 2.0f;
@@ -256,6 +262,19 @@ float dynamic_shared_value(int index, int read) {
 }
 
 // What the second of two launches finds in static shared memory, written or not by the first.
+// Index 8 is beyond the array, where nothing but a sanitizer looks.
+void leave_static_shared(int index) {
+    const DeviceArray<float> out(1);
+    const cudaLaunchConfig_t config = shape(1, 1, 0);
+    cudaLaunchKernelEx(&config, read_static_shared_at, out.data(), index);
+    cudaDeviceSynchronize();
+}
+
+float leave_host_memory(int index) {
+    const std::vector<float> place(8, 1.0f);
+    return place.data()[index];
+}
+
 float static_shared_value(int write) {
     const DeviceArray<float> out(1);
     const cudaLaunchConfig_t config = shape(1, 1);

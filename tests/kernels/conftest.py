@@ -111,6 +111,12 @@ SEED = 2
 class Emulation:
     """What tests can set in an emulation, see cuda_emulation_set in runtime.cpp."""
 
+    emulated = True
+    module: ModuleType
+
+    def need(self, backend: str) -> None:
+        """There are as many devices as a test sets."""
+
     def __init__(self, library: Path) -> None:
         self.functions = ctypes.CDLL(str(library))
         self.functions.cuda_emulation_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
@@ -213,10 +219,19 @@ def cuda_backend(request: pytest.FixtureRequest) -> Backend:
     """The CUDA kernels, executed on the CPU and, where there is one, on a device."""
     if request.param == "emulated":
         return CudaBackend(request.getfixturevalue("cuda_emulated"))
+    return cuda_device()
+
+
+def cuda_device() -> Backend:
+    """The first real device, or a skipped test."""
     try:
-        return get_backend("cuda")
+        backend = get_backend("cuda")
     except boxwood.errors.InputError as error:
         pytest.skip(str(error))
+    # benchmarks/gpu.py asks for this under compute-sanitizer.
+    if os.environ.get("BOXWOOD_TEST_KEEP_MEMORY") == "0":
+        importlib.import_module("boxwood._cuda").keep_memory(False)
+    return backend
 
 
 @pytest.fixture(scope="module", params=[*SIMD, *CUDA])
@@ -227,17 +242,61 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     elif request.param == "emulated":
         yield CudaBackend(request.getfixturevalue("cuda_emulated"))
     else:
-        try:
-            yield get_backend("cuda")
-        except boxwood.errors.InputError as error:
-            pytest.skip(str(error))
+        yield cuda_device()
 
 
-@pytest.fixture
+class RealDevices:
+    """Devices of this machine in place of emulated ones. What cannot be ordered of them skips a test."""
+
+    emulated = False
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self._stores: list[int] = []
+
+    def need(self, backend: str) -> None:
+        """Skip where there are too few devices for a backend of this name."""
+        there = len(self.module.device_names())
+        if any(int(number) >= there for number in re.findall(r"\d+", backend)):
+            pytest.skip(f"{backend} needs more than {there} devices")
+
+    def set(self, **settings: int) -> None:
+        """Leave `memory` free, or less, by having stores take all else."""
+        for name, most in settings.items():
+            if name != "memory":
+                pytest.skip(f"{name} cannot be ordered of a real device")
+            self.release()
+            self.module.keep_memory(False)
+            for device in range(len(self.module.device_names())):
+                taken = most + 1
+                while taken > most:  # half of what is free each, so as much is left
+                    store, slots = self.module.make_image_store(2**31 - 1, 1024, device)
+                    self._stores.append(store)
+                    taken = slots * 1024 * 12
+
+    def release(self) -> None:
+        for store in self._stores:
+            self.module.release_image_store(store)
+        self._stores.clear()
+        self.module.keep_memory(os.environ.get("BOXWOOD_TEST_KEEP_MEMORY") != "0")
+
+    def sent_bytes(self) -> int:
+        return 0  # nobody counts
+
+
+@pytest.fixture(params=CUDA)
 def devices(
-    monkeypatch: pytest.MonkeyPatch, cuda_emulation: Emulation, cuda_emulated: ModuleType
-) -> Emulation:
-    """Three emulated devices stand in for real ones."""
-    cuda_emulation.set(devices=3)
-    monkeypatch.setattr("boxwood.backends.cuda.load_module", lambda: cuda_emulated)
-    return cuda_emulation
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulation | RealDevices]:
+    """Three emulated devices that stand in for real ones; and the real ones, where there are any."""
+    if request.param == "emulated":
+        emulation = request.getfixturevalue("cuda_emulation")
+        emulation.module = request.getfixturevalue("cuda_emulated")
+        emulation.set(devices=3)
+        monkeypatch.setattr("boxwood.backends.cuda.load_module", lambda: emulation.module)
+        yield emulation
+        return
+    cuda_device()
+    real = RealDevices(importlib.import_module("boxwood._cuda"))
+    yield real
+    real.release()

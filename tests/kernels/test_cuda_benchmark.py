@@ -24,23 +24,46 @@ def test_every_stage_is_timed(cuda_emulation, cuda_emulated, monkeypatch, capsys
     monkeypatch.setattr(bench_cuda, "load_module", lambda: cuda_emulated)
     monkeypatch.setattr(bench_cuda, "OFFSET_RANGE", 2.0)
     sizes = {"images": 4, "classes": 3, "rings": 6, "cpu-images": 4, "ceiling-mib": 1, "ceiling-n": 16}
+    sizes |= {"side": 60, "box": 24, "particles": 3}
     monkeypatch.setattr(sys, "argv", ["bench_cuda", *(f"--{name}={value}" for name, value in sizes.items())])
     bench_cuda.main()
     text = capsys.readouterr().out
-    assert text.count("class posterior agrees") == 6
+    assert (
+        text.count("images sent: all results agree") == text.count("images in store: all results agree") == 6
+    )
     assert text.count("us an image in store") == 6
-    for stage in ("to the device", "weigh", "shift_and_transform", "multiply", "search", "choose", "count"):
+    for stage in ("weigh", "shift_and_transform", "multiply", "search", "choose", "count"):
         assert text.count(f"| {stage} |") == 6, stage
-    for stage in ("list", "evaluate", "normalise", "posterior_harmonics", "group_sums", "numerator", "rings"):
+    for stage in (
+        "shift_and_transform, listed",
+        "list",
+        "evaluate",
+        "posterior_harmonics",
+        "group_sums",
+        "numerator",
+        "rings",
+    ):
         assert text.count(f"| {stage} |") == 6, stage
+    for stage in (
+        "transform of rows",
+        "apply_filters",
+        "keep_best",
+        "cut",
+        "rescale",
+        "normalise",
+        "interpolation",
+    ):
+        assert f"| {stage} |" in text, stage
+    assert "agrees with the CPU" in text and text.count("us on") == 4 + 6
     assert cuda_emulated.stage_times() == {}, "nothing is timed unless asked for"
 
 
 def test_all_that_a_gpu_is_asked_for_is_run_one_after_the_other(monkeypatch, capsys):
     ran = []
 
-    def run(command, **_):
+    def run(command, env, **_):
         ran.append(command)
+        assert (env.get("BOXWOOD_TEST_KEEP_MEMORY") == "0") == ("--tool" in command)
         return subprocess.CompletedProcess(command, "--tool" in command)
 
     monkeypatch.setattr(gpu.subprocess, "run", run)

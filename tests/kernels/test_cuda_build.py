@@ -1,6 +1,7 @@
 """What NVIDIA's compiler makes of the CUDA sources, and what the compiled module says without a driver."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,16 +18,39 @@ sys.modules["resources"] = resources
 spec.loader.exec_module(resources)
 
 
-@pytest.mark.slow
-def test_no_kernel_spills_registers():
-    nvcc = resources.find_nvcc()
-    if nvcc is None:
+@pytest.fixture(scope="module")
+def nvcc():
+    found = resources.find_nvcc()
+    if found is None:
         pytest.skip("no nvcc: set CUDACXX, or install cuda-toolkit[nvcc,cudart,cccl,crt,nvvm]")
-    kernels = resources.all_kernels(nvcc)
+    return found
+
+
+@pytest.fixture(scope="module")
+def kernels(nvcc):
+    """Compiled for two architectures, and to PTX for later ones."""
+    return resources.all_kernels(nvcc)
+
+
+@pytest.mark.slow
+def test_no_kernel_spills_registers(kernels):
     assert {k.file for k in kernels} >= {"ctf", "polar", "expectation_likelihood", "expectation_sums"}
     assert {k.architecture for k in kernels} == {"sm_80", "sm_90"}
     assert [(k.name, k.architecture) for k in kernels if k.spilled_bytes] == []
     assert min(k.occupancy for k in kernels) >= 0.25
+
+
+@pytest.mark.slow
+def test_the_documented_table_is_that_of_the_kernels(kernels, nvcc):
+    """Registers and what follows from them are the compiler's: compared where it is the one that is named."""
+    text = (ROOT / "docs/cuda.md").read_text()
+    documented = re.findall(r"^\| \w+: .*\|$", text, re.M)
+    found = resources.table(kernels)
+    if re.search(r"nvcc ([\d.]+)", text)[1] != resources.compiler_version(nvcc):
+        documented, found = (
+            [[row.split("|")[i] for i in (1, 2, 3, 5)] for row in rows] for rows in (documented, found)
+        )
+    assert documented == found
 
 
 def test_occupancy_is_that_of_the_occupancy_calculator():

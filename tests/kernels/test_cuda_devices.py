@@ -1,4 +1,4 @@
-"""Several devices, devices that fail, and the choice among backends, on emulated devices."""
+"""Several devices, devices that fail, and the choice among backends."""
 
 import importlib.util
 
@@ -80,6 +80,7 @@ def on_the_cpu(particles):
 
 @pytest.mark.parametrize("backend", ["cuda", "cuda:0,2"])
 def test_a_whole_classification_is_that_of_the_cpu(devices, particles, on_the_cpu, backend):
+    devices.need(backend)
     results, said = classified(particles, backend)
     assert_same_classification(results, on_the_cpu)
     assert not [text for text in said if "device" in text]
@@ -119,11 +120,13 @@ def test_without_a_fallback_a_lost_device_is_an_error(devices):
     ],
 )
 def test_wrong_names_are_refused(devices, name, sentence):
+    devices.set(devices=3)
     with pytest.raises(InputError, match=sentence):
         get_backend(name)
 
 
 def test_auto_takes_what_is_faster_and_says_so(devices, monkeypatch):
+    devices.set(devices=3)
     said = []
     for cpu_seconds, chosen in ((1.0, "cpu"), (9.0, "cuda:0,1,2")):
         seconds = {"cpu": cpu_seconds, "cuda:0,1,2": 3.0}
@@ -154,6 +157,7 @@ def test_auto_is_the_cpu_where_devices_fail_at_the_trial(devices):
 
 def test_a_worker_uses_the_first_device_that_it_sees(devices):
     """The command may see others, and CUDA_VISIBLE_DEVICES rules what workers see."""
+    devices.set(devices=3)
     said = []
     backend = get_worker_backend("cuda:1,2", said.append)
     assert (backend.name, said) == ("cuda:0", [])
@@ -188,8 +192,8 @@ def test_the_trial_of_classification_is_a_proper_problem(devices):
     assert np.allclose(on_cpu["class_posterior"], on_device["class_posterior"], atol=1e-3)
 
 
-def test_kernels_stop_when_asked(devices, cuda_emulated):
-    backend = CudaBackend(cuda_emulated)
+def test_kernels_stop_when_asked(devices):
+    backend = CudaBackend(devices.module)
     ask_to_stop()
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Images that stay on emulated devices: the same results, nothing sent twice, nothing lost."""
+"""Images that stay on devices: the same results, nothing sent twice, nothing lost."""
 
 import importlib.util
 from pathlib import Path
@@ -62,6 +62,14 @@ def sent_anew(images, emulation, backend="cuda"):
         return iterations(images, emulation, backend)
 
 
+def agree(devices, results, others):
+    """With the same bits on emulated devices; of cuBLAS nobody knows."""
+    if devices.emulated:
+        return same_bits(results, others)
+    runs.assert_same_classification(results, others)
+    return True
+
+
 def same_bits(results, others):
     return len(results) == len(others) == 4 and all(
         one.model.references.tobytes() == other.model.references.tobytes()
@@ -70,24 +78,28 @@ def same_bits(results, others):
     )
 
 
-@pytest.mark.parametrize("backend", ["cuda:1", "cuda:0,2"])
+@pytest.mark.parametrize("backend", ["cuda:0", "cuda:0,2"])
 def test_images_are_sent_once(devices, particles, stores, monkeypatch, backend):
     """Between two runs of the same arithmetic there are exactly the bytes of all images and CTFs."""
     monkeypatch.setattr(PolarParticles, "move", lambda self, indices, centres: None)
+    devices.need(backend)
     results, _, sent = iterations(particles, devices, backend)
     others, _, all_sent = sent_anew(particles, devices, backend)
-    assert same_bits(results, others)
-    assert (all_sent - sent == N * SAMPLES * BYTES_A_SAMPLE).all()
+    assert agree(devices, results, others)
+    if devices.emulated:
+        assert (all_sent - sent == N * SAMPLES * BYTES_A_SAMPLE).all()
     (store,) = stores
     held = np.bincount(store.device_of(np.arange(N)), minlength=3)
-    assert held.tolist() == ([0, 40, 0] if backend == "cuda:1" else [20, 0, 20])
+    assert held.tolist() == ([40, 0, 0] if backend == "cuda:0" else [20, 0, 20])
 
 
 @pytest.mark.parametrize("room", [0, 7, 25])
-def test_what_has_no_room_is_sent_every_time(devices, cuda_emulated, particles, stores, monkeypatch, room):
+def test_what_has_no_room_is_sent_every_time(devices, particles, stores, monkeypatch, room):
     """One device: half of its memory holds so many images."""
+    if not devices.emulated:
+        pytest.skip("the memory of a real device cannot be set to the byte")
     others, _, _ = sent_anew(particles, devices)
-    make = cuda_emulated.make_image_store
+    make = devices.module.make_image_store
     free = {}
 
     def with_little_memory(most, samples, device):
@@ -98,7 +110,7 @@ def test_what_has_no_room_is_sent_every_time(devices, cuda_emulated, particles, 
         finally:
             devices.set(memory=1 << 30)
 
-    monkeypatch.setattr(cuda_emulated, "make_image_store", with_little_memory)
+    monkeypatch.setattr(devices.module, "make_image_store", with_little_memory)
     results, said, _ = iterations(particles, devices)
     assert same_bits(results, others)
     assert (stores[0].device_of(np.arange(N)) >= 0).sum() == room
@@ -116,7 +128,7 @@ def test_images_of_particles_that_move_are_made_anew(devices, particles, monkeyp
     results, _, _ = iterations(particles, devices)
     others, _, _ = sent_anew(particles, devices)
     assert 0 < sum(moved) < len(moved) * N
-    assert same_bits(results, others)
+    assert agree(devices, results, others)
     monkeypatch.setattr(
         StoredTransforms, "knows", lambda self, index, centres: self.store.device_of(index) >= 0
     )
@@ -139,6 +151,8 @@ def test_a_device_may_disappear_with_the_images_it_holds(
 
 def test_a_device_short_of_memory_gives_up_its_images_first(devices, cuda_emulated):
     """Other programs have taken all but a bit more or less than the kernel itself needs."""
+    if not devices.emulated:
+        pytest.skip("the memory of a real device cannot be set to the byte")
     case = cases.make_case(12, images=12)
     want = CudaBackend(cuda_emulated).expectation(**case)
     images, ctf = case["images"], case["ctf"]
@@ -164,12 +178,12 @@ def test_a_device_short_of_memory_gives_up_its_images_first(devices, cuda_emulat
     assert told[-1] == []
 
 
-def test_a_store_given_up_in_the_middle_of_a_call_costs_no_device(devices, cuda_emulated, monkeypatch):
+def test_a_store_given_up_in_the_middle_of_a_call_costs_no_device(devices, monkeypatch):
     """Another thread may find too little memory between the choice of slots and their use."""
     case = cases.make_case(12, images=6)
     images, ctf, numbers = case["images"], case["ctf"], np.arange(6)
-    want, said = CudaBackend(cuda_emulated).expectation(**case), []
-    backend = CudaBackend(cuda_emulated, [0], cpu, said.append)
+    want, said = CudaBackend(devices.module).expectation(**case), []
+    backend = CudaBackend(devices.module, [0], cpu, said.append)
     store = backend.image_store(6, images.shape[1])
     store.put(numbers, images, ctf)
     place = store.place
@@ -185,7 +199,7 @@ def test_a_store_given_up_in_the_middle_of_a_call_costs_no_device(devices, cuda_
     )
     got = backend.expectation(**case | {"images": stored, "ctf": None})
     assert backend.name == "cuda:0" and said == []
-    assert all(value.tobytes() == want[name].tobytes() for name, value in got.items())
-    cuda_emulated.release_image_store(store._number.setdefault(0, 0))
+    assert all(np.allclose(value, want[name], rtol=1e-4) for name, value in got.items())
+    devices.module.release_image_store(store._number.setdefault(0, 0))
     store.put(numbers, images, ctf)
     assert backend.name == "cuda:0" and said == []

@@ -1,4 +1,4 @@
-"""Picking and extraction of several micrographs on emulated devices: the files are those of the CPU."""
+"""Picking and extraction of several micrographs on devices: the files are those of the CPU."""
 
 import pickle
 from pathlib import Path
@@ -92,15 +92,17 @@ def assert_same_picks(got, want):
         pd.testing.assert_frame_equal(one, other, rtol=ROUNDING)
 
 
-def test_devices_take_turns_at_micrographs(devices, cuda_emulated, monkeypatch):
+def test_devices_take_turns_at_micrographs(devices, monkeypatch):
+    devices.need("cuda:0,2")
     used = []
-    maps = cuda_emulated.log_pick_maps
-    monkeypatch.setattr(cuda_emulated, "log_pick_maps", lambda *a: used.append(a[-1]) or maps(*a))
+    maps = devices.module.log_pick_maps
+    monkeypatch.setattr(devices.module, "log_pick_maps", lambda *a: used.append(a[-1]) or maps(*a))
     assert_same_picks(autopick("cuda:0,2"), autopick("cpu"))
     assert set(used) == {0, 2}
 
 
 def test_extracted_particles_are_those_of_the_cpu(devices):
+    devices.need("cuda:0,1,2")
     autopick("cpu")
     (table, images), (want_table, want_images) = extract("cuda:0,1,2"), extract("cpu")
     names = table.pop("rlnImageName"), want_table.pop("rlnImageName")
@@ -111,6 +113,7 @@ def test_extracted_particles_are_those_of_the_cpu(devices):
 
 
 def test_runs_record_where_they_ran_and_are_repeated_there(devices):
+    devices.need("cuda:0,2")
     heard = Heard()
     autopick("cuda:0,2", heard)
     (run,) = Kept.read(Path("pick-cuda:0,2")).runs
