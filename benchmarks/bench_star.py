@@ -4,6 +4,8 @@ python benchmarks/bench_star.py [--rows 1000000] [--no-peer]
 """
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -50,6 +52,15 @@ def particles(rows: int) -> pd.DataFrame:
     return table
 
 
+# The peak in MiB of a process that does nothing but read the file named.
+PEAK = """
+import resource, sys
+from boxwood.io.star import read_star
+read_star(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
 def timed(label: str, work: Callable[[], Any]) -> Any:
     """Run once, print wall and processor time."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -69,6 +80,9 @@ def main() -> None:
         timed("boxwood write", lambda: write_star(path, {"particles": table}))
         print(f"{path.stat().st_size / 1e6:.0f} MB, {len(table)} rows, {len(table.columns)} columns")
         back = timed("boxwood read", lambda: read_star(path))["particles"]
+        peak = subprocess.run([sys.executable, "-c", PEAK, path], check=True, capture_output=True, text=True)
+        held = table.memory_usage(deep=True).sum() / 2**20
+        print(f"a process that reads it has {int(peak.stdout)} MiB at most, of which the table is {held:.0f}")
         for label in table:
             if table[label].dtype.kind in "if":  # the format keeps five decimals, or six digits
                 np.testing.assert_allclose(back[label], table[label], rtol=5.1e-6, atol=5.1e-6)
