@@ -74,7 +74,7 @@ def test_the_tab_of_references_is_there_where_templates_pick(workspace):
     """Its fields say that they are for templates, and make the options of a job that picks with them."""
     tabs = {tab["title"]: tab["fields"] for tab in make_form(workspace, load_job("autopick"), False)["tabs"]}
     fields = {field["name"]: field for field in tabs["References"]}
-    assert {field["needs"] for field in fields.values()} == {"method=template"}
+    assert {field["needs"] for field in fields.values()} == {"method=template", "score=relion"}
     assert list(fields["score"]["choices"]) == ["whitened", "relion"]
     texts = {
         "micrographs": "micrographs_ctf.star",
