@@ -176,7 +176,7 @@ def main() -> None:
         live(folder, chosen, "--stop-after", "0.5", "--no-finish", "--output", "latency")
         thread.join()
         check(folder / "latency", chosen.micrographs)
-        ledger = read_star(folder / "latency/live.star")["live_micrographs"]
+        ledger = read_star(folder / "latency/live.star")["live_micrographs"].sort_values("bwTimeArrived")
         wait = (ledger["bwTimeClassified"] - ledger["bwTimeArrived"]).to_numpy()
         began = 20 * chosen.classes / (particles / chosen.micrographs)  # micrographs until there are classes
         wait = np.sort(wait[int(np.ceil(began)) :])
