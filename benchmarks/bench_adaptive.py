@@ -27,6 +27,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from boxwood.backends import available_threads, get_backend, reference
+from boxwood.execution.blas import one_blas_thread
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.mrc import read_image, write_stack
 from boxwood.io.star import read_star
@@ -317,4 +318,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_blas_thread():  # which jobs keep to
+        main()

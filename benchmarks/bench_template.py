@@ -24,6 +24,7 @@ from bench_adaptive import BETA_GAL_ANGSTROM, BETA_GAL_PIXEL, DataSet, agreed, a
 from matplotlib import pyplot as plt
 from scipy.ndimage import gaussian_filter
 
+from boxwood.execution.blas import one_blas_thread
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.mrc import write_stack
 from boxwood.picking.adaptive import learn_model, pick_adaptive
@@ -301,4 +302,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_blas_thread():  # which jobs keep to
+        main()
