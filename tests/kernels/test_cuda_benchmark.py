@@ -78,6 +78,15 @@ def test_all_that_a_gpu_is_asked_for_is_run_one_after_the_other(monkeypatch, cap
     assert ran[-1][1:] == gpu.TESTS
 
 
+def test_the_tests_for_a_gpu_need_no_emulation():
+    command = [sys.executable, *gpu.TESTS, "--setup-plan"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=gpu.ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_expectation.py::" in done.stdout
+    assert "backend['device']" in done.stdout
+    assert "builder" not in done.stdout and "cuda_emulated" not in done.stdout
+
+
 def test_work_of_the_product_is_counted():
     """A complex multiply-add, 8 operations, for each coefficient, class and offset."""
     case = bench_cuda.problem(1, 100, 31, two_pass=False)

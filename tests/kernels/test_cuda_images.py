@@ -149,18 +149,18 @@ def test_a_device_may_disappear_with_the_images_it_holds(
     assert np.bincount(held + 1).tolist() == ([20, 20] if "," in backend else [40])
 
 
-def test_a_device_short_of_memory_gives_up_its_images_first(devices, cuda_emulated):
+def test_a_device_short_of_memory_gives_up_its_images_first(devices):
     """Other programs have taken all but a bit more or less than the kernel itself needs."""
     if not devices.emulated:
         pytest.skip("the memory of a real device cannot be set to the byte")
     case = cases.make_case(12, images=12)
-    want = CudaBackend(cuda_emulated).expectation(**case)
+    want = CudaBackend(devices.module).expectation(**case)
     images, ctf = case["images"], case["ctf"]
     numbers, told = np.arange(12), []
     for free in range(40_000, 110_000, 10_000):
         devices.set(memory=1 << 30)
         said = []
-        backend = CudaBackend(cuda_emulated, [0], cpu, said.append)
+        backend = CudaBackend(devices.module, [0], cpu, said.append)
         store = backend.image_store(12, images.shape[1])
         store.put(numbers, images, ctf)
         stored = StoredImages(
