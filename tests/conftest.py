@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from hypothesis import HealthCheck, settings
 from boxwood.io.mrc import write_stack
 from boxwood.io.particles import ParticleSet
 from boxwood.simulate.particles import simulate_particles
+
+# A shell that starts tests in the background has them ignore Ctrl-C, which some of them send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow; that is no fault of an example.
 settings.register_profile("boxwood", deadline=None, suppress_health_check=[HealthCheck.too_slow])
