@@ -1,18 +1,20 @@
 """Pieces of work on a real cluster: order, sums, failures, deaths, stops."""
 
+import itertools
 import os
 import platform
 import signal
 import threading
 import time
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import distributed
 import pytest
 import works
 
 from boxwood.errors import InputError, JobError
-from boxwood.execution import Failure, Threads
+from boxwood.execution import Failure, Threads, worker
 from boxwood.execution.cluster import Cluster
 from boxwood.jobs.abort import stop_all
 from boxwood.jobs.api import Project
@@ -164,3 +166,67 @@ def test_what_is_asked_for_must_make_sense(monkeypatch):
         ClusterSettings(executor="dask")
     with pytest.raises(InputError, match=r"no scheduler answers at tcp://127.0.0.1:1"):
         ClusterSettings(executor="dask", scheduler="tcp://127.0.0.1:1").open(1, print)
+
+
+class _Worker:
+    """A client with one worker that does at once what it is given, and dies of what is None."""
+
+    status = "running"
+
+    def __init__(self):
+        self.scheduler = SimpleNamespace(address="tcp://10.0.0.1:8786")
+        self.looked = 0
+
+    def submit(self, function, *arguments, **where):
+        done = Future()
+        if arguments[-1] is None:
+            done.set_exception(distributed.KilledWorker("item", None, 1))
+        else:
+            done.set_result(worker.Answer(arguments[-1], []))
+        return done
+
+    def cancel(self, futures, force):
+        pass
+
+
+def test_an_item_that_workers_die_of_does_not_hold_up_those_after_it(monkeypatch):
+    """Results are kept until those before them have come, but no more than a few."""
+    monkeypatch.setattr("boxwood.execution.cluster._LOOK", 0.001)
+    executor = Cluster(_Worker(), 1, probe=str, stop=stop_all)
+    executor._threads = {"tcp://10.0.0.1:1": 1}
+    looks = itertools.count()
+    monkeypatch.setattr(executor, "_look", lambda wait: next(looks) < 1000 or pytest.fail("it does not end"))
+    items = [0, 1, None, *range(3, 40), None, 41]
+    found = [done.result for done in executor.map(works.square, items)]
+    assert [number for number, result in enumerate(found) if isinstance(result, Failure)] == [2, 40]
+    good = [result for result in found if not isinstance(result, Failure)]
+    assert good == [item for item in items if item is not None]
+
+
+def test_what_was_kept_for_a_command_that_died_is_dropped(monkeypatch):
+    """Only where nothing is done for it: what it has in hand, it keeps."""
+    monkeypatch.setattr(worker, "keep_one_blas_thread", lambda: None)
+    monkeypatch.setattr(worker, "_process", worker._Process())
+    dead, new, newer = (worker.JobOfCluster(name, os.getcwd(), stop_all) for name in ("dead", "new", "newer"))
+
+    def kept(job):
+        return worker._process.here[job.name].keep("images", "key", lambda: "made again")
+
+    for job in (dead, new):
+        worker.admit(job, 3, str)
+        worker._process.here[job.name].keep("images", "key", lambda: "kept")
+    with worker._working(new):
+        worker.admit(newer, 1, str)
+    assert (kept(dead), kept(new)) == ("made again", "kept") and worker._process.here["dead"].threads == 3
+
+
+def test_of_two_jobs_that_are_stopped_the_first_to_end_lets_the_other_end_too(monkeypatch):
+    monkeypatch.setattr(worker, "_process", worker._Process())
+    asked: list[bool] = []
+    one, other = (worker.JobOfCluster(name, os.getcwd(), asked.append) for name in ("one", "other"))
+    with worker._working(one):
+        with worker._working(other):
+            worker.stop(one)
+            worker.stop(other)
+        assert asked == [True, True]
+    assert asked == [True, True, False]

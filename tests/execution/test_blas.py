@@ -1,5 +1,7 @@
 """Results do not depend on how many threads NumPy's products might take."""
 
+from contextlib import ExitStack
+
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from boxwood.class2d import classify2d
@@ -16,6 +18,18 @@ def test_one_thread_while_it_lasts():
     with threadpool_limits(2, "blas"):
         with one_blas_thread():
             assert blas_threads() == {1}
+        assert blas_threads() == {2}
+
+
+def test_blocks_of_two_threads_may_overlap():
+    """The one that ends first takes nothing from the other, and in the end all is as it was."""
+    with threadpool_limits(2, "blas"):
+        first, second = ExitStack(), ExitStack()
+        first.enter_context(one_blas_thread())
+        second.enter_context(one_blas_thread())
+        first.close()
+        assert blas_threads() == {1}
+        second.close()
         assert blas_threads() == {2}
 
 

@@ -259,16 +259,19 @@ class Cluster:
         A worker has two at once, or so many a thread, and what it dies of is not known. So those that it had
         are tried again one after the other, `alone`, and only the one that it dies of again fails.
         """
-        died: list[int] = []
-        for number, future in self._finished_ones(homes, submit, allowed, per_thread):
-            result = self._result(future)
-            if alone and isinstance(result, Failure) and isinstance(result.error, _Died):
-                died.append(number)
-            else:
-                yield number, result
-        for number in died:
-            for _, future in self._finished_ones({number: homes[number]}, submit, lambda number: True, 1):
-                yield number, self._result(future)
+        rest = dict(homes)
+        while rest:
+            died: list[int] = []
+            for number, future in self._finished_ones(rest, submit, allowed, per_thread):
+                del rest[number]
+                result = self._result(future)
+                if alone and isinstance(result, Failure) and isinstance(result.error, _Died):
+                    died.append(number)
+                else:
+                    yield number, result
+            for number in died:
+                for _, future in self._finished_ones({number: homes[number]}, submit, lambda number: True, 1):
+                    yield number, self._result(future)
 
     def _finished_ones(
         self,
@@ -277,7 +280,7 @@ class Cluster:
         allowed: Callable[[int], bool],
         per_thread: int,
     ) -> Iterator[tuple[int, Any]]:
-        """Numbers and their futures, as these are finished."""
+        """Numbers and their futures, as these are finished; no more where none of the others is allowed."""
         pending: dict[int, deque[int]] = {}
         for number, home in homes.items():
             pending.setdefault(home, deque()).append(number)
@@ -300,6 +303,8 @@ class Cluster:
                         running[chosen] = (address, future)
                         future.add_done_callback(lambda _, number=chosen: finished.put(number))
                         load[address] += 1
+                if self._threads and not running:
+                    return
                 with suppress(queue.Empty):
                     number = finished.get(timeout=_LOOK)
                     yield number, running.pop(number)[1]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from boxwood.execution.blas import one_blas_thread
+from boxwood.execution.blas import keep_one_blas_thread
 from boxwood.execution.executor import Here, Work
 from boxwood.execution.threads import attempt
 from boxwood.execution.tree import TreeSum
@@ -82,9 +82,16 @@ def tell(text: str) -> None:
 
 
 def admit(job: JobOfCluster, threads: int, probe: Callable[[], str]) -> str:
-    """Begin with a job; what `probe` returns in this process."""
-    one_blas_thread()
+    """Begin with a job; what `probe` returns in this process.
+
+    What was kept for jobs that do nothing here now is dropped: nobody else would, where their command was
+    killed, and those that live make it again.
+    """
+    keep_one_blas_thread()
     with _process.changed:
+        for name, here in _process.here.items():
+            if name != job.name and not _process.busy.get(name):
+                _process.here[name] = Here(here.threads, tell)
         _process.here.setdefault(job.name, Here(threads, tell))
     return probe()
 
@@ -164,6 +171,7 @@ def _working(job: JobOfCluster) -> Iterator[None]:
             if not process.busy[job.name]:
                 del process.busy[job.name]
                 if job.name in process.stopped:
-                    job.stop(False)
                     process.here.pop(job.name, None)
+                    if process.stopped.isdisjoint(process.busy):  # or another is still to end
+                        job.stop(False)
             process.changed.notify_all()
