@@ -17,10 +17,15 @@ from boxwood.errors import InputError, JobAborted, JobError
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star
+from boxwood.jobs.class2d.files import IterationFiles, read_iteration
+from boxwood.jobs.extract import Extractor
+from boxwood.jobs.live.arrivals import Arrivals, GrowingStar
 from boxwood.jobs.live.harvest import Harvest
+from boxwood.jobs.live.ledger import Ledger
 from boxwood.jobs.live.run import FINISH
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
+from boxwood.project.names import below_job
 from boxwood.simulate.gaussians import beta_galactosidase
 from boxwood.simulate.rotations import rotation_matrices
 
@@ -44,6 +49,10 @@ def live(continue_from=False, **options):
 
 def micrographs():
     return read_star(JOB / "live.star")["live_micrographs"].set_index("rlnMicrographName")
+
+
+def read_state_of(result):
+    return read_iteration(IterationFiles.of(result.files["optimiser"]))[0]
 
 
 def test_an_hour_of_300_micrographs_with_all_that_can_happen(microscope):
@@ -211,8 +220,9 @@ def test_aborted_it_goes_on_with_what_has_come_since(microscope):
     assert len(before) == 8
     Path(NAME.format(2)).unlink()  # what was used is needed no more
     microscope.list(*map(NAME.format, range(8, 12)))
-    result = live(continue_from=JOB, stop_after=1)
+    result = live(continue_from=JOB, stop_after=1, memory_gib=0.5)
     assert result.values["micrographs"] == 12 and not result.bad
+    assert read_state_of(result).settings.parameters.memory_gib == 0.5
     assert not ParticleSet.read(JOB / "particles.star").table["rlnImageName"].duplicated().any()
 
 
@@ -271,6 +281,76 @@ def test_without_a_single_good_micrograph_the_job_fails(microscope):
     microscope.list(NAME.format(0))
     with pytest.raises(JobError, match="no micrograph of 1 could be used"):
         live()
+
+
+def arrivals(microscope):
+    """What a job looks at, without the job."""
+    listing = GrowingStar(Path("micrographs_ctf.star"), 20, microscope.clock, pytest.fail)
+
+    def output_of(name):
+        return str(below_job(name).with_suffix(""))
+
+    return Arrivals(listing, Ledger(), 20, microscope.clock, pytest.fail, output_of)
+
+
+def test_a_twin_of_a_file_that_went_away_takes_its_place(microscope):
+    """Else neither would be used: a copy was made, say, and what it was made of removed."""
+    first, second = NAME.format(0), NAME.format(1)
+    microscope.write(first)
+    shutil.copyfile(first, second)
+    microscope.clock.sleep(1)
+    microscope.dated(second)
+    microscope.list(first, second)
+    seen = arrivals(microscope)
+    seen.look()
+    microscope.clock.sleep(30)
+    assert seen.look() == [first] and seen.ledger.of(second).state == "duplicate"
+    Path(first).unlink()
+    assert seen.look() == [second]
+    assert [seen.ledger.of(name).state for name in (first, second)] == ["vanished", "waiting"]
+
+
+def test_who_is_not_used_has_neither_a_name_nor_contents_for_itself(microscope):
+    """A file with the contents of a namesake, and one with the name of a copy, are used."""
+    used, namesake, same_contents = NAME.format(0), "MotionCorr/job002/Micrographs/m000.mrc", NAME.format(1)
+    copy, same_name = NAME.format(2), "MotionCorr/job002/Micrographs/m002.mrc"
+    for second, name in enumerate((used, namesake, same_contents, copy, same_name)):
+        microscope.clock.sleep(1)
+        if name in (same_contents, copy):
+            shutil.copyfile(namesake if name == same_contents else used, name)
+            microscope.dated(name)
+        else:
+            microscope.write(name, microscope.pixels(second))
+    microscope.list(used, namesake, same_contents, copy, same_name)
+    seen = arrivals(microscope)
+    seen.look()
+    microscope.clock.sleep(30)
+    assert seen.look() == [used, same_contents, same_name]
+    assert [seen.ledger.of(name).state for name in (namesake, copy)] == ["duplicate", "duplicate"]
+
+
+def test_a_file_that_fails_and_comes_back_is_picked_anew_and_a_namesake_is_used(microscope, monkeypatch):
+    extract, gone, picks = Extractor.extract, NAME.format(3), JOB / "Micrographs/m003_autopick.star"
+
+    def fail_once(self, name):
+        if name == gone and not kept:
+            kept.append(picks.read_text())
+            Path(gone).unlink()
+        return extract(self, name)
+
+    kept: list[str] = []
+    monkeypatch.setattr(Extractor, "extract", fail_once)
+    for i in range(8):
+        microscope.write(NAME.format(i))
+    bad, namesake = NAME.format(9), "MotionCorr/job002/Micrographs/m009.mrc"
+    microscope.write(bad, np.full((200, 200), np.nan, np.float32))
+    microscope.clock.sleep(1)
+    microscope.write(namesake)
+    microscope.list(*map(NAME.format, range(8)), bad, namesake)
+    microscope.clock.at(200, lambda: microscope.write(gone, microscope.pixels(5)))
+    assert live().values["micrographs"] == 9 and kept
+    assert picks.read_text() not in kept
+    assert tuple(micrographs().loc[[bad, namesake], "bwLiveState"]) == ("bad", "done")
 
 
 COMMAND = [sys.executable, "-m", "boxwood", "live"]

@@ -171,6 +171,10 @@ class JobContext:
         for source in sources:
             self._reserved(source)
 
+    def give_up(self, source: str | os.PathLike[str]) -> None:
+        """Let another source have the `output_path` that this one had."""
+        self._sources.pop(below_job(source).with_suffix(""), None)
+
     def _reserved(self, source: str | os.PathLike[str]) -> str:
         """The source to which the output of this one's name belongs."""
         return self._sources.setdefault(below_job(source).with_suffix(""), str(source))

@@ -84,6 +84,8 @@ class Job:
     not_on_workers : callable, optional
         ``not_on_workers(options)`` says what of it the workers of a cluster do not do, though they do the
         rest; empty if they do all that takes long. Without it they do nothing, and a cluster is refused.
+    not_repeated : str
+        Why `rerun` cannot repeat it; empty if it can.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Job:
     resume_field: str = ""
     makes: Callable[[Any, str], Mapping[str, str]] | None = None
     not_on_workers: Callable[[Any], str] | None = None
+    not_repeated: str = ""
 
     def outputs(self, options: Options, dialect: str) -> dict[str, str]:
         """Files in the job's folder that it will make for other jobs, and their kinds, as far as is known."""

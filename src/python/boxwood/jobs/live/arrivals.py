@@ -220,8 +220,10 @@ class Arrivals:
             elif entry.state == LISTED and not entry.reason:
                 entry.reason = "its file is not there"
             return False
-        if entry.stamp == stamp and entry.state in (DONE, DUPLICATE, BAD):
+        if entry.stamp == stamp and entry.state in (DONE, BAD):
             return False
+        if entry.stamp == stamp and entry.state == DUPLICATE:
+            return self._is_first(entry)  # that of which it is one may be gone
         if entry.state == DONE:
             self._changed(entry)
             return False
@@ -252,13 +254,19 @@ class Arrivals:
         if shape[0] != 1:
             self.ledger.settle(entry, BAD, f"it holds {shape[0]} images where one is expected")
             return False
-        other = self._outputs.setdefault(self.output_of(entry.name), entry.name)
-        twin = self.ledger.by_digest.setdefault(digest, entry.name)
-        if other != entry.name:
-            self.ledger.settle(entry, DUPLICATE, f"{other} has the same name")
-        elif twin != entry.name:
-            self.ledger.settle(entry, DUPLICATE, f"{twin} has the same contents")
+        return self._is_first(entry)
+
+    def _is_first(self, entry: Entry) -> bool:
+        """Whether no other micrograph that is used, or has its turn to come, has its name or its contents."""
+        output, digest, name = self.output_of(entry.name), entry.digest, entry.name
+        other = self.ledger.of(self._outputs.get(output, name))
+        twin = self.ledger.of(self.ledger.by_digest.get(digest, name))
+        if other is not entry and other.state in (DONE, WAITING):
+            self.ledger.settle(entry, DUPLICATE, f"{other.name} has the same name")
+        elif twin is not entry and twin.state in (DONE, WAITING) and twin.digest == digest:
+            self.ledger.settle(entry, DUPLICATE, f"{twin.name} has the same contents")
         else:
+            self._outputs[output] = self.ledger.by_digest[digest] = name
             self.ledger.settle(entry, WAITING, "it has its turn to come")
             return True
         return False

@@ -63,7 +63,8 @@ class LiveClasses:
             return
         state, data = read_iteration(IterationFiles.of(newest_optimiser))
         self.result, self._history, self._settings = state.result, state.history, state.settings
-        self.parameters, self._data, self._groups = state.settings.parameters, data, groups_of(data)
+        self.parameters = replace(state.settings.parameters, memory_gib=self.parameters.memory_gib)
+        self._data, self._groups = data, groups_of(data)
         self._written = state.result.iteration
         self._optics = state.optics
         self.context.log(f"going on after iteration {self._written} with {len(data.particles)} particles")

@@ -142,6 +142,11 @@ class Harvest:
             yield extracted.item, self._reason(result) or getattr(result, "table", pd.DataFrame())
             self.context.check_abort()
 
+    def forget(self, name: str) -> None:
+        """Leave no picks of a file that could not be used: it may come back, or another one of its name."""
+        self.context.output_path(name, "_autopick.star").unlink(missing_ok=True)
+        self.context.give_up(name)
+
     def _set_optics(self, arrivals: Arrivals) -> None:
         """The optics groups of the images."""
         scale = self.extraction.box_size / self.extraction.rescaled

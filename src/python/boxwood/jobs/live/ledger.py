@@ -82,8 +82,6 @@ class Ledger:
     def settle(self, entry: Entry, state: str, reason: str = "") -> None:
         """Say what became of a micrograph."""
         entry.state, entry.reason = state, reason
-        if state in (VANISHED, BAD) and self.by_digest.get(entry.digest) == entry.name:
-            del self.by_digest[entry.digest]  # another file with the same contents may take its place
 
     @classmethod
     def read(cls, path: Path) -> Ledger:

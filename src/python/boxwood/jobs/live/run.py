@@ -188,6 +188,7 @@ class Live:
                 gone = not self.arrivals.file_of(name).exists()
                 reason = "its file went away before it was used" if gone else found
                 self.ledger.settle(entry, VANISHED if gone else BAD, reason)
+                harvest.forget(name)
                 continue
             self.ledger.settle(entry, DONE)
             entry.particles, entry.extracted = len(found), self.clock.now()
@@ -309,4 +310,5 @@ JOB = Job(
     label="relion.class2d",
     keeps=_keeps,
     makes=_makes,
+    not_repeated="its classes depend on when micrographs came; autopick and extract repeat its particles",
 )
