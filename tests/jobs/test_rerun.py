@@ -148,6 +148,9 @@ def test_what_cannot_be_repeated(copy, toy):
     settings.write_text(whole.replace("Succeeded", "Failed"))
     with pytest.raises(InputError, match="its last run is failed"):
         rerun_job("1", project=copy)
+    settings.write_text(json.dumps({**json.loads(whole), "job": "live"}))
+    with pytest.raises(InputError, match="its classes depend on when micrographs came"):
+        rerun_job("1", project=copy)  # it would wait for micrographs for ever
     settings.write_text(whole[:-20])
     with pytest.raises(FileFormatError, match=r"job001/\.boxwood\.json is damaged"):
         rerun_job("1", project=copy)

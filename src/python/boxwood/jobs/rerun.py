@@ -79,6 +79,8 @@ def rerun_job(
         why = f"its last run is {run['status'].lower()}" if run else f"{folder}/{SETTINGS} records no run"
         raise InputError(f"{folder} cannot be repeated: {why}; it takes a job of boxwood that succeeded")
     job = load_job(kept.job)
+    if job.not_repeated:
+        raise InputError(f"{folder} cannot be repeated: {job.not_repeated}")
     if output is not None and (root / output).is_dir() and any((root / output).iterdir()):
         raise InputError(f"{output} is not empty; name a new folder for the repetition")
     for text in _changes(kept, root):
