@@ -19,7 +19,7 @@ from boxwood.io.particles import MicrographSet, ParticleSet
 from boxwood.io.star import read_star
 from boxwood.jobs.class2d.files import IterationFiles, read_iteration
 from boxwood.jobs.extract import Extractor
-from boxwood.jobs.live.arrivals import Arrivals, GrowingStar
+from boxwood.jobs.live.arrivals import Arrivals, GrowingStar, one_line
 from boxwood.jobs.live.harvest import Harvest
 from boxwood.jobs.live.ledger import Ledger
 from boxwood.jobs.live.run import FINISH
@@ -327,6 +327,13 @@ def test_who_is_not_used_has_neither_a_name_nor_contents_for_itself(microscope):
     microscope.clock.sleep(30)
     assert seen.look() == [used, same_contents, same_name]
     assert [seen.ledger.of(name).state for name in (namesake, copy)] == ["duplicate", "duplicate"]
+
+
+def test_whatever_an_error_says_can_be_written(tmp_path):
+    ledger, error = Ledger(), ValueError('it\'s "this",\nor \x00\x1f that.')
+    ledger.settle(ledger.of("a"), "bad", one_line(error))
+    ledger.write(tmp_path / "live.star", {"bwState": "running"}, dialect="3.1")
+    assert Ledger.read(tmp_path / "live.star").of("a").reason == "it's 'this', or that"
 
 
 def test_a_file_that_fails_and_comes_back_is_picked_anew_and_a_namesake_is_used(microscope, monkeypatch):

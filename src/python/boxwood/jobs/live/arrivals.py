@@ -306,7 +306,9 @@ def settled(now_stamp: str, stamp: str, since: float, settle_s: float, now: floa
 
 
 def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    """What an error says, as one value of a STAR file can hold it."""
+    text = "".join(c if c.isprintable() else " " for c in str(error)).replace('"', "'")
+    return " ".join(text.split()).rstrip(".") or type(error).__name__
 
 
 def _same(one: pd.Series, other: pd.Series) -> bool:
