@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -140,9 +141,25 @@ def test_averages_stay_and_only_two_iterations_to_go_on_from(microscope):
 def test_a_pattern_is_watched_without_ctf(microscope):
     for i in range(12):
         microscope.write(NAME.format(i))
-    result = live(micrographs=None, watch="Micrographs/*.mrc")
+    for i in (12, 13):  # the microscope is set to another magnification
+        pixels = microscope.pixels(i)[None]
+        other = Path(NAME.format(i))
+        microscope.clock.at(
+            20 * i,
+            lambda other=other, pixels=pixels: (
+                write_stack(other, pixels, 2 * PIXEL),
+                microscope.dated(other),
+            ),
+        )
+    said = []
+    reporter = SimpleNamespace(event=lambda kind, **data: said.append((kind, data.get("text", ""))))
+    options = {**LIVE, "micrographs": None, "watch": "Micrographs/*.mrc"}
+    result = run_job(load_job("live"), options, threads=2, reporter=reporter)
+    assert [text[:70] for kind, text in said if kind == "warning"] == [
+        "the pixels of Micrographs/m012.mrc are 14 Å by its header and 7 Å by w"
+    ]
     particles = ParticleSet.read(result.files["particles"])
-    assert result.values["micrographs"] == 12 and particles.optics["rlnImagePixelSize"].iloc[0] == PIXEL
+    assert result.values["micrographs"] == 14 and particles.optics["rlnImagePixelSize"].iloc[0] == PIXEL
     assert "rlnDefocusU" not in particles.table and "model" in result.files
 
 

@@ -1,4 +1,4 @@
-"""Doubts about pixel sizes: what a STAR file says, beside what the header of an image says."""
+"""Doubts about pixel sizes: what a job is told, beside what the header of an image says."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from boxwood.jobs.context import JobContext
 _SAME = 0.05
 
 
-def compare_with_headers(files: Mapping[Path, float], context: JobContext) -> None:
-    """Warn once if a pixel size in Angstrom is another one in the file's header; the former is used.
+def compare_with_headers(files: Mapping[Path, float], context: JobContext) -> bool:
+    """Warn once if a pixel size in Angstrom is another one in the file's header; whether that was so.
 
-    One file is looked at for each pixel size. A header without a size, or with the 1 Å of programs that do
-    not know it, says nothing.
+    The former is used. One file is looked at for each pixel size. A header without a size, or with the 1 Å
+    of programs that do not know it, says nothing.
     """
     from boxwood.io.mrc import read_stack
 
@@ -27,7 +27,8 @@ def compare_with_headers(files: Mapping[Path, float], context: JobContext) -> No
             continue  # who needs the file will name it
         if header not in (None, 1.0) and abs(header / pixel_size - 1) > _SAME:
             context.warn(
-                f"the pixels of {path} are {header:.4g} Å by its header and {pixel_size:.4g} Å by the STAR "
-                "file; the latter is used"
+                f"the pixels of {path} are {header:.4g} Å by its header and {pixel_size:.4g} Å by "
+                "what the job was given; the latter is used"
             )
-            return
+            return True
+    return False

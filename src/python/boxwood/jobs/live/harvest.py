@@ -18,6 +18,7 @@ from boxwood.jobs.extract_options import ExtractOptions
 from boxwood.jobs.extract_tables import optics_of_images
 from boxwood.jobs.live.arrivals import Arrivals, one_line
 from boxwood.jobs.live.options import LiveOptions
+from boxwood.jobs.pixel_sizes import compare_with_headers
 
 if TYPE_CHECKING:
     from boxwood.jobs.template_picking import TemplatePicker
@@ -59,6 +60,7 @@ class Harvest:
         self.model: AdaptiveModel | MatchedModel | None = None
         self.wanted = options.learn_from
         self.optics: pd.DataFrame = pd.DataFrame()
+        self._doubted = False
 
     def can_pick(self, arrivals: Arrivals, names: list[str], last: bool) -> bool:
         """Whether micrographs can be picked: unless the method is log, once there is a model.
@@ -117,6 +119,9 @@ class Harvest:
         from boxwood.picking.templates import MatchedModel
 
         self._set_optics(arrivals)
+        if not self._doubted:  # a microscope is set to another magnification, say
+            sizes = _pixel_sizes(arrivals, names)
+            self._doubted = compare_with_headers({arrivals.file_of(n): sizes[n] for n in names}, self.context)
         micrographs = arrivals.set_of(names)
         picker = Picker(self.picking, self.context, micrographs, names)
         picker.root, picker.drawn = arrivals.root, set()
