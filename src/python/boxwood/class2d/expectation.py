@@ -245,7 +245,7 @@ class Expectation:
             return half, rows, PolarParticles(self._form, rows, engine).batch()
 
         loaded = prefetch(load, items)
-        if self._context is None:
+        if self._context is None or self._context.engine is not engine:
             self._context = _Context(self._model, self._form, engine, self._search, self._top)
         context = self._context
         with closing(prefetch(lambda one: (*one, context.search_in(one[2])), loaded)) as searched:
