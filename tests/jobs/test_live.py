@@ -300,14 +300,14 @@ def test_without_a_single_good_micrograph_the_job_fails(microscope):
         live()
 
 
-def arrivals(microscope):
+def arrivals(microscope, ledger=None):
     """What a job looks at, without the job."""
     listing = GrowingStar(Path("micrographs_ctf.star"), 20, microscope.clock, pytest.fail)
 
     def output_of(name):
         return str(below_job(name).with_suffix(""))
 
-    return Arrivals(listing, Ledger(), 20, microscope.clock, pytest.fail, output_of)
+    return Arrivals(listing, ledger or Ledger(), 20, microscope.clock, pytest.fail, output_of)
 
 
 def test_a_twin_of_a_file_that_went_away_takes_its_place(microscope):
@@ -344,6 +344,22 @@ def test_who_is_not_used_has_neither_a_name_nor_contents_for_itself(microscope):
     microscope.clock.sleep(30)
     assert seen.look() == [used, same_contents, same_name]
     assert [seen.ledger.of(name).state for name in (namesake, copy)] == ["duplicate", "duplicate"]
+
+
+def test_who_had_its_turn_before_the_job_was_stopped_keeps_it(microscope):
+    """Its files may be there: an older file that is listed later, and would be written to these, is none."""
+    older, first = "MotionCorr/job002/Micrographs/m000.mrc", NAME.format(0)
+    microscope.write(older, microscope.pixels(1))
+    microscope.clock.sleep(100)
+    microscope.write(first)
+    microscope.list(first)
+    seen = arrivals(microscope)
+    seen.look()
+    microscope.clock.sleep(30)
+    assert seen.look() == [first]
+    microscope.list(older)
+    for job in (seen, arrivals(microscope, Ledger(seen.ledger.entries))):
+        assert job.look() == [first] and job.ledger.of(older).reason == f"{first} has the same name"
 
 
 def test_whatever_an_error_says_can_be_written(tmp_path):

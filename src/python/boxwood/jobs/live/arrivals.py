@@ -129,6 +129,9 @@ class Arrivals:
 
     def __post_init__(self) -> None:
         self.last_news = self.clock.now()
+        for entry in self.ledger.with_state(WAITING):
+            if entry.digest:  # its turn had come, and some of its files may be there
+                self._outputs[self.output_of(entry.name)] = entry.name
 
     def adopt(self, used: MicrographSet) -> None:
         """Micrographs that an earlier run of the job has used, whether their files are still there or not."""

@@ -70,7 +70,7 @@ class Ledger:
 
     def __init__(self, entries: Mapping[str, Entry] | None = None) -> None:
         self.entries: dict[str, Entry] = dict(entries or {})
-        self.by_digest = {e.digest: e.name for e in self.entries.values() if e.state == DONE and e.digest}
+        self.by_digest = {e.digest: e.name for e in self.with_state(DONE, WAITING) if e.digest}
 
     def of(self, name: str) -> Entry:
         """The entry of a micrograph; a new one is made."""
