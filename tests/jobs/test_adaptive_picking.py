@@ -1,5 +1,7 @@
 """The adaptive method of the autopick job: its files, its model used again, and what it refuses to pick."""
 
+from pathlib import Path
+
 import mrcfile
 import numpy as np
 import pandas as pd
@@ -7,9 +9,11 @@ import pytest
 
 from boxwood.errors import FileFormatError, InputError
 from boxwood.io.coordinates import read_coordinates
+from boxwood.io.mrc import write_stack
 from boxwood.io.star import write_star
 from boxwood.jobs.adaptive_align import align
-from boxwood.jobs.adaptive_picking import spread
+from boxwood.jobs.adaptive_picking import learned_from, spread
+from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.picking_model import read_model, write_model
 from boxwood.jobs.registry import load_job
@@ -135,6 +139,16 @@ def test_model_files_round_trip(project):
         read_model("other.star")
 
 
+def test_damaged_micrographs_are_not_learned_from(project):
+    images = {name: np.random.default_rng(0).poisson(0.3, (130, 140)).astype(np.float32) for name in "abcd"}
+    images["a"][40:] = 0
+    images["b"][3, 4] = np.nan
+    for name, image in images.items():
+        write_stack(f"{name}.mrc", image[None], PIXEL)
+    options = AutopickOptions(micrographs="m.star", method="adaptive", diameter="auto", learn_from=3)
+    assert list(learned_from(options, list("abcd"), lambda name: Path(f"{name}.mrc"), int)) == ["c", "d"]
+
+
 def test_names_are_spread_and_none_is_lost():
     names = [f"{i}" for i in range(10)]
     assert spread(names, 3)[:3] == ["0", "3", "6"]
@@ -150,6 +164,7 @@ def test_names_are_spread_and_none_is_lost():
         ({"method": "log"}, "min_diameter and max_diameter are not given"),
         ({"method": "log", "diameter": "auto"}, "min_diameter and max_diameter are not given"),
         ({"diameter": "large"}, "diameter is 'large'; it must be auto or a number"),
+        ({"diameter": "auto", "write_fom_maps": True}, "the method adaptive keeps no maps"),
         ({"diameter": "90", "min_diameter": 50, "max_diameter": 60}, "instead of min_diameter and max_diam"),
     ],
 )

@@ -251,6 +251,26 @@ def test_options_of_picking(learned):
     assert len(white) < 0.2 * len(usual)
 
 
+def test_micrographs_of_several_pixel_sizes_share_a_grid(learned):
+    """That of the coarsest; a model is of no use for coarser ones, whose pixels its filters do not fit."""
+    fine, coarse = ellipses(0)[0], ellipses(1, (250, 260), 20, (5.5, 3.0), 1.6)[0]
+    model = learn_model([fine, coarse], [4.0, 8.0], min_diameter=70, max_diameter=90, threads=2)
+    assert model is not None and model.grid_angstrom >= 0.99 * 8
+    with pytest.raises(InputError, match="pixels of 8 A are larger than those of 5"):
+        pick_adaptive(coarse, 8.0, learned)
+
+
+def test_particles_of_half_the_micrograph_are_learned():
+    rng = np.random.default_rng(0)
+    y, x = np.indices((130, 140))
+    images = [rng.standard_normal(y.shape).astype(np.float32) for _ in range(2)]
+    for image in images:
+        for cy, cx in ((30, 30), (30, 100), (95, 30), (95, 100)):
+            image -= np.hypot(y - cy, x - cx) < 28
+    model = learn_model(images, [4.0] * 2, min_diameter=280, max_diameter=330, threads=2)
+    assert model is not None and np.isfinite(model.noise)
+
+
 def test_noise_is_not_convincing():
     rng = np.random.default_rng(8)
     images = [rng.standard_normal((400, 400)).astype(np.float32) for _ in range(2)]

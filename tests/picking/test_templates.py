@@ -6,7 +6,7 @@ import pytest
 from boxwood.backends import get_backend
 from boxwood.errors import InputError
 from boxwood.picking.adaptive.preparation import prepare_clean
-from boxwood.picking.templates import MatchedModel, learn_matched, pick_matched
+from boxwood.picking.templates import MatchedModel, learn_matched, pick_matched, prepare_references
 from boxwood.picking.templates.harmonics import HarmonicTemplates
 from boxwood.picking.templates.whitened import whitened_scores
 from boxwood.simulate.gaussians import beta_galactosidase
@@ -59,3 +59,37 @@ def test_noise_scores_one(images):
 def test_other_references_are_refused(model, images):
     with pytest.raises(InputError, match="learn anew"):
         MatchedModel.of(model, images, 2 * PIXEL)
+
+
+def broken(images, how):
+    images = images.copy()
+    if how == "oblong":
+        return images[:, :50]
+    images[1] = {"nan": np.nan, "empty": 0.5}[how]
+    return images
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("oblong", "shape \\(3, 50, 64\\), expected"),
+        ("nan", "reference 2 has pixels that are not finite"),
+        ("empty", "reference 2 is empty"),
+    ],
+)
+def test_what_is_no_reference_is_refused(micrograph, images, how, words):
+    with pytest.raises(InputError, match=words):
+        learn_matched([micrograph.image], [PIXEL], [None], broken(images, how), PIXEL)
+    with pytest.raises(InputError, match=words):
+        prepare_references(broken(images, how), PIXEL, PIXEL, mask_diameter=150)
+
+
+def test_micrographs_too_small_to_learn_from_are_refused(micrograph, images):
+    for side, words in ((30, "too small for particles of 149 A"), (44, "hardly a place for particles")):
+        with pytest.raises(InputError, match=words):
+            learn_matched([micrograph.image[:side, :side]], [PIXEL], [None], images, PIXEL)
+
+
+def test_pixels_larger_than_those_learned_with_are_refused(micrograph, model):
+    with pytest.raises(InputError, match="larger than those of 7"):
+        pick_matched(micrograph.image, 10.0, model, micrograph.ctf_row)

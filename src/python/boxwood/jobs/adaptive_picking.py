@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from boxwood.typing import AnyArray, FloatArray
 
 LOCAL_FDR = "boxwoodLocalFdr"
+_BLOCK = 8  # pixels
 
 
 def model_for(
@@ -115,13 +116,22 @@ def learned_from(
             image = np.ascontiguousarray(read_image(file_of(name)).data, np.float32)
         except (BoxwoodError, OSError):
             continue  # it is named when it is to be picked
-        if np.isfinite(image.mean(dtype=np.float64)) and image.std(dtype=np.float64) > 0:
+        if _says_something(image):
             images[name] = image
         if len(images) == options.learn_from:
             break
     if not images:
         raise InputError("none of the micrographs can be read, so there is nothing to learn from")
     return images
+
+
+def _says_something(image: FloatArray) -> bool:
+    """Whether all pixels are numbers, and most are not of one value, as where a file was cut off."""
+    ny, nx = (n - n % _BLOCK for n in image.shape)
+    blocks = image[:ny, :nx].reshape(ny // _BLOCK, _BLOCK, nx // _BLOCK, _BLOCK).mean(axis=(1, 3))
+    if not blocks.size or not np.isfinite(image.mean(dtype=np.float64)):
+        return False
+    return bool(np.median(np.abs(blocks - np.median(blocks))) > 0)
 
 
 def spread(names: list[str], count: int) -> list[str]:

@@ -152,10 +152,13 @@ class TemplatePicker:
         """Of a micrograph; None where references are compared as they are."""
         if not self.options.references_ctf_corrected:
             return None
-        row: DoubleArray = self.ctf_rows[self.place[name]]
-        if not np.isfinite(row).all():
+        if not self._has_ctf(name):
             raise InputError(f"{name} has no CTF; leave it out, or estimate it")
+        row: DoubleArray = self.ctf_rows[self.place[name]]
         return row
+
+    def _has_ctf(self, name: str) -> bool:
+        return bool(np.isfinite(self.ctf_rows[self.place[name]]).all())
 
     @property
     def settings(self) -> dict[str, float]:
@@ -227,7 +230,10 @@ class TemplatePicker:
         from boxwood.jobs.adaptive_picking import learned_from
         from boxwood.picking.templates import learn_matched
 
-        images = learned_from(self.options, list(files), files.__getitem__, self.context.check_abort)
+        names = [n for n in files if not self.options.references_ctf_corrected or self._has_ctf(n)]
+        if files and not names:
+            raise InputError(f"no micrograph of {self.options.micrographs} has a CTF; estimate them")
+        images = learned_from(self.options, names, files.__getitem__, self.context.check_abort)
         self.matched = learn_matched(
             list(images.values()),
             [self.pixel_sizes[name] for name in images],

@@ -65,13 +65,14 @@ def learn_model(
     """
     kernels, threads = get_backend(backend), threads or available_threads()
     rng = np.random.default_rng(seed)
+    coarsest = max(pixel_sizes_angstrom)
     shortest = min(
         min(image.shape) * size for image, size in zip(micrographs, pixel_sizes_angstrom, strict=True)
     )
     start = search_start(
         micrographs[:SEARCHED],
         pixel_sizes_angstrom[:SEARCHED],
-        trial_diameters(min_diameter, max_diameter, max(pixel_sizes_angstrom), shortest),
+        trial_diameters(min_diameter, max_diameter, coarsest, shortest),
         white_particles=white_particles,
         backend=kernels,
         threads=threads,
@@ -87,7 +88,7 @@ def learn_model(
                 image,
                 pixel_size,
                 size,
-                PIXELS_PER_DIAMETER,
+                min(PIXELS_PER_DIAMETER, size / coarsest),  # one grid for all
                 white_particles=white_particles,
                 backend=kernels,
                 threads=threads,
@@ -198,7 +199,7 @@ def _fit(
     at_picks, in_noise = [], []
     for field, found in zip(fields, picks, strict=True):
         at_picks.append(model.radial.response(field, kernels, threads)[found.y, found.x])
-    edge = int(size)
+    edge = min(int(size), min(backgrounds[0].shape) // 4)
     inner = (slice(edge, -edge), slice(edge, -edge))
     for background in backgrounds:
         response = model.radial.response(background, kernels, threads)[inner]

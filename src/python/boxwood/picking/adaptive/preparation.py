@@ -12,6 +12,7 @@ from boxwood.picking.adaptive.filters import Bank, bank, disc, gaussian_bank, jo
 from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 _FIRST_CLIP, _SECOND_CLIP = 6.0, 4.5  # standard deviations, before and after the background is subtracted
+_LEAST_FACTOR = 0.9  # of the grid's pixels over the micrograph's: less than 1 by rounding
 _LEAST_DEVIATION = 0.3  # of the usual one
 
 
@@ -59,7 +60,7 @@ def coarse(image: FloatArray, factor: float, backend: Backend, threads: int) -> 
     Raises
     ------
     InputError
-        If pixels are not finite, are all the same, or too few are left.
+        If pixels are not finite.
     """
     mean = float(image.mean(axis=1).mean(dtype=np.float64))
     if not np.isfinite(mean):
@@ -68,11 +69,6 @@ def coarse(image: FloatArray, factor: float, backend: Backend, threads: int) -> 
     if factor <= 1:
         return image - np.float32(mean)
     shape = (2 * round(image.shape[0] / factor / 2), 2 * round(image.shape[1] / factor / 2))
-    if min(shape) < 8:
-        raise InputError(
-            f"a micrograph of {image.shape[1]} x {image.shape[0]} pixels is too small for particles of "
-            "this size"
-        )
     return backend.fourier_crop(image, shape, mean, threads)
 
 
@@ -93,16 +89,28 @@ def prepare(
     image : (ny, nx) float32
     pixel_size_angstrom, diameter_angstrom : float
     pixels_per_diameter : float
-        Of the grid; it is never finer than the micrograph.
+        Of the grid.
     white_particles : bool
     backend, threads : Backend, int
 
     Raises
     ------
     InputError
-        As `coarse`; also where nothing of the micrograph is clean, or it has no contrast.
+        As `coarse`; also where the micrograph is smaller than a particle or its pixels are larger than the
+        grid's, nothing of it is clean, or it has no contrast.
     """
-    factor = diameter_angstrom / pixels_per_diameter / pixel_size_angstrom
+    grid = diameter_angstrom / pixels_per_diameter
+    factor = grid / pixel_size_angstrom
+    if factor < _LEAST_FACTOR:
+        raise InputError(
+            f"the micrograph's pixels of {pixel_size_angstrom:.3g} A are larger than those of {grid:.3g} A "
+            "with which particles were learned; learn from micrographs of this pixel size"
+        )
+    if min(image.shape) * pixel_size_angstrom < diameter_angstrom:
+        raise InputError(
+            f"a micrograph of {image.shape[1]} x {image.shape[0]} pixels is too small for particles of "
+            f"{diameter_angstrom:.0f} A"
+        )
     small = coarse(image, factor, backend, threads)
     scale = np.array(image.shape) / np.array(small.shape)
     size = diameter_angstrom / pixel_size_angstrom / float(scale.mean())

@@ -93,14 +93,14 @@ def search_start(
     anything; what is bright instead of dark, or has another size than the trial by its own measure, does not
     count.
     """
-    best = None
+    best, coarsest = None, max(pixel_sizes)
     for i, diameter in enumerate(diameters):
         micrographs = [
             prepare(
                 image,
                 pixel_size,
                 float(diameter),
-                PIXELS_PER_DIAMETER,
+                min(PIXELS_PER_DIAMETER, float(diameter) / coarsest),
                 white_particles=white_particles,
                 backend=backend,
                 threads=threads,

@@ -17,6 +17,7 @@ from boxwood.picking.adaptive.preparation import Prepared, prepare, prepare_clea
 from boxwood.picking.log import checked_image
 from boxwood.picking.templates.harmonics import HarmonicTemplates
 from boxwood.picking.templates.picks import MatchedPicks
+from boxwood.picking.templates.references import check_references
 from boxwood.picking.templates.whitened import Scores, whitened_scores
 from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
@@ -85,8 +86,9 @@ class MatchedModel(Learned):
         Raises
         ------
         InputError
-            If the particles of the templates have another diameter.
+            As `check_references`; also if the particles of the templates have another diameter.
         """
+        check_references(images)
         diameter = diameter_of(images, reference_pixel_size_angstrom)
         if not np.isclose(diameter, learned.diameter_angstrom, rtol=1e-3):
             raise InputError(
@@ -183,6 +185,7 @@ def learn_matched(
         For micrographs or templates that cannot be used.
     """
     kernels, threads = get_backend(backend), threads or available_threads()
+    check_references(images)
     diameter = diameter_of(images, reference_pixel_size_angstrom)
     if diameter <= 0:
         raise InputError(
@@ -220,7 +223,13 @@ def learn_matched(
     # At first as if the noise were white: in dense micrographs its spectrum is the particles', until they are
     # known and left out.
     found = [peaks_of(field, np.ones(2), row) for field, row in zip(fields, ctf_rows, strict=True)]
-    threshold = otsu(np.concatenate([p.score for p in found]))
+    scores = np.concatenate([p.score for p in found])
+    if len(scores) < 2:
+        raise InputError(
+            f"the micrographs have hardly a place for particles of {diameter:.0f} A, so that nothing can be "
+            "learned; give more of them, or larger ones"
+        )
+    threshold = otsu(scores)
     for count in _BACKGROUNDS:
         noise = background_spectrum(fields, [p.only(p.score >= threshold) for p in found])
         backgrounds = [

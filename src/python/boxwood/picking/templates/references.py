@@ -68,13 +68,10 @@ def prepare_references(
     Raises
     ------
     InputError
-        If the templates are no square images, or the mask leaves nothing of them or of their corners.
+        As `check_references`; also if the mask leaves nothing of the templates or of their corners.
     """
     stack = np.asarray(images, np.float64)
-    if stack.ndim != 3 or stack.shape[1] != stack.shape[2] or stack.shape[1] < 4 or not len(stack):
-        raise InputError(f"the references are an array of shape {stack.shape}, expected (n, box, box)")
-    if not np.isfinite(stack).all():
-        raise InputError("a reference has pixels that are not finite; leave it out")
+    check_references(stack)
     check_range("reference_pixel_size", pixel_size_angstrom, above=0)
     check_range("pixel_size_angstrom", micrograph_pixel_size_angstrom, above=0)
     if mask_diameter is None:
@@ -89,6 +86,23 @@ def prepare_references(
             f"references of {references.box_px} micrograph pixels; give one that has corners around it"
         )
     return references
+
+
+def check_references(images: AnyArray) -> None:
+    """Refuse what is no template.
+
+    Raises
+    ------
+    InputError
+        If the images are not square, or the pixels of one are not finite, or are all the same.
+    """
+    if images.ndim != 3 or images.shape[1] != images.shape[2] or images.shape[1] < 4 or not len(images):
+        raise InputError(f"the references are an array of shape {images.shape}, expected (n, box, box)")
+    for number, image in enumerate(images, 1):
+        if not np.isfinite(image).all():
+            raise InputError(f"reference {number} has pixels that are not finite; leave it out")
+        if image.min() == image.max():
+            raise InputError(f"reference {number} is empty: all of its pixels are the same; leave it out")
 
 
 def automatic_diameter(images: AnyArray) -> float:
