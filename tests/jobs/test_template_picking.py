@@ -203,8 +203,9 @@ def test_the_form_goes_to_relion_and_back(picked):
     }
     assert {name: form.joboptions[name] for name in told} == told
     (picked.output / ".boxwood.json").unlink()  # as if RELION had written it
-    values = job_of(form).values
-    options = job_of(form).job.options.make(values)
+    read = job_of(form)
+    assert not read.unused
+    options = read.job.options.make(read.values)
     assert options.method == "template" and options.score == "relion" and options.max_stddev_noise == -1
     assert options.angular_sampling == 30 and options.mask_diameter == 190
 
@@ -236,10 +237,19 @@ def test_what_only_one_score_has_a_use_for_is_idle_with_the_other():
     assert with_relion.idle(changed) == []
     whitened = AutopickOptions.make({**GIVEN, **changed, "score": "whitened", "doubtful": True})
     assert {o.name for o in whitened.idle([*changed, "doubtful"])} == {*changed, "doubtful"}
-    adaptive = AutopickOptions.make(
-        {"micrographs": "m.star", "method": "adaptive", "diameter": "auto", "doubtful": True}
-    )
-    assert adaptive.idle(["doubtful"]) == []
+
+
+def test_what_only_learning_has_a_use_for_is_idle_where_nothing_is_learned():
+    changed = {"max_local_fdr": 0.1, "learn_from": 3}
+    log = {"micrographs": "m.star", "min_diameter": 90, "max_diameter": 110}
+    for given, idle in (
+        ({**GIVEN, "score": "relion"}, {*changed, "threshold_offset"}),
+        ({**GIVEN, "score": "whitened"}, {"threshold_offset"}),
+        ({**log, "method": "adaptive", "doubtful": True}, {"threshold_offset"}),
+        ({**log, "method": "log"}, set(changed)),
+    ):
+        options = AutopickOptions.make({**given, **changed, "threshold_offset": 1.0})
+        assert {o.name for o in options.idle([*changed, "threshold_offset", "doubtful"])} == idle
 
 
 def test_a_mask_without_corners_is_refused(folder, tmp_path):
@@ -260,3 +270,18 @@ def test_no_ctf(folder, tmp_path):
         **{**given, "references_ctf_corrected": False}, output=tmp_path / "b"
     )
     assert result.values["micrographs"] == 2
+
+
+def test_a_micrograph_without_ctf_is_left_out_and_not_learned_from(folder, tmp_path):
+    from boxwood.io.particles import MicrographSet
+
+    micrographs = MicrographSet.read(folder / "micrographs_ctf.star")
+    first = micrographs.table["rlnMicrographName"].iloc[0]
+    micrographs.table.loc[0, "rlnDefocusU"] = np.nan
+    micrographs.write(folder / "partly.star")
+    result = whitened(folder, "partly.star", output=tmp_path / "some")
+    assert [name for name, _ in result.bad] == [first] and result.values["picks"] > 10
+    micrographs.table["rlnDefocusU"] = np.nan
+    micrographs.write(folder / "none.star")
+    with pytest.raises(InputError, match=r"no micrograph of .*none\.star has a CTF"):
+        whitened(folder, "none.star", output=tmp_path / "none")

@@ -42,10 +42,11 @@ def test_a_form_has_every_option_that_can_be_set(workspace, name):
 def test_what_an_option_needs_is_declared(name):
     options = {option.name: option for option in load_job(name).options.declared()}
     for option in options.values():
-        needed, _, value = option.needs.partition("=")
-        if needed and needed != "continue":
-            assert needed in options, option.name
-            assert not value or value in options[needed].choices, option.name
+        for need in option.needs.split(" or "):
+            needed, _, value = need.partition("=")
+            if needed and needed != "continue":
+                assert needed in options, option.name
+                assert not value or value in options[needed].choices, option.name
 
 
 def test_the_tabs_are_those_of_the_tutorial(workspace):

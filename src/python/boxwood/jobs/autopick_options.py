@@ -16,6 +16,9 @@ from boxwood.options.kinds import Kind
 
 _WITH_TEMPLATES = "method=template"
 _RELIONS_SCORE = "score=relion"  # what only that has a use for
+_LAPLACIAN = "method=log"
+_ON_RELIONS_GRID = "method=log or score=relion"
+_LEARNING = "method=adaptive or score=whitened"
 # RELION's form says so where nothing else is wanted, and we do where templates pick.
 USUAL_DISTANCE = 100.0
 
@@ -105,7 +108,12 @@ class AutopickOptions(Options):
         flag="--LoG_diam_max",
     )
     white_particles: bool = option(
-        "the particles are white", False, group="Laplacian", joboption="log_invert", flag="--Log_invert"
+        "the particles are white",
+        False,
+        group="Laplacian",
+        joboption="log_invert",
+        flag="--Log_invert",
+        needs="method=log or method=adaptive",
     )
     max_resolution: float = option(
         "finest detail to use; -1 for all of it",
@@ -114,6 +122,7 @@ class AutopickOptions(Options):
         group="Laplacian",
         joboption="log_maxres",
         flag="--lowpass",
+        needs=_LAPLACIAN,
     )
     threshold_offset: float = option(
         "move the threshold by so many standard deviations of the figure of merit: more is stricter",
@@ -121,6 +130,7 @@ class AutopickOptions(Options):
         group="Laplacian",
         joboption="log_adjust_thr",
         flag="--LoG_adjust_threshold",
+        needs=_LAPLACIAN,
     )
     upper_threshold: float | None = option(
         "leave out what is so many standard deviations above the mean, such as ice; 5 is a good start",
@@ -129,6 +139,7 @@ class AutopickOptions(Options):
         joboption="log_upper_thr",
         unset="999",
         flag="--LoG_upper_threshold",
+        needs=_LAPLACIAN,
     )
     neighbour_percent: float = option(
         "a pick of diameter d keeps others (d + smallest diameter) / 2 away, times so many percent",
@@ -136,6 +147,7 @@ class AutopickOptions(Options):
         at_least=0,
         group="Laplacian",
         flag="--LoG_neighbour",
+        needs=_LAPLACIAN,
     )
     min_distance: float | None = option(
         "least distance between picks: by RELION's score of templates, 100 Å if not given; else, where it is "
@@ -162,6 +174,7 @@ class AutopickOptions(Options):
         group="autopicking",
         joboption="shrink",
         flag="--shrink",
+        needs=_ON_RELIONS_GRID,
     )
     write_fom_maps: bool = option(
         "keep maps of the figure of merit, to try other thresholds at once",
@@ -169,6 +182,7 @@ class AutopickOptions(Options):
         group="autopicking",
         joboption="do_write_fom_maps",
         flag="--write_fom_maps",
+        needs=_ON_RELIONS_GRID,
     )
     read_fom_maps: bool = option(
         "with --continue: use the maps this job kept earlier and leave them as they are; diameters and "
@@ -191,15 +205,17 @@ class AutopickOptions(Options):
         "with `adaptive`, instead of a range: the diameter in Å, give or take a tenth, or `auto` to find it",
         None,
         group="Adaptive",
+        needs="method=adaptive",
     )
     model: Path | None = option(
         "use the picking_model.star of an earlier job instead of learning anew; with references, of a job "
         "with the same ones",
         None,
         group="Adaptive",
+        needs=_LEARNING,
     )
     learn_from: int = option(
-        "micrographs to learn from, spread over the list", 6, at_least=1, group="Adaptive"
+        "micrographs to learn from, spread over the list", 6, at_least=1, group="Adaptive", needs=_LEARNING
     )
     max_local_fdr: float = option(
         "a peak is picked if at most this share of the peaks with its score are background",
@@ -207,6 +223,7 @@ class AutopickOptions(Options):
         above=0,
         at_most=1,
         group="Adaptive",
+        needs=_LEARNING,
     )
     doubtful: bool = option(
         "pick even where nothing convincing was found", False, group="Adaptive", needs="method=adaptive"
@@ -215,6 +232,7 @@ class AutopickOptions(Options):
         "centre the picks on their class averages by a short 2D classification of all of them",
         False,
         group="Adaptive",
+        needs=_LEARNING,
     )
     score: str = option(
         "`whitened` compares with the templates in the micrographs' own noise, with a calibrated threshold "
@@ -331,6 +349,8 @@ class AutopickOptions(Options):
         if self.method == "template" or self.references is not None:
             self._validate_templates()
             return
+        if self.method == "adaptive" and (self.write_fom_maps or self.read_fom_maps):
+            raise InputError("the method adaptive keeps no maps; leave write_fom_maps and read_fom_maps out")
         check_diameters(self.min_diameter, self.max_diameter)
         given = self.min_diameter is not None, self.max_diameter is not None
         if not all(given) and (

@@ -80,7 +80,7 @@ def job_of(form: JobForm) -> FormJob:
         }
     scheduled = folder.as_posix() + "/" if folder and _is_scheduled(project, folder) else None
     goes_on = None if scheduled else _continued(form, folder)
-    return FormJob(job, values, _unused(job, form), project, goes_on, scheduled)
+    return FormJob(job, values, _unused(job, form, values), project, goes_on, scheduled)
 
 
 def _is_scheduled(project: Path, folder: Path) -> bool:
@@ -135,10 +135,10 @@ def _refuse_other_work(job: Job, form: JobForm) -> None:
         )
 
 
-def _unused(job: Job, form: JobForm) -> list[str]:
+def _unused(job: Job, form: JobForm, values: Mapping[str, Any]) -> list[str]:
     refused = [option for option in job.options.declared() if option.refused]
     unset = {o.joboption: o.unset for o in refused if isinstance(o.joboption, str)}
-    values, declared = values_of(job.options, form.joboptions), {o.name: o for o in job.options.declared()}
+    declared = {o.name: o for o in job.options.declared()}
     idle = [o for o in declared.values() if o.needs and not applies(o, declared, values)]
     known = known_names(job.options) - names_of(idle)
     usual = [{**filled_form(form.number, relion, {}), **unset, **job.joboptions} for relion in "015"]

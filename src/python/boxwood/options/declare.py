@@ -48,7 +48,8 @@ class Option:
         Stands for the value in the command line's help.
     needs : str
         Option without which this one means nothing, as "reextract" (it must be given, or yes) or
-        "algorithm=vdam"; forms show it only then. "continue" means a continued job.
+        "algorithm=vdam", or several of them, "method=log or method=adaptive"; forms show it only then.
+        "continue" means a continued job.
     begins : bool
         A new job needs it, though it has a default; one that is continued knows it.
     refused : str
@@ -145,7 +146,11 @@ def applies(option: Option, declared: Mapping[str, Option], values: Mapping[str,
     """Whether an option means something, given the values or texts of others; without one, its default."""
     if not option.needs or option.needs == "continue":
         return True
-    name, _, value = option.needs.partition("=")
+    return any(_holds(need, declared, values) for need in option.needs.split(" or "))
+
+
+def _holds(need: str, declared: Mapping[str, Option], values: Mapping[str, Any]) -> bool:
+    name, _, value = need.partition("=")
     other = declared[name]
     given = values.get(name)
     if given is None or given == "":

@@ -94,6 +94,7 @@ class LiveOptions(Options):
         6,
         at_least=1,
         group="Picking",
+        needs="method=adaptive or method=template",
     )
     box_size: int | None = box_size_option()
     rescale: int | None = rescale_option()

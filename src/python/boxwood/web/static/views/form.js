@@ -129,8 +129,11 @@ export async function show(page) {
 }
 
 function applies(field, fields) {
-  if (!field.needs) return true;
-  const [name, value] = field.needs.split("=");
+  return !field.needs || field.needs.split(" or ").some((need) => holds(need, fields));
+}
+
+function holds(need, fields) {
+  const [name, value] = need.split("=");
   const other = fields.get(name);
   if (!other || !applies(other, fields)) return false;
   const now = other.value() === "" ? other.standard : other.value();
