@@ -106,8 +106,14 @@ def _column(label: Any, values: Any) -> tuple[list[Any], str]:
     if kind == "float" or (values.dtype.kind == "f" and kind is not None):
         return _floats(values)
     if values.dtype.kind == "f":
-        return [f"{value:.15g}" for value in values.tolist()], "%12s"
+        return [_exact(value) for value in values.tolist()], "%12s"
     return values.tolist(), "%12d"
+
+
+def _exact(value: float) -> str:
+    """The fewest digits that are read as this number again."""
+    short = f"{value:.15g}"
+    return short if float(short) == value else repr(value)
 
 
 def _numbers(label: str, column: pd.Series) -> np.ndarray[Any, Any]:
