@@ -68,6 +68,24 @@ std::vector<float2> factors_of(const ExpectationArgs& a) {
     return out;
 }
 
+// What the host makes for all images of a call. A device that reaches ordinary memory by itself reads it when
+// its turn comes, so this stays as long as the call.
+struct Tables {
+    std::vector<float2> psi_roots, ring_roots, factors, phases, coarse_phases;
+    std::vector<int> sample_start{0};
+    explicit Tables(const ExpectationArgs& a)
+        : psi_roots(roots_of(a.psi)),
+          factors(factors_of(a)),
+          phases(transposed(a.phases, a.t, a.samples)),
+          coarse_phases(transposed(a.coarse_phases, a.coarse_t, a.coarse_samples)) {
+        for (int r = 0; r < a.rings; ++r) {
+            sample_start.push_back(sample_start.back() + a.ring_samples[r] / 2);
+            const std::vector<float2> of_ring = roots_of(a.ring_samples[r]);
+            ring_roots.insert(ring_roots.end(), of_ring.begin(), of_ring.end());
+        }
+    }
+};
+
 // Images on their way to the device, those that it does not have in store.
 struct Staging {
     PinnedArray<float2> host_images;
@@ -128,6 +146,7 @@ public:
           most_(most),
           order_(a, a.rings),
           first_order_(a, a.coarse_t ? a.coarse_rings : a.rings),
+          tables_(a),
           sent_before_(a.n + 1),
           blas_(computing_),
           numerator_((size_t)a.k * a.coefficients),
@@ -164,6 +183,7 @@ private:
     const ExpectationArgs& a;
     const int most_;
     const Order order_, first_order_;
+    const Tables tables_;
     std::vector<int> sent_before_;  // [n + 1]: images before this one that are not in store
     Stream computing_, copying_;
     Blas blas_;
@@ -190,41 +210,32 @@ private:
     const Finish computed_{computing_}, copied_{copying_};  // last, so that what they wait for is still there
 
     void upload() {
+        int groups = 0;
+        for (int i = 0; i < a.n; ++i) groups = std::max(groups, a.group[i] + 1);
+        const auto send = [&](auto& there, const auto& here) {
+            there.send(here.data(), here.size(), computing_);
+        };
         ring_samples_.send(a.ring_samples, a.rings, computing_);
         ring_harmonics_.send(a.ring_harmonics, a.rings, computing_);
-        first_ring_.send(order_.first_ring.data(), order_.first_ring.size(), computing_);
-        start_.send(order_.start.data(), order_.start.size(), computing_);
-        harmonic_.send(order_.harmonic.data(), order_.harmonic.size(), computing_);
-        first_start_.send(first_order_.start.data(), first_order_.start.size(), computing_);
-        psi_roots_.send(roots_of(a.psi).data(), a.psi, computing_);
+        send(sample_start_, tables_.sample_start);
+        send(first_ring_, order_.first_ring);
+        send(start_, order_.start);
+        send(harmonic_, order_.harmonic);
+        send(first_start_, first_order_.start);
+        send(ring_roots_, tables_.ring_roots);
+        send(psi_roots_, tables_.psi_roots);
         references_.send((const float2*)a.references, (size_t)a.k * a.coefficients, computing_);
-        factors_.send(factors_of(a).data(), (size_t)a.k * a.coefficients, computing_);
+        send(factors_, tables_.factors);
         power_.send((const float2*)a.power, (size_t)a.k * a.rings * 3, computing_);
         log_prior_class_.send(a.log_prior_class, a.k, computing_);
         log_prior_psi_.send(a.log_prior_psi, a.log_prior_psi ? a.psi : 0, computing_);
         log_prior_offset_.send(a.log_prior_offset, (size_t)a.n * a.t, computing_);
         coarse_log_prior_offset_.send(a.coarse_log_prior_offset, (size_t)a.n * a.coarse_t, computing_);
-        phases_.send(transposed(a.phases, a.t, a.samples).data(), (size_t)a.t * a.samples, computing_);
-        coarse_phases_.send(transposed(a.coarse_phases, a.coarse_t, a.coarse_samples).data(),
-                            (size_t)a.coarse_t * a.coarse_samples, computing_);
+        send(phases_, tables_.phases);
+        send(coarse_phases_, tables_.coarse_phases);
         parent_.send(a.parent, a.coarse_t ? a.t : 0, computing_);
         group_.send(a.group, a.n, computing_);
         scale_.send((const float2*)a.scale, a.n, computing_);
-        upload_rings();
-    }
-
-    void upload_rings() {
-        std::vector<int> sample_start(1, 0);
-        std::vector<float2> roots;
-        int groups = 0;
-        for (int r = 0; r < a.rings; ++r) {
-            sample_start.push_back(sample_start.back() + a.ring_samples[r] / 2);
-            const std::vector<float2> of_ring = roots_of(a.ring_samples[r]);
-            roots.insert(roots.end(), of_ring.begin(), of_ring.end());
-        }
-        for (int i = 0; i < a.n; ++i) groups = std::max(groups, a.group[i] + 1);
-        sample_start_.send(sample_start.data(), sample_start.size(), computing_);
-        ring_roots_.send(roots.data(), roots.size(), computing_);
         weights_.send(a.weights, (size_t)groups * a.rings, computing_);
         shared_ = {a.k,
                    a.psi,

@@ -11,10 +11,21 @@
 namespace boxwood {
 namespace cuda {
 
+// Where libraries lack memory, some of their calls say no more than that they failed. This is taken for the
+// reason where the device answers and has less left than they may need.
+inline bool seems_to_lack_memory() {
+    constexpr size_t enough = (size_t)64 << 20;
+    size_t free = 0, total = 0;
+    const cudaError_t status = cudaMemGetInfo(&free, &total);
+    cudaGetLastError();
+    return status == cudaSuccess && free < enough;
+}
+
 inline void check(cublasStatus_t status, const char* what) {
     if (status == CUBLAS_STATUS_SUCCESS) return;
     const std::string text = std::string("cuBLAS failed in ") + what + ": " + cublasGetStatusString(status);
-    if (status == CUBLAS_STATUS_ALLOC_FAILED) throw OutOfMemory(text);
+    const bool vague = status == CUBLAS_STATUS_EXECUTION_FAILED || status == CUBLAS_STATUS_INTERNAL_ERROR;
+    if (status == CUBLAS_STATUS_ALLOC_FAILED || (vague && seems_to_lack_memory())) throw OutOfMemory(text);
     throw CudaError(text);
 }
 
@@ -22,7 +33,8 @@ inline void check(cufftResult status, const char* what) {
     if (status == CUFFT_SUCCESS) return;
     const std::string text =
         std::string("cuFFT failed in ") + what + ": status " + std::to_string((int)status);
-    if (status == CUFFT_ALLOC_FAILED) throw OutOfMemory(text);
+    const bool vague = status == CUFFT_INTERNAL_ERROR;
+    if (status == CUFFT_ALLOC_FAILED || (vague && seems_to_lack_memory())) throw OutOfMemory(text);
     throw CudaError(text);
 }
 
@@ -35,7 +47,10 @@ public:
         if (!handle_) make();
         check(cublasSetStream(handle_, stream), "choosing a stream");
     }
-    ~Blas() { idle().give_back(device_, handle_); }
+    ~Blas() {
+        cublasSetStream(handle_, nullptr);  // whose own stream may go before it is used again
+        idle().give_back(device_, handle_);
+    }
     Blas(const Blas&) = delete;
     Blas& operator=(const Blas&) = delete;
     operator cublasHandle_t() const { return handle_; }

@@ -8,10 +8,12 @@ namespace boxwood {
 namespace cuda {
 namespace {
 
-constexpr int host = -1;
+// Pinned memory goes with the device that was chosen when it was reserved, so it is kept for that one alone.
+int pinned_for(int device) { return -1 - device; }
+bool is_pinned(int where) { return where < 0; }
 
 struct Block {
-    int where;  // device, or host
+    int where;  // device, or pinned_for(device)
     size_t bytes;
 };
 
@@ -21,7 +23,7 @@ std::multimap<std::pair<int, size_t>, void*> kept;  // by where and bytes
 bool keeping = true;
 
 void release(void* block, int where) {
-    if (where == host)
+    if (is_pinned(where))
         cudaFreeHost(block);
     else
         cudaFree(block);
@@ -40,7 +42,7 @@ size_t rounded(size_t bytes) {
 }
 
 cudaError_t reserve(void** block, size_t bytes, int where) {
-    return where == host ? cudaMallocHost(block, bytes) : cudaMalloc(block, bytes);
+    return is_pinned(where) ? cudaMallocHost(block, bytes) : cudaMalloc(block, bytes);
 }
 
 void* take(size_t bytes, int where) {
@@ -55,9 +57,10 @@ void* take(size_t bytes, int where) {
         cudaError_t status = reserve(&block, bytes, where);
         if (status == cudaErrorMemoryAllocation && !kept.empty()) {
             release_kept();
+            cudaGetLastError();  // libraries ask for it, too, and would take it for their own
             status = reserve(&block, bytes, where);
         }
-        check(status, where == host ? "reserving pinned memory" : "reserving device memory");
+        check(status, is_pinned(where) ? "reserving pinned memory" : "reserving device memory");
     }
     used[block] = {where, bytes};
     return block;
@@ -72,7 +75,7 @@ int current_device() {
 }  // namespace
 
 void* take_device_memory(size_t bytes) { return take(bytes, current_device()); }
-void* take_pinned_memory(size_t bytes) { return take(bytes, host); }
+void* take_pinned_memory(size_t bytes) { return take(bytes, pinned_for(current_device())); }
 
 void give_back(void* block) noexcept {
     const std::lock_guard<std::mutex> hold(lock);

@@ -133,13 +133,19 @@ std::vector<float> deapodisation_of(int box) {
 struct Grid {
     Stream stream;
     const int box, pad, samples;
+    const std::vector<float> factors;  // on the host, as long as they may be copied
     DeviceArray<float2> positions;
     DeviceArray<float> deapodisation;
     const Finish finish{stream};  // last
     Grid(int box_px, int sample_count, const float* where)
-        : box(box_px), pad(2 * box_px), samples(sample_count), positions(samples), deapodisation(box) {
+        : box(box_px),
+          pad(2 * box_px),
+          samples(sample_count),
+          factors(deapodisation_of(box)),
+          positions(samples),
+          deapodisation(box) {
         positions.copy_from((const float2*)where, samples, stream);
-        deapodisation.copy_from(deapodisation_of(box).data(), box, stream);
+        deapodisation.copy_from(factors.data(), box, stream);
     }
     size_t pixels() const { return (size_t)box * box; }
     size_t padded_pixels() const { return (size_t)pad * pad; }

@@ -69,7 +69,11 @@ cudaError_t multiply(const Matrix& a, const Matrix& b, const Matrix& c, int m, i
     return cudaSuccess;
 }
 
-bool out_of_memory() { return settings.cublas_to_failure && --settings.cublas_to_failure == 0; }
+// Like the library, asks for errors of the runtime after a launch, whoever left them.
+cublasStatus_t submitted(cublasHandle_t handle, std::function<cudaError_t()> run) {
+    const cudaError_t status = submit(handle->stream, std::move(run));
+    return status || cudaGetLastError() ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
+}
 
 }  // namespace
 
@@ -78,7 +82,7 @@ extern "C" {
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
     const std::lock_guard<std::recursive_mutex> hold(lock);
     // This is what cuBLAS says where it has no memory for itself, too.
-    if (out_of_memory() || device(current_device()).lost) return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (library_fails() || device(current_device()).lost) return CUBLAS_STATUS_NOT_INITIALIZED;
     *handle = new cublasContext{nullptr, current_device()};
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -89,6 +93,9 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
 }
 
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
+    const std::lock_guard<std::recursive_mutex> hold(lock);
+    // It may still have to do with the stream before.
+    if (handle->stream && !stream_of(handle->stream)) return CUBLAS_STATUS_INTERNAL_ERROR;
     handle->stream = stream;
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -104,7 +111,9 @@ cublasStatus_t cublasGemmStridedBatchedEx(
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (m < 0 || n < 0 || k < 0 || batches < 0) return CUBLAS_STATUS_INVALID_VALUE;
     if (m == 0 || n == 0 || batches == 0) return CUBLAS_STATUS_SUCCESS;
-    if (out_of_memory()) return CUBLAS_STATUS_ALLOC_FAILED;
+    if (library_fails())
+        return settings.library_failure ? (cublasStatus_t)settings.library_failure
+                                        : CUBLAS_STATUS_ALLOC_FAILED;
     const Matrix first{a_operation, a, a_leading, a_stride}, second{b_operation, b, b_leading, b_stride},
         result{CUBLAS_OP_N, c, c_leading, c_stride};
     const size_t element = a_type == CUDA_C_32F ? sizeof(Complex) : sizeof(float);
@@ -114,17 +123,15 @@ cublasStatus_t cublasGemmStridedBatchedEx(
         !result.fits(m, n, batches, element, handle->device))
         return CUBLAS_STATUS_INVALID_VALUE;
     const bool tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-    cudaError_t status;
     if (a_type == CUDA_C_32F) {
         const Complex x = *(const Complex*)alpha, y = *(const Complex*)beta;
-        status = submit(handle->stream,
-                        [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
+        return submitted(handle,
+                         [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
     } else {
         const float x = *(const float*)alpha, y = *(const float*)beta;
-        status = submit(handle->stream,
-                        [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
+        return submitted(handle,
+                         [=] { return multiply(first, second, result, m, n, k, x, y, batches, tf32); });
     }
-    return status ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
 }
 
 const char* cublasGetStatusString(cublasStatus_t status) {
@@ -133,6 +140,7 @@ const char* cublasGetStatusString(cublasStatus_t status) {
         case CUBLAS_STATUS_NOT_INITIALIZED: return "the library was not initialized";
         case CUBLAS_STATUS_ALLOC_FAILED: return "the resource allocation failed";
         case CUBLAS_STATUS_INVALID_VALUE: return "an unsupported value or parameter was passed";
+        case CUBLAS_STATUS_INTERNAL_ERROR: return "an internal operation failed";
         case CUBLAS_STATUS_EXECUTION_FAILED: return "the function failed to launch on the GPU";
         case CUBLAS_STATUS_NOT_SUPPORTED: return "the functionality is not supported";
         default: return "a status the emulation never returns";

@@ -165,7 +165,8 @@ cufftResult execute_plan(cufftHandle handle, cufftType type, void* in, void* out
     if (!inside(p, p.in, p.shape(type == CUFFT_R2C), in, in_element) ||
         !inside(p, p.out, p.shape(type == CUFFT_C2R), out, out_element) || (p.area_bytes && !p.area))
         return CUFFT_INVALID_VALUE;
-    return submit(p.stream, [=] { return run(p, in, out, sign); }) ? CUFFT_EXEC_FAILED : CUFFT_SUCCESS;
+    const cudaError_t status = submit(p.stream, [=] { return run(p, in, out, sign); });
+    return status || cudaGetLastError() ? CUFFT_EXEC_FAILED : CUFFT_SUCCESS;
 }
 
 Layout layout_of(const std::vector<int>& shape, const int* embed, int stride, int distance) {
@@ -237,6 +238,8 @@ cufftResult cufftMakePlanMany(cufftHandle handle, int rank, int* n, int* in_embe
     p.out = layout_of(p.shape(type == CUFFT_C2R), out_embed, out_stride, out_distance);
     p.area_bytes = sizeof(cufftComplex) * batch;
     for (int length : p.n) p.area_bytes *= length;
+    if (library_fails())
+        return settings.library_failure ? (cufftResult)settings.library_failure : CUFFT_ALLOC_FAILED;
     if (p.automatic && cudaMalloc(&p.area, p.area_bytes)) return CUFFT_ALLOC_FAILED;
     if (work_bytes) *work_bytes = p.area_bytes;
     plans[handle] = p;

@@ -28,7 +28,8 @@ struct Settings {
     long seed = 0, devices = 1;
     long operations_to_loss = 0, lost_device = 0;  // a device is lost as it begins its n-th operation
     long allocations_to_failure = 0;               // the n-th allocation fails
-    long cublas_to_failure = 0;                    // the n-th call of cuBLAS finds too little memory
+    long library_calls_to_failure = 0;             // the n-th plan of cuFFT or call of cuBLAS fails,
+    long library_failure = 0;                      // with this status; 0: it says that it lacks memory
 };
 
 struct Event {
@@ -63,6 +64,8 @@ int current_device();
 constexpr int any_device = -1, pinned = -2;
 bool allocated(const void* address, size_t bytes, int where);
 bool margins_untouched();
+// Pinned memory goes with the device that was chosen when it was reserved.
+bool lies_pinned_by_lost_device(const void* address);
 cudaError_t allocate(void** address, size_t bytes, int where);
 cudaError_t release(void* address, int where);
 // Device memory can be touched only while a device works.
@@ -75,5 +78,8 @@ cudaError_t execute(const cudaLaunchConfig_t& config, const std::function<void()
 // any more.
 Stream* stream_of(cudaStream_t stream);
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> run);
+
+// Whether this call of a library fails as tests have ordered.
+bool library_fails();
 
 }  // namespace cuda_emulation

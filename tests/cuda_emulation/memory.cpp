@@ -14,7 +14,7 @@ constexpr size_t page = 4096, guard = 16 << 20;
 struct Allocation {
     unsigned char *pages, *data;  // data ends, but for alignment, where the pages end
     size_t bytes, mapped;         // asked for; readable and writable, from `pages` on
-    int where;
+    int where, owner;             // owner: the device that was chosen
 };
 
 std::map<const unsigned char*, Allocation> allocations;  // by end of data
@@ -40,6 +40,11 @@ bool margins_untouched(const Allocation& a) {
 bool allocated(const void* address, size_t bytes, int where) {
     const Allocation* a = allocation_of(address, bytes);
     return a && (where == any_device ? a->where >= 0 : a->where == where);
+}
+
+bool lies_pinned_by_lost_device(const void* address) {
+    const Allocation* a = allocation_of(address, 1);
+    return a && a->where == pinned && device(a->owner).lost;
 }
 
 bool is_device_address(const void* p) {
@@ -71,6 +76,7 @@ cudaError_t allocate(void** address, size_t bytes, int where) {
     }
     Allocation a;
     a.where = where;
+    a.owner = current_device();
     a.bytes = bytes;
     a.mapped = (bytes + page - 1) / page * page;
     void* zone =

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "emulation.h"
@@ -23,13 +24,15 @@ namespace {
 typedef std::lock_guard<std::recursive_mutex> Hold;
 
 std::map<int, Device> devices;
-std::map<std::thread::id, int> chosen_device;  // not thread_local, which is shared memory here
-std::vector<Stream*> streams;                  // in the order of their creation
+// By thread, and not thread_local, which is shared memory here.
+std::map<std::thread::id, int> chosen_device;
+std::map<std::thread::id, cudaError_t> last_error;
+std::vector<Stream*> streams;  // in the order of their creation
 std::map<cudaEvent_t, std::shared_ptr<Event>> events;
 std::map<std::pair<const void*, int>, size_t> allowed_shared_bytes;  // by kernel and device
 size_t sent_bytes = 0;                                               // copied to devices
-// What the host asked for, in order: a: memory; k: a kernel; <, >: a copy to or from a device, pinned; (, ): the
-// same with ordinary memory; |: a wait for what was not done.
+// What the host asked for, in order: a: memory; k: a kernel; <, >: a copy to or from a device, pinned;
+// (, ): the same with ordinary memory; |: a wait for what was not done.
 std::string history;
 
 cudaError_t lost() { return device(current_device()).lost; }
@@ -106,6 +109,12 @@ bool launchable(const cudaLaunchConfig_t& c, const void* kernel) {
                (allowed == allowed_shared_bytes.end() ? ordinary_shared_bytes : allowed->second);
 }
 
+// As a call leaves it to be asked for.
+cudaError_t remembered(cudaError_t status) {
+    if (status) last_error[std::this_thread::get_id()] = status;
+    return status;
+}
+
 double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -115,15 +124,17 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, 
     const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (to_device != allocated(to, bytes, any_device)) return cudaErrorInvalidValue;
     if (from_device != allocated(from, bytes, any_device)) return cudaErrorInvalidValue;
+    if (lies_pinned_by_lost_device(to) || lies_pinned_by_lost_device(from)) return cudaErrorInvalidValue;
     if (!from_device) sent_bytes += bytes;
     if (!from_device) history += allocated(from, bytes, pinned) ? '<' : '(';
     if (!to_device) history += allocated(to, bytes, pinned) ? '>' : ')';
-    if (from_device || allocated(from, bytes, pinned))
+    // Ordinary memory is read before the call returns where it has to be staged; a device that reaches it by
+    // itself reads it as late as any other. The seed says which.
+    if (from_device || allocated(from, bytes, pinned) || settings.seed % 2)
         return submit(stream, [=] {
             memcpy(to, from, bytes);
             return cudaSuccess;
         });
-    // From ordinary memory CUDA takes what it needs before the call returns.
     const auto taken = std::make_shared<std::vector<char>>((const char*)from, (const char*)from + bytes);
     return submit(stream, [=] {
         memcpy(to, taken->data(), bytes);
@@ -155,6 +166,10 @@ cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> run) {
     step(alone);
     open_device_memory(false);
     return cudaSuccess;
+}
+
+bool library_fails() {
+    return settings.library_calls_to_failure && --settings.library_calls_to_failure == 0;
 }
 
 cudaError_t enqueue(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread) {
@@ -189,8 +204,10 @@ __attribute__((visibility("default"))) int cuda_emulation_set(const char* name, 
         settings.lost_device = value;
     } else if (what == "allocations_to_failure") {
         settings.allocations_to_failure = value;
-    } else if (what == "cublas_to_failure") {
-        settings.cublas_to_failure = value;
+    } else if (what == "library_calls_to_failure") {
+        settings.library_calls_to_failure = value;
+    } else if (what == "library_failure") {
+        settings.library_failure = value;
     } else if (what == "reset") {
         settings = Settings();
         for (auto& entry : devices) {
@@ -199,6 +216,7 @@ __attribute__((visibility("default"))) int cuda_emulation_set(const char* name, 
         }
         for (Stream* s : streams) s->work.clear();
         history.clear();
+        last_error.clear();
     } else {
         return -1;
     }
@@ -220,7 +238,7 @@ cudaError_t cudaMalloc(void** address, size_t bytes) {
     const Hold hold(lock);
     if (lost()) return lost();
     history += 'a';
-    return allocate(address, bytes, current_device());
+    return remembered(allocate(address, bytes, current_device()));
 }
 
 cudaError_t cudaFree(void* address) {
@@ -233,7 +251,7 @@ cudaError_t cudaFree(void* address) {
 cudaError_t cudaMallocHost(void** address, size_t bytes) {
     const Hold hold(lock);
     history += 'a';
-    return allocate(address, bytes, pinned);
+    return remembered(allocate(address, bytes, pinned));
 }
 
 cudaError_t cudaFreeHost(void* address) {
@@ -397,6 +415,7 @@ cudaError_t cudaGetDevice(int* number) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
     const Hold hold(lock);
     if (number < 0 || number >= settings.devices) return cudaErrorInvalidDevice;
+    if (device(number).lost) return device(number).lost;
     *properties = {};
     strcpy(properties->name, "emulated device");
     properties->multiProcessorCount = 2;
@@ -406,7 +425,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
     return cudaSuccess;
 }
 
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() {
+    const Hold hold(lock);
+    cudaError_t& error = last_error[std::this_thread::get_id()];
+    return std::exchange(error, cudaSuccess);
+}
 
 const char* cudaGetErrorString(cudaError_t error) {
     switch (error) {

@@ -147,7 +147,10 @@ std::vector<float> read_back(const DeviceArray<float>& data) {
 extern "C" {
 
 // Every array gets memory of its own, so that leaving it is seen.
-void begin() { keep_memory(false); }
+void begin() {
+    keep_memory(false);
+    use_device(0);
+}
 
 // Writes out[from, to) of an array of n.
 int write(int n, int from, int to) {
@@ -333,15 +336,17 @@ float turns_of_two_streams(int await_copy, int await_kernel) {
     return found[0] + found[1] * 10 + found[2] * 100 + found[3] * 1000;
 }
 
-// Pinned memory that is written anew before the copy of it is done.
-float staging_reused(int wait) {
+// Memory of the host, pinned or ordinary, that is written anew before the copy of it is done.
+float staging_reused(int is_pinned, int wait) {
     const Stream stream;
-    const PinnedArray<float> staging(1);
-    const DeviceArray<float> out(1);
-    staging[0] = 1.0f;
-    check(cudaMemcpyAsync(out.data(), staging.data(), sizeof(float), cudaMemcpyHostToDevice, stream), "copy");
+    const PinnedArray<float> pinned(1);
+    float ordinary = 0;
+    float* const staging = is_pinned ? pinned.data() : &ordinary;
+    DeviceArray<float> out(1);
+    *staging = 1.0f;
+    out.copy_from(staging, 1, stream);
     if (wait) stream.wait("copying");
-    staging[0] = 2.0f;
+    *staging = 2.0f;
     stream.wait("copying");
     return read_back(out)[0];
 }

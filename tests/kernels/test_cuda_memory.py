@@ -109,3 +109,17 @@ def test_a_call_without_memory_leaves_nothing_under_way(cuda_emulation, cuda_emu
         finally:
             cuda_emulated.keep_memory(False)
     assert allocations >= 3 and wrong == []
+
+
+def test_pinned_memory_of_a_lost_device_is_not_for_others(cuda_emulation, cuda_emulated):
+    case = class2d.cases.make_case(3, images=4, classes=2)
+    cuda_emulation.set(devices=2)
+    want = bits(class2d.run(cuda_emulated, case).values())
+    cuda_emulated.keep_memory(True)
+    try:
+        cuda_emulation.set(lost_device=1, operations_to_loss=30)
+        with pytest.raises(RuntimeError, match="unavailable"):
+            class2d.run(cuda_emulated, case, device=1)
+        assert bits(class2d.run(cuda_emulated, case).values()) == want
+    finally:
+        cuda_emulated.keep_memory(False)

@@ -10,6 +10,7 @@ typedef enum {
     CUFFT_ALLOC_FAILED = 2,
     CUFFT_INVALID_TYPE = 3,
     CUFFT_INVALID_VALUE = 4,
+    CUFFT_INTERNAL_ERROR = 5,
     CUFFT_EXEC_FAILED = 6
 } cufftResult;
 typedef enum { CUFFT_R2C = 0x2a, CUFFT_C2R = 0x2c, CUFFT_C2C = 0x29 } cufftType;
