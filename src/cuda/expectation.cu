@@ -498,9 +498,11 @@ private:
         fine_.log_prior = log_prior_offset_.data() + place * a.t;
         slice_.begin.copy_from(results_->begin.data() + 3 * from, (size_t)3 * n, computing_);
         list(shared_, n, first_.offsets, a.t, parent_.data(), choice, slice_.begin.data(), pairs, computing_);
-        shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, precision_float32,
-                            slice_.shifted.data(), computing_);
-        evaluate(shared_, fine_, pairs, slice_.shifted.data(), norm, posterior, computing_);
+        if (pair_count) {  // there is none if no value of these images is a number
+            shift_and_transform(shared_, fine_, order_.longest, pairs.columns, weighted, precision_float32,
+                                slice_.shifted.data(), computing_);
+            evaluate(shared_, fine_, pairs, slice_.shifted.data(), norm, posterior, computing_);
+        }
         normalise(shared_, fine_, pairs, posterior, computing_);
         sum_up(shared_, fine_, pairs, posterior, slice_.shifted.data(), ctf_power, sums, computing_);
 

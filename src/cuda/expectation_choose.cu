@@ -7,7 +7,8 @@ namespace cuda {
 namespace {
 
 // Block per image: shares of the posterior of the first pass, and the share that counts. Without
-// `by_fraction` all pairs count whose largest value is not `cut` below the image's.
+// `by_fraction` all pairs count whose largest value is not `cut` below the image's. None does where no value
+// is a number.
 __global__ void choose_kernel(Shared s, int offsets, bool by_fraction, const float* peak, Choice out) {
     __shared__ float room[threads_per_block / 32];
     __shared__ double double_room[threads_per_block / 32];

@@ -69,7 +69,8 @@ __device__ inline void write_sample(const Shared& s, const Pairs& pairs, int beg
     out[2] = pairs.columns.offset[pairs.column[p]];
 }
 
-// Block per image.
+// Block per image. Where no value is a number nothing is found, as on the CPU: the posterior is none, and the
+// image's groups are struck off, so that it adds nothing to the sums.
 __global__ void normalise_kernel(Shared s, int offsets, Pairs pairs, Posterior out) {
     BOXWOOD_DYNAMIC_SHARED(float, of_offset);
     __shared__ float room[threads_per_block / 32];
@@ -79,28 +80,29 @@ __global__ void normalise_kernel(Shared s, int offsets, Pairs pairs, Posterior o
     const int n = (end - begin) * s.psi;
     float* values = out.values + (size_t)begin * s.psi;
 
-    float best = 2 * impossible;
+    float best = impossible;
     for (int p = begin + threadIdx.x; p < end; p += blockDim.x) best = fmaxf(best, out.peak[p]);
     best = block_reduce<Largest>(best, room);
     const Sample none = {INFINITY, -1};
     const Sample winner = next_sample(values, n, none, sample_room);
+    const bool found = winner.place < n;
     const double entropy = block_reduce<Sum>(exponentiate(s, out, begin, end, best), double_room);
-    if (s.hard && threadIdx.x == 0) {
+    if (s.hard && found && threadIdx.x == 0) {
         values[winner.place] = 1;
         out.mass[begin + winner.place / s.psi] = 1;
     }
-    for (int t = threadIdx.x; t < offsets; t += blockDim.x) of_offset[t] = 0;
     __syncthreads();
 
     double total = 0;
     for (int p = begin + threadIdx.x; p < end; p += blockDim.x) total += out.mass[p];
     total = block_reduce<Sum>(total, double_room);
-    const float inverse = (float)(1 / total);
+    const float inverse = (float)(1 / total), nothing = total > 0 ? 0 : NAN;
+    for (int t = threadIdx.x; t < offsets; t += blockDim.x) of_offset[t] = nothing;
     for (int p = begin + threadIdx.x; p < end; p += blockDim.x) out.mass[p] *= inverse;
     __syncthreads();
     for (int k = threadIdx.x; k < s.k; k += blockDim.x) {
         const int group = pairs.group_of[(size_t)image * s.k + k];
-        float sum = 0;
+        float sum = nothing;
         if (group >= 0)
             for (int p = pairs.group_begin[group]; p < pairs.group_end[group]; ++p) sum += out.mass[p];
         out.of_class[(size_t)image * s.k + k] = sum;
@@ -117,6 +119,10 @@ __global__ void normalise_kernel(Shared s, int offsets, Pairs pairs, Posterior o
 
     const float least = share_threshold(out.mass + begin, end - begin, s.fraction, double_room);
     for (int p = begin + threadIdx.x; p < end; p += blockDim.x) out.kept[p] = out.mass[p] >= least;
+    if (!(total > 0)) {
+        for (int k = threadIdx.x; k < s.k; k += blockDim.x) pairs.group_of[(size_t)image * s.k + k] = -1;
+        if (threadIdx.x == 0) pairs.group_count[image] = 0;
+    }
     if (threadIdx.x == 0) {
         if (end % 2) out.kept[end] = 0;
         out.inverse[image] = inverse;
@@ -125,7 +131,9 @@ __global__ void normalise_kernel(Shared s, int offsets, Pairs pairs, Posterior o
         statistics[1] = inverse;
         statistics[2] = (float)(log(total) - entropy / total);
         statistics[3] = best;
-        write_sample(s, pairs, begin, winner.place, out.best + 3 * image);
+        int* const place = out.best + 3 * image;
+        place[0] = place[1] = place[2] = 0;
+        if (found) write_sample(s, pairs, begin, winner.place, place);
     }
     Sample last = none;
     for (int i = 0; i < out.top; ++i) {

@@ -96,12 +96,14 @@ __global__ void rings_kernel(Shared s, Pairs pairs, const float2* group_sums, co
 
 void sum_up(const Shared& s, const Pass&, const Pairs& pairs, const Posterior& posterior,
             const float2* shifted, const float2* ctf_power, Sums& out, const Stream& stream) {
-    posterior_harmonics(s, pairs, posterior, out, stream);
     const dim3 warps(32, threads_per_block / 32);
-    launch("group_sums", group_kernel, dim3(pairs.groups, blocks(s.coefficients, warps.y)), warps, 0, stream,
-           s, pairs, posterior.kept, out.posterior, shifted, out.group_sums);
-    launch("low harmonics", low_kernel, dim3(blocks((size_t)3 * pairs.groups, threads_per_block)),
-           dim3(threads_per_block), 0, stream, pairs, posterior.kept, out.posterior, out.group_low);
+    if (pairs.groups) {
+        posterior_harmonics(s, pairs, posterior, out, stream);
+        launch("group_sums", group_kernel, dim3(pairs.groups, blocks(s.coefficients, warps.y)), warps, 0,
+               stream, s, pairs, posterior.kept, out.posterior, shifted, out.group_sums);
+        launch("low harmonics", low_kernel, dim3(blocks((size_t)3 * pairs.groups, threads_per_block)),
+               dim3(threads_per_block), 0, stream, pairs, posterior.kept, out.posterior, out.group_low);
+    }
     launch("numerator", numerator_kernel, dim3(blocks(s.coefficients, threads_per_block), s.k),
            dim3(threads_per_block), 0, stream, s, pairs, out.group_sums, out.numerator);
     launch("denominator", denominator_kernel, dim3(blocks((size_t)3 * s.rings, threads_per_block), s.k),

@@ -267,6 +267,36 @@ def test_empty_class_gets_nothing(backend):
         assert np.isfinite(got["statistics"]).all()
 
 
+@pytest.mark.parametrize("spoilt", [[1, 3], slice(None)], ids=["some", "all"])
+@pytest.mark.parametrize(
+    ("what", "where"), [("images", 0), ("images", -1), ("ctf", -1), ("ctf", slice(None))]
+)
+@pytest.mark.parametrize("two_pass", [False, True])
+@pytest.mark.parametrize("hard", [False, True])
+def test_images_that_are_no_numbers_add_nothing(backend, two_pass, hard, what, where, spoilt):
+    """They have no posterior, and say so; others do not notice. The last samples are none of a first pass."""
+    case = make_case(9, images=5, classes=3, offsets=4) | {"hard": hard}
+    if two_pass:
+        case = with_first_pass(case, 9)
+    plain, case[what] = backend.expectation(**case), case[what].copy()
+    case[what][spoilt, where] = np.nan
+    got, bad = backend.expectation(**case), np.zeros(5, bool)
+    bad[spoilt] = True
+    per_image = ("images", "ctf", "group", "scale", "log_prior_offset", "coarse_log_prior_offset")
+    rest = backend.expectation(**(case | {name: case[name][~bad] for name in per_image}))
+    for name, value in got.items():
+        if name in ("numerator", "denominator"):
+            assert np.abs(value - rest[name]).max() <= 5 * EPS * np.abs(plain[name]).max(), name
+        else:
+            assert value[~bad].tobytes() == plain[name][~bad].tobytes(), name
+    assert np.array_equal(
+        got["statistics"][bad], [[-np.inf, np.inf, np.nan, np.float32(-1e30)]] * bad.sum(), equal_nan=True
+    )
+    assert np.isnan(got["class_posterior"][bad]).all() and np.isnan(got["offset_posterior"][bad]).all()
+    for name in ("best", "top_samples", "top_weights", "cross", "model"):
+        assert (got[name][bad] == 0).all(), name
+
+
 def test_dropping_hopeless_pairs_changes_little(backend):
     case = make_case(4, images=30, snr=2.0)
     full, cut = backend.expectation(**case), backend.expectation(**(case | {"cut": 12.0}))

@@ -327,7 +327,7 @@ private:
         const float inverse = a.statistics[4 * (size_t)image + 1];
         for (int k = 0; k < a.k; ++k)
             for (int v = 0; v < s.fine.vectors; ++v) {
-                if (tile_mass_[tile(k, v)] <= weight[a.top - 1]) continue;
+                if (!(tile_mass_[tile(k, v)] > weight[a.top - 1])) continue;  // nor where it is no number
                 const vfloat* value = values_ + tile(k, v) * a.psi;
                 for (int i = 0; i < a.psi; ++i)
                     for (int l = 0; l < lanes; ++l) {
