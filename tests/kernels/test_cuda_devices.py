@@ -97,6 +97,8 @@ def test_a_device_that_disappears_loses_no_iteration(devices, particles, on_the_
 
 
 def test_a_device_with_too_little_memory_is_left_out(devices, particles, on_the_cpu):
+    if not devices.emulated:
+        pytest.skip("a real device cannot be left so little")
     devices.set(memory=50_000)
     results, said = classified(particles, "cuda")
     assert_same_classification(results, on_the_cpu)
@@ -107,6 +109,15 @@ def test_without_a_fallback_a_lost_device_is_an_error(devices):
     devices.set(operations_to_loss=2)
     with pytest.raises(RuntimeError, match="unavailable"):
         get_backend("cuda").expectation(**trial.trial_arguments(), threads=1)
+
+
+def test_devices_keep_their_numbers_when_one_does_not_answer(devices):
+    devices.set(devices=3, lost_device=1, operations_to_loss=1)
+    with pytest.raises(RuntimeError, match="unavailable"):
+        CudaBackend(devices.module, [1]).ctf(np.ones((1, 9)), np.ones((1, 2), np.float32), 0, 1)
+    first, second, third = devices.module.device_names()
+    assert first == third == "emulated device"
+    assert second == "unusable (CUDA-capable device(s) is/are busy or unavailable)"
 
 
 @pytest.mark.parametrize(

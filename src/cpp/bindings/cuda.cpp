@@ -15,7 +15,8 @@
 
 namespace boxwood {
 
-// Names of the devices that can be used; throws with the driver's reason if there is none.
+// Names of the devices by number, or why one does not say it; throws with the driver's reason if there is
+// none.
 static py::list device_names() {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
@@ -23,7 +24,13 @@ static py::list device_names() {
     py::list names;
     for (int i = 0; i < count; ++i) {
         cudaDeviceProp properties;
-        if (cudaGetDeviceProperties(&properties, i) == cudaSuccess) names.append(py::str(properties.name));
+        const cudaError_t answer = cudaGetDeviceProperties(&properties, i);
+        if (answer == cudaSuccess) {
+            names.append(py::str(properties.name));
+        } else {
+            cudaGetLastError();
+            names.append(py::str("unusable (" + std::string(cudaGetErrorString(answer)) + ")"));
+        }
     }
     return names;
 }
