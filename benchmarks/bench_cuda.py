@@ -202,7 +202,7 @@ def measure(
     report(stages(module, on_device_in_store), least_work(case), images, top, case["precision"])
 
 
-def other_kernels(options: argparse.Namespace) -> list[tuple[str, int, str, dict[str, Any]]]:
+def other_kernels(options: argparse.Namespace, cpu: Backend) -> list[tuple[str, int, str, dict[str, Any]]]:
     """Kernels around the expectation: name, how many of what there are, and arguments."""
     rng = np.random.default_rng(2)
     side, box, n = options.side, options.box, min(options.images, 512)
@@ -214,6 +214,18 @@ def other_kernels(options: argparse.Namespace) -> list[tuple[str, int, str, dict
         "variances": np.geomspace(side * 10.0, side / 20.0, 13),
         "outlier_sigma": 8.0,
         "sign": -1.0,
+    }
+    best, index, _, _ = cpu.log_pick_maps(**maps, threads=available_threads())
+    width, scales = len(best), len(maps["variances"])
+    radius2 = np.linspace(width / 40, width / 10, scales).astype(np.int64) ** 2
+    peaks = {
+        "best": best,
+        "index": index,
+        "allowed": np.ones(scales, np.uint8),
+        "radius2": radius2,
+        "border": (0, width, 0, width),
+        "adjust": 0.0,
+        "upper": np.inf,
     }
     scaled = box // 4
     boxes = {
@@ -240,10 +252,15 @@ def other_kernels(options: argparse.Namespace) -> list[tuple[str, int, str, dict
         "mask": np.ones((BOX, BOX), np.float32),
         "positions": positions,
     }
+    defocus = rng.uniform(5e3, 3e4, (n, 2))
+    rows = np.column_stack([defocus, np.broadcast_to([30, 0, 300, 2.7, 0.1, 0, 1], (n, 7))])
+    ctfs = {"rows": rows, "frequencies": (positions / BOX / 2).astype(np.float32), "mode": 0}
     samples = rng.standard_normal((n, len(positions), 2)).astype(np.float32).view(np.complex64)[..., 0]
     return [
         ("log_pick_maps", 1, "micrograph", maps),
+        ("log_pick_peaks", 1, "micrograph", peaks),
         ("extract", options.particles, "particle", boxes),
+        ("ctf", n, "image", ctfs),
         ("polar_transform", n, "image", to_polar),
         ("polar_adjoint", n, "image", {"samples": samples, "positions": positions, "box": BOX}),
     ]
@@ -262,6 +279,8 @@ def measure_other(
     )
     got, want = on_cuda(), on_cpu()
     first = (got[0], want[0]) if isinstance(got, tuple) else (got, want)
+    if len(first[0]) != len(first[1]):
+        raise SystemExit(f"{name} finds {len(first[0])}, the CPU {len(first[1])}")
     if not difference(*first) <= 1e-3:
         raise SystemExit(f"{name} differs from the CPU's by {difference(*first):.2g} of the largest value")
     seconds, cpu_seconds = best_of(3, on_cuda), best_of(2, on_cpu)
@@ -294,7 +313,7 @@ def main() -> None:
         f"from it {top['from_device'] / 1e9:.1f} GB/s, products {top['float32'] / 1e12:.1f} TFLOP/s, TF32 "
         f"{top['tf32'] / 1e12:.1f} TFLOP/s"
     )
-    for kernel in other_kernels(options):
+    for kernel in other_kernels(options, cpu):
         measure_other(module, (cuda, cpu), kernel, top)
     for two_pass in (False, True):
         for precision in ("float32", "tf32", "bf16"):

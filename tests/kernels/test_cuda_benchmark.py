@@ -48,13 +48,15 @@ def test_every_stage_is_timed(cuda_emulation, cuda_emulated, monkeypatch, capsys
         "transform of rows",
         "apply_filters",
         "keep_best",
+        "find_candidates",
+        "ctf",
         "cut",
         "rescale",
         "normalise",
         "interpolation",
     ):
         assert f"| {stage} |" in text, stage
-    assert "agrees with the CPU" in text and text.count("us on") == 4 + 6
+    assert "agrees with the CPU" in text and text.count("us on") == 6 + 6
     assert cuda_emulated.stage_times() == {}, "nothing is timed unless asked for"
 
 
