@@ -54,8 +54,15 @@ class Case:
     folder: str = ""
 
 
+LEARNED = {**STAR, "method": "adaptive", "min_diameter": 150, "max_diameter": 180, "doubtful": True}
+REFERENCES = {**STAR, "references": "Class2D/job003/run_it003_classes.mrcs", "max_local_fdr": 1.0}
+
 CASES = {
+    "import-micrographs": Case("import-micrographs", {"files": ["Micrographs/*.mrc"], "pixel_size": 3.54}),
     "autopick": Case("autopick", PICK),
+    "autopick-adaptive": Case("autopick", LEARNED),
+    "autopick-references": Case("autopick", REFERENCES),
+    "tune-picking": Case("tune-picking", {**STAR, "particle_diameter": 165, "max_places": 100}),
     "extract": Case("extract", BOXES),
     "class2d": Case("class2d", {"particles": PARTICLES, **CLASSES}),
     "class2d-vdam": Case("class2d", {"particles": PARTICLES, **CLASSES, **BATCHES}),
@@ -181,7 +188,7 @@ class Victim:
             yield "the lock does not say whose it is"
         for path in project.rglob("*"):
             plain = path.name.startswith(("RELION_JOB", "coords_suffix_", "lock_"))
-            if not path.is_file() or path.suffix == ".tmp" or plain:
+            if not path.is_file() or path.suffix == ".tmp" or plain or ".Nodes" in path.parts:
                 continue
             try:
                 if path.suffix == ".star" and path.stat().st_size:
