@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import boxwood
 from kill_jobs import CASES
+
+import boxwood
 
 HERE = Path(__file__).parent
 
