@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def database(tmp_path):
-    with sqlite3.connect(tmp_path / "cistem.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "cistem.db")) as connection, connection:
         connection.execute("CREATE TABLE IMAGE_ASSETS (IMAGE_ASSET_ID INTEGER, NAME TEXT)")
         connection.executemany(
             "INSERT INTO IMAGE_ASSETS VALUES (?, ?)", [(7, "é2"), (5, "mic 1"), (9, "other")]

@@ -5,6 +5,7 @@ measured in the pixels: of the image itself, of a reduced one, or of one turned 
 """
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def sparc(places, path=b"J1/imported/009914178543224165632_mic 1.mrc", shape=(NY
 
 
 def database(path, places):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE IMAGE_ASSETS (IMAGE_ASSET_ID INTEGER, NAME TEXT)")
         connection.execute(
             "CREATE TABLE PARTICLE_POSITION_ASSETS (PARTICLE_POSITION_ASSET_ID INTEGER, "

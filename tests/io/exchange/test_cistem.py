@@ -1,6 +1,7 @@
 """cisTEM's STAR files and databases: fixtures with its labels, and there and back."""
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -183,7 +184,7 @@ def test_particles_there_and_back(tmp_path_factory, data, n):
 @pytest.fixture
 def database(tmp_path):
     path = tmp_path / "my project.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             "CREATE TABLE IMAGE_ASSETS (IMAGE_ASSET_ID INTEGER PRIMARY KEY, NAME TEXT, FILENAME TEXT)"
         )
@@ -214,7 +215,7 @@ def test_bad_databases(database, tmp_path):
     before = database.read_bytes()
     (tmp_path / "torn.db").write_bytes(before[: len(before) // 3])
     (tmp_path / "text.db").write_text("no database at all, but long enough to be read as one" * 99)
-    with sqlite3.connect(tmp_path / "empty.db"):
+    with closing(sqlite3.connect(tmp_path / "empty.db")):
         pass
     for name in ("torn.db", "text.db", "empty.db"):
         with pytest.raises(FileFormatError, match=r"is no database of a cisTEM project, or damaged \("):
@@ -222,7 +223,7 @@ def test_bad_databases(database, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         read_cistem_database(tmp_path / "none.db")
     assert not (tmp_path / "none.db").exists()
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(
             "UPDATE PARTICLE_POSITION_ASSETS SET X_POSITION = NULL WHERE PARENT_IMAGE_ASSET_ID = 9"
         )

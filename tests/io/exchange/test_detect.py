@@ -1,6 +1,7 @@
 """Formats are told from what is in the files, and nothing makes a reader fall over."""
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def sparc():
 
 def database(folder):
     path = folder / "p.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE IMAGE_ASSETS (IMAGE_ASSET_ID INTEGER, NAME TEXT)")
         connection.execute(
             "CREATE TABLE PARTICLE_POSITION_ASSETS (PARTICLE_POSITION_ASSET_ID INTEGER, "
