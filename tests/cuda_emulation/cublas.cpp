@@ -112,7 +112,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(
     if (m < 0 || n < 0 || k < 0 || batches < 0) return CUBLAS_STATUS_INVALID_VALUE;
     if (m == 0 || n == 0 || batches == 0) return CUBLAS_STATUS_SUCCESS;
     if (library_fails())
-        return settings.library_failure ? (cublasStatus_t)settings.library_failure
+        return settings.failure_status ? (cublasStatus_t)settings.failure_status
                                         : CUBLAS_STATUS_ALLOC_FAILED;
     const Matrix first{a_operation, a, a_leading, a_stride}, second{b_operation, b, b_leading, b_stride},
         result{CUBLAS_OP_N, c, c_leading, c_stride};

@@ -239,7 +239,7 @@ cufftResult cufftMakePlanMany(cufftHandle handle, int rank, int* n, int* in_embe
     p.area_bytes = sizeof(cufftComplex) * batch;
     for (int length : p.n) p.area_bytes *= length;
     if (library_fails())
-        return settings.library_failure ? (cufftResult)settings.library_failure : CUFFT_ALLOC_FAILED;
+        return settings.failure_status ? (cufftResult)settings.failure_status : CUFFT_ALLOC_FAILED;
     if (p.automatic && cudaMalloc(&p.area, p.area_bytes)) return CUFFT_ALLOC_FAILED;
     if (work_bytes) *work_bytes = p.area_bytes;
     plans[handle] = p;

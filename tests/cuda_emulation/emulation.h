@@ -28,8 +28,8 @@ struct Settings {
     long seed = 0, devices = 1;
     long operations_to_loss = 0, lost_device = 0;  // a device is lost as it begins its n-th operation
     long allocations_to_failure = 0;               // the n-th allocation fails
-    long library_calls_to_failure = 0;             // the n-th plan of cuFFT or call of cuBLAS fails,
-    long library_failure = 0;                      // with this status; 0: it says that it lacks memory
+    long calls_to_failure = 0;                     // the n-th plan of cuFFT or call of cuBLAS fails,
+    long failure_status = 0;                       // with this status; 0: it says that it lacks memory
 };
 
 struct Event {

@@ -169,7 +169,7 @@ cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> run) {
 }
 
 bool library_fails() {
-    return settings.library_calls_to_failure && --settings.library_calls_to_failure == 0;
+    return settings.calls_to_failure && --settings.calls_to_failure == 0;
 }
 
 cudaError_t enqueue(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread) {
@@ -204,10 +204,10 @@ __attribute__((visibility("default"))) int cuda_emulation_set(const char* name, 
         settings.lost_device = value;
     } else if (what == "allocations_to_failure") {
         settings.allocations_to_failure = value;
-    } else if (what == "library_calls_to_failure") {
-        settings.library_calls_to_failure = value;
-    } else if (what == "library_failure") {
-        settings.library_failure = value;
+    } else if (what == "calls_to_failure") {
+        settings.calls_to_failure = value;
+    } else if (what == "failure_status") {
+        settings.failure_status = value;
     } else if (what == "reset") {
         settings = Settings();
         for (auto& entry : devices) {

@@ -121,12 +121,12 @@ def test_a_library_without_memory_is_asked_for_less(cuda_emulation, cuda_emulate
     """It may say so, or on a device with little memory no more than that it failed."""
     case = cases.make_case(18, images=12)
     first = run(cuda_emulated, case)
-    cuda_emulation.set(library_calls_to_failure=nth, library_failure=status, memory=8 << 20)
+    cuda_emulation.set(calls_to_failure=nth, failure_status=status, memory=8 << 20)
     assert same_bits(first, run(cuda_emulated, case))
 
 
 def test_a_library_that_fails_with_memory_to_spare_is_an_error(cuda_emulation, cuda_emulated):
-    cuda_emulation.set(library_calls_to_failure=3, library_failure=EXECUTION_FAILED)
+    cuda_emulation.set(calls_to_failure=3, failure_status=EXECUTION_FAILED)
     with pytest.raises(RuntimeError, match="the function failed to launch on the GPU") as failure:
         run(cuda_emulated, cases.make_case(18))
     assert not isinstance(failure.value, cuda_emulated.OutOfMemory)
@@ -137,9 +137,9 @@ def test_a_plan_without_memory_is_made_for_less(cuda_emulation, cuda_emulated):
     images, mask = np.ones((9, 24, 24), np.float32), np.ones((24, 24), np.float32)
     first, _ = cuda_emulated.polar_transform(images, None, mask, grid.positions, 0)
     for status in (0, CUFFT_INTERNAL_ERROR):
-        cuda_emulation.set(library_calls_to_failure=1, library_failure=status, memory=8 << 20)
+        cuda_emulation.set(calls_to_failure=1, failure_status=status, memory=8 << 20)
         again, _ = cuda_emulated.polar_transform(images, None, mask, grid.positions, 0)
         assert again.tobytes() == first.tobytes()
-    cuda_emulation.set(library_calls_to_failure=1, memory=8 << 30)
+    cuda_emulation.set(calls_to_failure=1, memory=8 << 30)
     with pytest.raises(RuntimeError, match="cuFFT failed in planning: status 5"):
         cuda_emulated.polar_transform(images, None, mask, grid.positions, 0)
