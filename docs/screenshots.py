@@ -2,7 +2,7 @@
 
 python docs/screenshots.py [--project DIR] [--all DIR] [--browser chromium] [NAME ...]
 
-Without --project, `boxwood demo` makes one (a few minutes); a given one is the result of `boxwood demo`, and
+Without --project, `boxwood demo` makes one; a given one is the result of `boxwood demo`, and
 a copy of it is shown. Pictures go to docs/images/, those of more than 300 kB with fewer colours. --all puts
 every view at two sizes, light and dark, into a folder, to be looked at.
 """
@@ -102,7 +102,6 @@ class Shot:
 
 SHOTS = [
     Shot("jobs", "/"),
-    Shot("new", "/new"),
     Shot("form", "/new/autopick", laplacian),
     Shot("running", "/new/class2d?like=Class2D/job003&iterations=200", start_class2d),
     Shot("job", "/job/Class2D/job003"),

@@ -48,24 +48,6 @@ class Field:
         return None if text == "" or _same(text, self.unset) else text
 
 
-@dataclass(frozen=True)
-class Noted:
-    """A joboption that tells our value, but in RELION's jobs means nothing: it is written, not read."""
-
-    name: str
-    unset: str
-
-    @property
-    def names(self) -> Collection[str]:
-        return (self.name,)
-
-    def write(self, value: Any, kind: Kind) -> dict[str, str]:
-        return Field(self.name, self.unset).write(value, kind)
-
-    def read(self, form: Mapping[str, str]) -> Any:
-        return None
-
-
 class Switched:
     """A Yes-or-No joboption, and the fields that hold the value if it is Yes.
 
