@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from throughput import evict
 
 from boxwood.execution import map_ordered
 from boxwood.io.mrc import read_image, write_stack
@@ -29,15 +30,6 @@ MICROGRAPHS, SIZE_PX = 16, 4096
 STACKS, PER_STACK, BOX = 60, 200, 128
 BATCH = 512
 THREADS = 2
-
-
-def forget(paths: list[Path]) -> None:
-    """Have files dropped from the system's cache."""
-    for path in paths:
-        file = os.open(path, os.O_RDONLY)
-        os.fsync(file)
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(file)
 
 
 def past_the_cache(paths: list[Path]) -> int:
@@ -66,7 +58,7 @@ def read_batches(images: ParticleImages, rows: AnyArray) -> float:
 
 def seconds(paths: list[Path], work: Callable[[], object], expected: object) -> float:
     """Of `work` on files that are in no cache."""
-    forget(paths)
+    evict(paths)
     begun = time.perf_counter()
     found = work()
     taken = time.perf_counter() - begun

@@ -7,7 +7,7 @@ const PIXELS = 1 << 19;
 const KEPT = 48;
 const AT_ONCE = 4;
 // Sheets are made with black and white so many standard deviations from the mean; less is stretched here.
-export const SIGMAS = 6;
+const SIGMAS = 6;
 
 /** Sheets of pictures in the order of `ids`.
  *

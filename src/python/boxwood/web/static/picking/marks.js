@@ -5,7 +5,7 @@ const HALO = 1.25; // on either side of a line
 export const GREEN = "#35d05a";
 
 /** From blue over violet to red; 0 to 1. */
-export function shade(part) {
+function shade(part) {
   const t = Math.min(Math.max(part, 0), 1);
   const [from, to, k] = t < 0.5 ? [[40, 120, 255], [214, 92, 232], 2 * t] : [[214, 92, 232], [255, 45, 45], 2 * t - 1];
   return `rgb(${from.map((value, i) => Math.round(value + (to[i] - value) * k)).join(" ")})`;
