@@ -186,7 +186,7 @@ def test_layout_of_a_loop(tmp_path):
         ' "a b.mrc"            1     0.000000            1          0.1 \n'
         "      0001            2     -1.50000            0        1e-07 \n"
         '        ""            3 1.234560e+05            1            2 \n'
-        "longer/than/ten.mrc            4 -1.00000e-05            0 0.333333333333333 \n"
+        "longer/than/ten.mrc            4 -1.00000e-05            0 0.3333333333333333 \n"
         " \n"
     )
 

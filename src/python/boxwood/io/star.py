@@ -105,7 +105,7 @@ def write_star(
     tables : mapping of table name to DataFrame, dict, or dict of arrays
         Written in this order; arrays are columns. Tables without rows are left out, as RELION does; with
         no table left the file is empty. Numbers lose digits as they do in RELION (``%12.6f`` and the
-        like); columns that are not RELION's keep 15.
+        like); columns that are not RELION's keep every bit.
     dialect : {"3.1", "5"}
         Decides the version comment.
     comments : sequence of str
