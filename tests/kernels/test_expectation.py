@@ -431,6 +431,7 @@ def test_likelihood_is_the_cartesian_one(limit):
             },
             "coarse_phases have 4 samples, which is no whole number of rings",
         ),
+        ({"phases": np.ones((9, 3), np.complex64)}, "phases have 3 samples, the rings have"),
         ({"ring_harmonics": np.full(7, 3, np.int32)}, "ring 0 .* and 3 harmonics, expected .* at least 4"),
         ({"ring_harmonics": np.full(7, 5, np.int32)}, "references have .* coefficients, the rings have 42"),
     ],
