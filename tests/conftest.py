@@ -30,14 +30,14 @@ DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "shared" 
 
 # What `-m "not slow"` leaves out, besides tests that are marked one by one: folders and files that wait for
 # other programs or do whole jobs, and what needs a browser or the emulation of CUDA to be compiled. Of the
-# instruction sets the first and the last are left.
+# instruction sets the first is left, which every processor has.
 SLOW = (
     "cli/", "cluster/", "faults/", "jobs/", "kernels/test_cuda_", "relion/", "users/",
     "class2d/test_groups.py", "class2d/test_options.py", "codebase/test_docs.py", "codebase/test_readme.py",
     "io/test_samples.py", "io/test_star_samples.py", "picking/test_adaptive.py", "picking/test_templates.py",
     "web/test_picks.py", "web/test_tuning.py",
 )  # fmt: skip
-SLOW_BACKENDS = re.compile(r"\b(emulated|avx2|avx512)\b")
+SLOW_BACKENDS = re.compile(r"\b(emulated|avx2|avx512|avx512bf16)\b")
 QUICK_JOBS = tuple(f"jobs/test_{name}.py" for name in ("abort", "api", "extract", "runner", "select"))
 SLOW_FIXTURES = {"browser", "start_server", "builder"}
 

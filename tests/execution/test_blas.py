@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from boxwood.class2d import classify2d
 from boxwood.execution.blas import one_blas_thread
-from boxwood.jobs.cluster import bits_here
+from boxwood.jobs.cluster import bits_here, simd_here
 from boxwood.simulate import simulate_particles
 
 
@@ -37,7 +37,7 @@ def test_workers_are_asked_for_bits_that_threads_of_blas_do_not_change():
     found = set()
     for threads in 1, 2:
         with threadpool_limits(threads, "blas"):
-            found.add(bits_here("baseline"))
+            found.add(bits_here(simd_here()))
     assert len(found) == 1
 
 

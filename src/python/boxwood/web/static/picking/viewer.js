@@ -64,6 +64,11 @@ export class Viewer {
     return [this.element.clientWidth, this.element.clientHeight];
   }
 
+  /** Whether it is on the page: not yet, or no more, where it or its canvases have no size. */
+  get shown() {
+    return [...this.size, this.image.width, this.image.height].every((side) => side > 0);
+  }
+
   fit() {
     if (!this.tiles) return;
     const [width, height] = this.size;
@@ -140,7 +145,7 @@ export class Viewer {
 
   /** Draw the marks alone. */
   remark() {
-    if (!this.marks.width || !this.marks.height) return; // not on the page yet
+    if (!this.shown) return;
     const context = this.marks.getContext("2d");
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, ...this.size);
@@ -149,7 +154,7 @@ export class Viewer {
 
   draw() {
     this.dirty = false;
-    if (!this.tiles || !this.image.width || !this.image.height) return;
+    if (!this.tiles || !this.shown) return;
     const [width, height] = this.size;
     const context = this.image.getContext("2d");
     const s = this.scale * devicePixelRatio;
