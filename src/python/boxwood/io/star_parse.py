@@ -357,9 +357,8 @@ def _read_plain(body: io.RawIOBase, labels: list[str]) -> pd.DataFrame:
             for label, parts in texts.items():
                 parts.append(frame[label])
             for label, column in numbers.items():
-                if rows + len(frame) > len(
-                    column
-                ):  # in place: a list of parts would be there beside the whole
+                # In place: a list of parts would be there beside the whole.
+                if rows + len(frame) > len(column):
                     column.resize(max(rows + len(frame), len(column) * 5 // 4), refcheck=False)
                 column[rows : rows + len(frame)] = frame[label]
             rows += len(frame)
