@@ -24,6 +24,7 @@ export class AdaptiveMethod {
       values[name] = value;
       cut();
     };
+    this.looked = Promise.resolve(); // the last request
     this.says = h("p.told", { role: "status" });
     this.bar = h("progress", { max: 1, "aria-label": "learning" });
     this.start = h("button.main", { onclick: () => this.learn() }, "Learn");
@@ -37,31 +38,47 @@ export class AdaptiveMethod {
 
   /** Whether peaks can be asked for: not before it has learned. */
   async ready() {
-    const settings = JSON.stringify(DECISIVE.map((name) => this.values[name]));
-    if (settings !== this.settings || this.state.state !== "ready") {
-      if (settings !== this.settings) this.end();
-      this.settings = settings;
+    if (this.settle() || this.state.state !== "ready") {
       await this.look(false);
       this.follow();
     }
     return this.state.state === "ready";
   }
 
-  /** Ask how far it has learned with the present settings. */
-  async look(start) {
+  /** Take over the present settings; returns whether they are new: then what is learned with others is wanted no more. */
+  settle() {
+    const settings = JSON.stringify(DECISIVE.map((name) => this.values[name]));
+    if (settings === this.settings) return false;
+    this.end();
+    this.settings = settings;
+    return true;
+  }
+
+  /** Ask how far it has learned with the settings taken over, or have it begin: one request after the other, so that none
+   *  overtakes another. */
+  look(start) {
     const { settings } = this;
     const content = this.content();
-    const found = await this.post("/api/picks/model", { content, start });
-    if (settings !== this.settings) return;
-    this.asked = content;
-    this.tell(found);
+    const ask = async () => {
+      if (settings !== this.settings) return;
+      const found = await this.post("/api/picks/model", { content, start });
+      if (settings === this.settings) {
+        this.asked = content;
+        this.tell(found);
+      } else if (found.state === "learning") this.cancel(content);
+    };
+    const answered = this.looked.then(ask);
+    this.looked = answered.catch(() => {});
+    return answered;
   }
 
   async learn() {
     this.start.disabled = true;
     try {
+      this.settle();
       await this.look(true);
-      this.follow();
+      if (this.state.state === "ready") this.learned();
+      else this.follow();
     } catch (error) {
       this.fail(error);
     } finally {
@@ -89,13 +106,13 @@ export class AdaptiveMethod {
   }
 
   /** What is being learned is wanted no more. */
-  forget() {
-    if (this.state.state === "learning") this.post("/api/picks/model/cancel", { content: this.asked }).catch(() => {}); // it may have ended
+  end() {
+    if (this.state.state === "learning") this.cancel(this.asked);
+    this.tell({ state: "none" });
   }
 
-  end() {
-    this.forget();
-    this.tell({ state: "none" });
+  cancel(content) {
+    this.looked = this.looked.then(() => this.post("/api/picks/model/cancel", { content })).catch(() => {}); // it may have ended
   }
 
   fail(error) {
