@@ -142,7 +142,7 @@ def tried_on_two(page):
 
 
 def learn_at_once(page, many):
-    """Press "Learn" in the moment in which the number before it is taken over, as by a click; its answer comes late."""
+    """Press "Learn" in the moment in which the number before it is taken over; its answer comes late."""
     held = []
     page.route(
         "**/api/picks/model",
@@ -152,7 +152,7 @@ def learn_at_once(page, many):
         """(input, many) => {
             input.value = many;
             input.dispatchEvent(new Event("change", { bubbles: true }));
-            [...document.querySelectorAll(".learning button")].find((one) => one.textContent === "Learn").click();
+            document.querySelector(".learning button.main").click();
         }""",
         many,
     )
