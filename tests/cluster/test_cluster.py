@@ -1,5 +1,6 @@
 """Pieces of work on a real cluster: order, sums, failures, deaths, stops."""
 
+import asyncio
 import itertools
 import os
 import platform
@@ -7,21 +8,24 @@ import signal
 import threading
 import time
 from concurrent.futures import Future
+from functools import partial
 from types import SimpleNamespace
 
 import distributed
 import pytest
 import works
 
+from boxwood.backends import cpu_status, use_simd
 from boxwood.errors import InputError, JobError
 from boxwood.execution import Failure, Threads, worker
 from boxwood.execution.cluster import Cluster
 from boxwood.jobs.abort import stop_all
 from boxwood.jobs.api import Project
-from boxwood.jobs.cluster import ClusterSettings
+from boxwood.jobs.cluster import ClusterSettings, bits_here
 from boxwood.jobs.registry import load_job
 
 ITEMS = list(range(1, 100))
+SET = {"simd": "baseline", "use_simd": use_simd, "stop": stop_all}
 
 
 def local_sum():
@@ -74,6 +78,7 @@ def test_a_worker_that_does_not_answer_is_not_waited_for(cluster, executor, monk
     ("error", "sentence"),
     [
         (TimeoutError("after 30 s"), "it does not answer (after 30 s)"),
+        (FileNotFoundError(2, "No such file or directory", "/data"), "it cannot go to /data (No such file"),
         (ImportError("no boxwood"), "it would find other bits: it has ImportError: no boxwood"),
     ],
 )
@@ -136,7 +141,7 @@ def test_ctrl_c_stops_the_workers(executor, tmp_path):
 
 def test_workers_that_find_other_bits_are_not_used(executor):
     told = []
-    other = Cluster(executor._client, 1, probe=works.process, stop=stop_all, wait_s=0.1, tell=told.append)
+    other = Cluster(executor._client, 1, **SET, probe=works.process, wait_s=0.1, tell=told.append)
     with pytest.raises(JobError, match="has no worker but 2 that cannot be used"):
         list(other.map(works.square, range(3)))
     assert len(told) == 2 and all("would find other bits: it has process" in text for text in told)
@@ -192,7 +197,7 @@ class _Worker:
 def test_an_item_that_workers_die_of_does_not_hold_up_those_after_it(monkeypatch):
     """Results are kept until those before them have come, but no more than a few."""
     monkeypatch.setattr("boxwood.execution.cluster._LOOK", 0.001)
-    executor = Cluster(_Worker(), 1, probe=str, stop=stop_all)
+    executor = Cluster(_Worker(), 1, **SET, probe=str)
     executor._threads = {"tcp://10.0.0.1:1": 1}
     looks = itertools.count()
     monkeypatch.setattr(executor, "_look", lambda wait: next(looks) < 1000 or pytest.fail("it does not end"))
@@ -203,27 +208,90 @@ def test_an_item_that_workers_die_of_does_not_hold_up_those_after_it(monkeypatch
     assert good == [item for item in items if item is not None]
 
 
+def job_of_cluster(name, **more):
+    """A job of the current folder, whose kernels may use anything."""
+    values = {"simd": "", "use_simd": bool, "probe": str, "bits": "", "stop": stop_all}
+    return worker.JobOfCluster(name, os.getcwd(), **values | more)
+
+
+def test_a_job_that_needs_another_instruction_set_has_its_turn_before_what_comes_after_it(monkeypatch):
+    """Nothing else is under way then; it is asked for its bits no sooner."""
+    monkeypatch.setattr(worker, "keep_one_blas_thread", lambda: None)
+    monkeypatch.setattr(worker, "_process", worker._Process())
+    now, seen, threads, asked = [""], [], [], []
+
+    def use(simd):
+        assert not worker._process.busy
+        now[0] = simd
+
+    def see(item):
+        seen.append((item, now[0]))
+
+    def begin(function, *arguments):
+        threads.append(threading.Thread(target=function, args=arguments))
+        threads[-1].start()
+        while len(worker._process.waiting) < len(threads):
+            time.sleep(0.001)
+
+    one, other = (
+        job_of_cluster(name, simd=name, use_simd=use, probe=lambda: now[0], bits=name) for name in "ab"
+    )
+    with worker._working(one):
+        worker.run_one(one, see, "at once")  # shares the process with what is under way
+        begin(lambda: asked.append(asyncio.run(worker.admit(other, 1))))
+        begin(worker.run_one, other, see, "second")
+        begin(worker.run_one, one, see, "third")
+        assert seen == [("at once", "a")] and not asked
+    for thread in threads:
+        thread.join()
+    assert seen[1:] == [("second", "b"), ("third", "a")] and asked == ["b"]
+
+
+def test_a_piece_of_work_that_comes_to_a_worker_with_other_bits_is_not_done_there(monkeypatch):
+    """As Dask brings it where the one that it was meant for has gone."""
+    monkeypatch.setattr(worker, "keep_one_blas_thread", lambda: None)
+    monkeypatch.setattr(worker, "_process", worker._Process())
+    with pytest.raises(worker.OtherBits, match="other"):
+        worker.run_one(job_of_cluster("a", probe=lambda: "other"), works.square, 2)
+
+
+@pytest.mark.skipif(len(cpu_status()["runnable"]) < 2, reason="this processor has one instruction set only")
+def test_two_jobs_with_different_instruction_sets_share_workers(executor, cluster):
+    """Each piece of work finds the kernels of its own job, whichever was admitted last."""
+    chosen = cpu_status()["chosen"][0]
+    another = next(simd for simd in cpu_status()["runnable"] if simd != chosen)
+    with distributed.Client(cluster, set_as_default=False) as client:
+        values = {**SET, "simd": another, "probe": partial(bits_here, another)}
+        other = Cluster(client, 1, **values, tell=executor.told.append)
+        use_simd(chosen)  # which the probe has changed here
+        found = [executor.map(works.simd, range(40)), other.map(works.simd, range(40))]
+        for _ in range(40):
+            assert [next(results).result for results in found] == [chosen, another]
+        other.close()
+    assert executor.told == []
+
+
 def test_what_was_kept_for_a_command_that_died_is_dropped(monkeypatch):
     """Only where nothing is done for it: what it has in hand, it keeps."""
     monkeypatch.setattr(worker, "keep_one_blas_thread", lambda: None)
     monkeypatch.setattr(worker, "_process", worker._Process())
-    dead, new, newer = (worker.JobOfCluster(name, os.getcwd(), stop_all) for name in ("dead", "new", "newer"))
+    dead, new, newer = map(job_of_cluster, ("dead", "new", "newer"))
 
     def kept(job):
         return worker._process.here[job.name].keep("images", "key", lambda: "made again")
 
     for job in (dead, new):
-        worker.admit(job, 3, str)
+        asyncio.run(worker.admit(job, 3))
         worker._process.here[job.name].keep("images", "key", lambda: "kept")
     with worker._working(new):
-        worker.admit(newer, 1, str)
+        asyncio.run(worker.admit(newer, 1))
     assert (kept(dead), kept(new)) == ("made again", "kept") and worker._process.here["dead"].threads == 3
 
 
 def test_of_two_jobs_that_are_stopped_the_first_to_end_lets_the_other_end_too(monkeypatch):
     monkeypatch.setattr(worker, "_process", worker._Process())
     asked: list[bool] = []
-    one, other = (worker.JobOfCluster(name, os.getcwd(), asked.append) for name in ("one", "other"))
+    one, other = (job_of_cluster(name, stop=asked.append) for name in ("one", "other"))
     with worker._working(one):
         with worker._working(other):
             worker.stop(one)

@@ -1,7 +1,9 @@
 """Jobs done by the workers of a cluster: the bits of a local run, whatever dies in between."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import small
 
+from boxwood.backends import cpu_status
 from boxwood.class2d import classify2d
 from boxwood.errors import JobAborted, JobError
 from boxwood.execution import Threads
@@ -41,6 +44,38 @@ def test_every_job_has_the_bits_of_the_local_run(copy, settings):
     particles = {"particles": "Extract/job002/particles.star"}
     local.class2d(**particles, **small.CLASSES, **remote)
     assert_same(copy, "Class2D/job003", "Class2D/job006")
+
+
+CLASSIFY = """
+import json, sys
+from boxwood.jobs.api import Project
+from boxwood.jobs.cluster import ClusterSettings
+cluster = ClusterSettings(executor="dask", scheduler=sys.argv[1]) if sys.argv[1] else None
+Project(sys.argv[2], threads=1).class2d(**json.loads(sys.argv[3]), cluster=cluster)
+"""
+
+
+@pytest.mark.skipif(len(cpu_status()["runnable"]) < 2, reason="this processor has one instruction set only")
+def test_two_jobs_of_different_instruction_sets_have_each_its_own_bits(copy, settings):
+    """Done at the same time by the same workers, whose kernels have one instruction set at a time."""
+    options = {"particles": "Extract/job002/particles.star", **small.CLASSES, "iterations": 8}
+    found = {}
+    for scheduler in ("", settings.scheduler):
+        running = {}
+        for simd in cpu_status()["runnable"][:2]:
+            project = copy.with_name(f"{simd} {'there' if scheduler else 'here'}")
+            found.setdefault(simd, []).append(shutil.copytree(copy, project))
+            command = [sys.executable, "-c", CLASSIFY, scheduler, project, json.dumps(options)]
+            running[simd] = subprocess.Popen(command, env={**os.environ, "BOXWOOD_SIMD": simd})
+        assert {simd: process.wait() for simd, process in running.items()} == dict.fromkeys(running, 0)
+
+    def unequal(project, other):
+        job = "Class2D/job004"
+        return list(differences(project / job, other / job, (job, job), results_in(project / job)))
+
+    (here, there), (others_here, others_there) = found.values()
+    assert unequal(here, there) == unequal(others_here, others_there) == []
+    assert unequal(here, others_here)  # or this would tell nothing
 
 
 def test_bad_micrographs_are_named(copy, settings):

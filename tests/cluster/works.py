@@ -13,6 +13,12 @@ def square(item):
     return item * item, os.getpid()
 
 
+def simd(item):
+    from boxwood.backends import cpu_status
+
+    return cpu_status()["chosen"][0]
+
+
 def wait_for_stop(item):
     Path(item).touch()
     while True:

@@ -74,10 +74,9 @@ class Cluster:
     client : distributed.Client
     threads : int
         Of this process, for what is done here.
-    probe : callable
-        ``probe()`` names the bits that a process computes. Workers where it says otherwise are left out.
-    stop : callable
-        See `JobOfCluster`.
+    simd : str
+    use_simd, probe, stop : callable
+        See `JobOfCluster`. Workers whose bits are others than those of this process are left out.
     skip_failed : bool
         Go on without an item whose work fails.
     wait_s : float
@@ -95,6 +94,8 @@ class Cluster:
         client: Any,
         threads: int,
         *,
+        simd: str,
+        use_simd: Callable[[str], bool],
         probe: Callable[[], str],
         stop: Callable[[bool], None],
         skip_failed: bool = False,
@@ -103,15 +104,11 @@ class Cluster:
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.here = Here(threads, tell)
-        self._client, self._probe, self._skip, self._wait_s, self._tell = (
-            client,
-            probe,
-            skip_failed,
-            wait_s,
-            tell,
+        self._client, self._skip, self._wait_s, self._tell = client, skip_failed, wait_s, tell
+        self._close, self._address = close, client.scheduler.address
+        self._job = worker.JobOfCluster(
+            secrets.token_hex(8), os.getcwd(), simd, use_simd, probe, bits=probe(), stop=stop
         )
-        self._close, self._bits, self._address = close, probe(), client.scheduler.address
-        self._job = worker.JobOfCluster(secrets.token_hex(8), os.getcwd(), stop)
         self._threads: dict[str, int] = {}  # of the workers in use
         self._asked: dict[str, _Question] = {}  # to those that have yet to say which bits they find
         self._refused: set[str] = set()
@@ -364,9 +361,14 @@ class Cluster:
             if not wait or (self._threads and not any(one.is_fresh for one in self._asked.values())):
                 return
             if waited > _SILENT and not (told or self._threads):
-                self._tell(f"waiting for workers of the scheduler at {self._address}")
+                busy = (
+                    ", which do not answer yet: another job may have to end what it does"
+                    if self._asked
+                    else ""
+                )
+                self._tell(f"waiting for workers of the scheduler at {self._address}{busy}")
                 told = True
-            if waited > self._wait_s and not self._threads:
+            if waited > self._wait_s and not (self._threads or self._asked):
                 refused = f" but {len(self._refused)} that cannot be used" if self._refused else ""
                 raise JobError(
                     f"the scheduler at {self._address} has no worker{refused} after {self._wait_s:g} s; "
@@ -408,24 +410,26 @@ class Cluster:
                 self._admit(address, there[address]["nthreads"], asked.answer)
 
     def _bits_of(self, address: str, threads: int) -> str:
-        found = self._client.run(worker.admit, self._job, threads, self._probe, workers=[address])
+        found = self._client.run(worker.admit, self._job, threads, workers=[address])
         bits: str = found[address]
         return bits
 
     def _admit(self, address: str, threads: int, answer: Future[str]) -> None:
         error = answer.exception()
-        if error is None and answer.result() == self._bits:
+        if error is None and answer.result() == self._job.bits:
             self._threads[address] = threads
             return
         if error is not None:
             self._check_alive()
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.filename:
+            why = f"it cannot go to {error.filename} ({error.strerror}); all need the same folders"
+        elif isinstance(error, OSError):
             why = f"it does not answer ({error})"
         else:
             has = answer.result() if error is None else f"{type(error).__name__}: {error}"
             why = (
-                f"it would find other bits: it has {has}, and this process {self._bits}. Give all the same "
-                "installation, and BOXWOOD_SIMD a set that all have"
+                f"it would find other bits: it has {has}, and this process {self._job.bits}. Give all the "
+                "same installation, and BOXWOOD_SIMD a set that all have"
             )
         self._refused.add(address)
         self._tell(f"the worker {address} is not used, because {why}")
@@ -443,6 +447,8 @@ class Cluster:
             raise KeyboardInterrupt from None
         except KilledWorker:
             return Failure(_Died("every worker that was given it died"))
+        except worker.OtherBits as error:  # Dask brought it there because the one that had it has gone
+            return Failure(_Died(f"the workers that are left would find other bits: {error}"))
         except Exception as error:
             self._check_alive()
             return Failure(error)

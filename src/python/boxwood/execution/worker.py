@@ -5,18 +5,23 @@ It knows nothing of Dask. Everything here is called by `boxwood.execution.cluste
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from boxwood.execution.blas import keep_one_blas_thread
 from boxwood.execution.executor import Here, Work
 from boxwood.execution.threads import attempt
 from boxwood.execution.tree import TreeSum
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -29,17 +34,38 @@ class JobOfCluster:
         Of no other job.
     folder : str
         Where it runs: relative names of files start from it.
+    simd : str
+        The instruction set that its kernels use.
+    use_simd : callable
+        ``use_simd(simd)`` has all kernels of a process use it.
+    probe : callable
+        ``probe()`` names the bits that a process computes.
+    bits : str
+        What it has to say.
     stop : callable
         ``stop(True)`` has what is under way in a process end by KeyboardInterrupt; False takes that back.
     """
 
     name: str
     folder: str
+    simd: str
+    use_simd: Callable[[str], bool]
+    probe: Callable[[], str]
+    bits: str
     stop: Callable[[bool], None]
+
+    @property
+    def needs(self) -> tuple[str, str]:
+        """What is one for a whole process: jobs that need the same may share one at the same time."""
+        return self.folder, self.simd
 
 
 class Stopped(Exception):
     """The job was stopped."""
+
+
+class OtherBits(Exception):
+    """This process would find other bits than the job's own."""
 
 
 @dataclass
@@ -49,7 +75,9 @@ class _Process:
     here: dict[str, Here] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     busy: dict[str, int] = field(default_factory=dict)
-    folder: str = ""
+    bits: dict[str, str] = field(default_factory=dict)
+    set_to: tuple[str, str] | None = None  # what jobs need
+    waiting: deque[tuple[str, str]] = field(default_factory=deque)
     told: list[str] = field(default_factory=list)  # what has not been sent to any job yet
     changed: threading.Condition = field(default_factory=threading.Condition)
     # Blocks of one process take turns: each uses all of its threads.
@@ -81,8 +109,8 @@ def tell(text: str) -> None:
         _process.told.append(f"{platform.node()}: {text}")
 
 
-def admit(job: JobOfCluster, threads: int, probe: Callable[[], str]) -> str:
-    """Begin with a job; what `probe` returns in this process.
+async def admit(job: JobOfCluster, threads: int) -> str:
+    """Begin with a job; the bits that this process finds, once it may be set to what the job needs.
 
     What was kept for jobs that do nothing here now is dropped: nobody else would, where their command was
     killed, and those that live make it again.
@@ -93,13 +121,15 @@ def admit(job: JobOfCluster, threads: int, probe: Callable[[], str]) -> str:
             if name != job.name and not _process.busy.get(name):
                 _process.here[name] = Here(here.threads, tell)
         _process.here.setdefault(job.name, Here(threads, tell))
-    return probe()
+    # It may have to wait, and this thread has others to answer.
+    return await asyncio.to_thread(_until_done, job, partial(_bits, job))
 
 
 def forget(job: JobOfCluster) -> None:
     """Drop all that was kept for a job."""
     with _process.changed:
         _process.here.pop(job.name, None)
+        _process.bits.pop(job.name, None)
 
 
 def stop(job: JobOfCluster) -> None:
@@ -110,6 +140,7 @@ def stop(job: JobOfCluster) -> None:
             job.stop(True)
         else:
             _process.here.pop(job.name, None)
+        _process.changed.notify_all()
 
 
 def same(value: Any) -> Any:
@@ -119,7 +150,7 @@ def same(value: Any) -> Any:
 
 def run_one(job: JobOfCluster, function: Callable[[Any], Any], item: Any) -> Answer:
     """The result of a function for one item, or its `Failure`."""
-    return _until_done(job, lambda here: attempt(function, item))
+    return _answer(job, lambda here: attempt(function, item))
 
 
 def run_block(job: JobOfCluster, work: Work[Any, Any, Any], items: Sequence[Any]) -> Answer:
@@ -133,18 +164,37 @@ def run_block(job: JobOfCluster, work: Work[Any, Any, Any], items: Sequence[Any]
                 results.append(result)
         return Block(results, tree.total)
 
-    return _until_done(job, run)
+    return _answer(job, run)
 
 
-def _until_done(job: JobOfCluster, run: Callable[[Here], Any]) -> Answer:
-    """Run a piece of work, again where another job was stopped and this one was hit."""
+def _answer(job: JobOfCluster, run: Callable[[Here], Any]) -> Answer:
+    """Run a piece of work where it finds the right bits: Dask may bring it where nobody was asked."""
+
+    def rightly() -> Answer:
+        if (found := _bits(job)) != job.bits:
+            raise OtherBits(found)
+        result = run(_process.here.setdefault(job.name, Here(1, tell)))
+        with _process.changed:
+            told, _process.told = _process.told, []
+        return Answer(result, told)
+
+    return _until_done(job, rightly)
+
+
+def _bits(job: JobOfCluster) -> str:
+    """The bits that this process finds, which is asked once for each job."""
+    if job.name not in _process.bits:
+        keep_one_blas_thread()
+        _process.bits[job.name] = job.probe()
+    return _process.bits[job.name]
+
+
+def _until_done(job: JobOfCluster, run: Callable[[], Found]) -> Found:
+    """Do something for a job, again where another job was stopped and this one was hit."""
     while True:
         with _working(job):
             try:
-                result = run(_process.here.setdefault(job.name, Here(1, tell)))
-                with _process.changed:
-                    told, _process.told = _process.told, []
-                return Answer(result, told)
+                return run()
             except KeyboardInterrupt:
                 if job.name in _process.stopped:
                     raise Stopped(job.name) from None
@@ -152,16 +202,31 @@ def _until_done(job: JobOfCluster, run: Callable[[Here], Any]) -> Answer:
 
 @contextmanager
 def _working(job: JobOfCluster) -> Iterator[None]:
-    """Be in the job's folder and, for a start, not asked to stop. Jobs of one folder may share a process."""
+    """Have the process set to what the job needs, and, for a start, not be asked to stop.
+
+    Jobs that need something else wait until nothing is under way, and then have their turn before what came
+    after them.
+    """
     process = _process
+
+    def has_turn() -> bool:
+        first = process.waiting[0] == job.needs and (process.set_to == job.needs or not process.busy)
+        return first or job.name in process.stopped
+
     with process.changed:
-        while process.folder not in ("", job.folder) and any(process.busy.values()):
-            process.changed.wait()
+        process.waiting.append(job.needs)
+        try:
+            process.changed.wait_for(has_turn)
+        finally:
+            process.waiting.remove(job.needs)
+            process.changed.notify_all()
         if job.name in process.stopped:
             raise Stopped(job.name)
-        if process.folder != job.folder:
+        if process.set_to != job.needs:
+            process.set_to = None
             os.chdir(job.folder)
-            process.folder = job.folder
+            job.use_simd(job.simd)  # where it cannot be used, the bits are others
+            process.set_to = job.needs
         process.busy[job.name] = process.busy.get(job.name, 0) + 1
     try:
         yield

@@ -100,6 +100,7 @@ class ClusterSettings:
         import dask
         from distributed import Client
 
+        from boxwood.backends import use_simd
         from boxwood.execution.cluster import Cluster
 
         # The model is sent with every pass; Dask takes what is large for a mistake.
@@ -124,6 +125,8 @@ class ClusterSettings:
         return Cluster(
             client,
             threads,
+            simd=simd_here(),
+            use_simd=use_simd,
             probe=partial(bits_here, simd_here()),
             stop=stop_all,
             skip_failed=self.skip_failed,
