@@ -163,6 +163,24 @@ def test_a_pattern_is_watched_without_ctf(microscope):
     assert "rlnDefocusU" not in particles.table and "model" in result.files
 
 
+def test_continued_a_pattern_keeps_the_pixel_size_with_which_it_began(microscope):
+    """Though a file has come whose name is sorted first, and whose header says something else."""
+    for i in range(1, 13):
+        microscope.write(NAME.format(i))
+    options = {**LIVE, "micrographs": None, "watch": "Micrographs/*.mrc"}
+    before = run_job(load_job("live"), options, threads=2)
+    write_stack(Path(NAME.format(0)), microscope.pixels(0)[None], PIXEL / 2)
+    for i in (0, 13):
+        if i:
+            microscope.write(NAME.format(i))
+        microscope.dated(NAME.format(i))
+    result = run_job(load_job("live"), {}, threads=2, continue_from=JOB)
+    assert (before.values["micrographs"], result.values["micrographs"]) == (12, 14)
+    particles = ParticleSet.read(result.files["particles"])
+    assert particles.optics["rlnImagePixelSize"].tolist() == [PIXEL]
+    assert MicrographSet.read(JOB / "micrographs.star").pixel_size_of_groups() == {1: PIXEL}
+
+
 @pytest.mark.relion
 @pytest.mark.skipif(shutil.which("relion_refine") is None, reason="RELION is not installed")
 def test_relion_goes_on_with_what_it_made(microscope):
@@ -300,14 +318,43 @@ def test_without_a_single_good_micrograph_the_job_fails(microscope):
         live()
 
 
-def arrivals(microscope, ledger=None):
+def arrivals(microscope, ledger=None, star="micrographs_ctf.star"):
     """What a job looks at, without the job."""
-    listing = GrowingStar(Path("micrographs_ctf.star"), 20, microscope.clock, pytest.fail)
+    listing = GrowingStar(Path(star), 20, microscope.clock, pytest.fail)
 
     def output_of(name):
         return str(below_job(name).with_suffix(""))
 
     return Arrivals(listing, ledger or Ledger(), 20, microscope.clock, pytest.fail, output_of)
+
+
+def test_names_start_from_where_the_first_to_come_is_also_when_it_is_gone(microscope, tmp_path, monkeypatch):
+    """A job elsewhere follows the STAR file of a project, whose first micrographs come last or go away."""
+    late, first, second = map(NAME.format, range(3))
+    for name in (first, second):
+        microscope.write(name)
+    microscope.list(late, first, second)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    star = tmp_path / "micrographs_ctf.star"
+    seen = arrivals(microscope, star=star)
+    seen.look()
+    microscope.clock.sleep(30)
+    assert seen.look() == [first, second] and seen.root == tmp_path
+    for entry in seen.ledger.entries.values():
+        entry.state = "done" if entry.name == first else entry.state
+    seen.ledger.write(Path("live.star"), {"bwState": "running"}, dialect="3.1")
+    used = seen.set_of([first])
+    used.write(Path("micrographs.star"))
+    (tmp_path / first).unlink()
+    Path(late).parent.mkdir()
+    Path(late).write_bytes(b"of another project")
+    again = arrivals(microscope, Ledger.read(Path("live.star")), star)
+    again.adopt(MicrographSet.read(Path("micrographs.star")))
+    again.look()
+    microscope.clock.sleep(30)
+    assert again.look() == [second] and again.root == tmp_path
+    assert [again.ledger.of(name).state for name in (late, first)] == ["listed", "done"]
 
 
 def test_a_twin_of_a_file_that_went_away_takes_its_place(microscope):

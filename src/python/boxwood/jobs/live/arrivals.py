@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 class Listing(Protocol):
     """Where micrographs are named."""
 
+    @property
+    def source(self) -> str:
+        """The STAR file, or the pattern."""
+        ...
+
     def now(self) -> MicrographSet | None:
         """All that are named now; None if there is none, or nothing new can be read at the moment."""
         ...
@@ -32,9 +37,12 @@ class Listing(Protocol):
 
 @dataclass
 class Folder:
-    """Files that fit a pattern; they have one optics group, and no CTF."""
+    """Files that fit a pattern; they have one optics group, and no CTF.
 
-    pattern: str
+    `pixel_size` None becomes that of the first header.
+    """
+
+    source: str
     pixel_size: float | None
     optics: dict[str, float]
 
@@ -42,7 +50,7 @@ class Folder:
         from boxwood.io.mrc import read_stack
         from boxwood.io.particles import MicrographSet
 
-        names = [n for n in sorted(glob.glob(self.pattern, recursive=True)) if not os.path.isdir(n)]
+        names = [n for n in sorted(glob.glob(self.source, recursive=True)) if not os.path.isdir(n)]
         if not names:
             return None
         for name in names:
@@ -59,7 +67,7 @@ class Folder:
             "rlnMicrographPixelSize": self.pixel_size,
         }
         table = pd.DataFrame({"rlnMicrographName": names, "rlnOpticsGroup": 1})
-        return MicrographSet(pd.DataFrame([group | self.optics]), table, self.pattern)
+        return MicrographSet(pd.DataFrame([group | self.optics]), table, self.source)
 
 
 @dataclass
@@ -76,6 +84,10 @@ class GrowingStar:
     warn: Callable[[str], None]
     _read: str = ""
     _failed: tuple[str, float] = ("", math.inf)
+
+    @property
+    def source(self) -> str:
+        return str(self.path)
 
     def now(self) -> MicrographSet | None:
         from boxwood.io.particles import MicrographSet
@@ -124,6 +136,7 @@ class Arrivals:
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     root: Path = Path()
     last_news: float = 0.0
+    _has_root: bool = False
     _since: dict[str, tuple[str, float]] = field(default_factory=dict)
     _outputs: dict[str, str] = field(default_factory=dict)
 
@@ -136,6 +149,9 @@ class Arrivals:
     def adopt(self, used: MicrographSet) -> None:
         """Micrographs that an earlier run of the job has used, whether their files are still there or not."""
         self.add(used)
+        if isinstance(self.listing, Folder):  # which file would be the first to be seen now is another matter
+            self.listing.pixel_size = self.pixel_sizes()[1]
+        self._find_root()
         for name in self.names:
             entry = self.ledger.of(name)
             self._outputs[self.output_of(name)] = name
@@ -159,6 +175,7 @@ class Arrivals:
         found = self.listing.now()
         if found is not None:
             self.add(found)
+        self._find_root()
         stamps = {name: stamp_of(self.file_of(name)) for name in self.names}
         order = sorted(stamps, key=lambda name: (written(stamps[name]), name))  # of twins the older is taken
         return [name for name in order if self._is_ready(self.ledger.of(name), stamps[name])]
@@ -181,8 +198,6 @@ class Arrivals:
 
     def add(self, found: MicrographSet) -> None:
         """Take up what is listed and was not known yet."""
-        if not len(self.table):
-            self.root = found.root()
         names = found.table["rlnMicrographName"].astype(str)
         rows = found.table[~names.isin(self.table.index) & ~names.duplicated()]
         numbers = {
@@ -194,6 +209,20 @@ class Arrivals:
             table = joined([columns(self.table), columns(rows)])
             self.table = table.set_index(table["rlnMicrographName"].astype(str).rename(None))
             self.last_news = self.clock.now()
+
+    def _find_root(self) -> None:
+        """The folder that names start from: once it is known, also to a run before this, it stays.
+
+        It is the current one, the STAR file's, or one above that: the first in which any micrograph is. Those
+        listed first may come last.
+        """
+        if self._has_root:
+            return
+        before = [Path(self.ledger.root)] if self.ledger.root else []
+        for folder in (*before, Path(), *Path(os.path.abspath(self.listing.source)).parents):
+            if any((folder / name).is_file() for name in self.names):
+                self.root, self.ledger.root, self._has_root = folder, str(folder), True
+                return
 
     def _number_of(self, group: pd.Series, found: MicrographSet) -> int:
         """The number that micrographs of a listed optics group get: another one where theirs is taken."""

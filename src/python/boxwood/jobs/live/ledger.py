@@ -66,10 +66,11 @@ class Entry:
 
 
 class Ledger:
-    """All entries by name, in the order in which they were seen."""
+    """All entries by name, in the order in which they were seen, and the folder that names start from."""
 
-    def __init__(self, entries: Mapping[str, Entry] | None = None) -> None:
+    def __init__(self, entries: Mapping[str, Entry] | None = None, root: str = "") -> None:
         self.entries: dict[str, Entry] = dict(entries or {})
+        self.root = root  # not known yet
         self.by_digest = {e.digest: e.name for e in self.with_state(DONE, WAITING) if e.digest}
 
     def of(self, name: str) -> Entry:
@@ -90,9 +91,11 @@ class Ledger:
 
         if not path.exists():
             return cls()
-        table = read_star(path).get("live_micrographs")
+        tables = read_star(path)
+        table, general = tables.get("live_micrographs"), tables["live_general"]
+        root = str(general["bwRoot"].iloc[0]) if "bwRoot" in general else ""
         rows = table.to_dict("records") if isinstance(table, pd.DataFrame) else [table] if table else []
-        return cls({entry.name: entry for entry in map(_entry, rows)})
+        return cls({entry.name: entry for entry in map(_entry, rows)}, "" if root == "None" else root)
 
     def write(self, path: Path, general: Mapping[str, Any], *, dialect: str) -> None:
         """Write it, whole or not at all, with a table of numbers about the job as a whole."""
@@ -103,7 +106,7 @@ class Ledger:
         table = pd.DataFrame(columns)
         for label in ("bwReason", "bwFileStamp", "bwFileDigest"):
             table[label] = table[label].replace("", "None")
-        numbers = pd.DataFrame([dict(general)])
+        numbers = pd.DataFrame([{**general, "bwRoot": self.root or "None"}])
         write_star(path, {"live_general": numbers, "live_micrographs": table}, dialect=dialect)
 
 
