@@ -19,16 +19,34 @@ cloudpickle.register_pickle_by_value(works)  # workers cannot import it
 
 
 @pytest.fixture(scope="session")
-def cluster():
+def loop():
+    """Where clusters run. It ends with the process: of one that is stopped, Dask raises after ten seconds."""
+    runner = distributed.utils.LoopRunner(asynchronous=False)
+    runner.start()
+    return runner.loop
+
+
+@pytest.fixture(scope="session")
+def cluster(loop):
     """Two worker processes of one thread each, for all tests."""
     before = os.getcwd()
     dask = pytest.importorskip("dask")
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as made,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", loop=loop
+        ) as made,
     ):
         yield made
     os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """On a busy machine a worker that lives answers late, and a scheduler too."""
+    monkeypatch.setattr("boxwood.execution.cluster._PATIENCE", 60.0)
+    monkeypatch.setattr("boxwood.execution.cluster._SILENT", 60.0)
+    monkeypatch.setattr("boxwood.jobs.cluster._ANSWER", 60.0)
 
 
 @pytest.fixture

@@ -134,14 +134,14 @@ def test_a_worker_is_killed_in_the_middle_of_an_expectation(particles, executor,
 
     assert_equal(list(classify(particles, executor, EM, kill)), local["em"])
     assert killed
-    cluster.wait_for_workers(2, timeout=60)
+    cluster.wait_for_workers(2, timeout=300)
 
 
 def test_a_worker_that_joins_late_gets_work(particles, executor, local, cluster):
     def join(iteration, done, total):
         if iteration == 1 and not grown:
             grown.append(cluster.scale(3))
-            cluster.wait_for_workers(3, timeout=60)
+            cluster.wait_for_workers(3, timeout=300)
 
     grown = []
     try:

@@ -30,14 +30,14 @@ def certificates(tmp_path):
     return files
 
 
-def test_pieces_of_work_are_sent_encrypted(certificates):
+def test_pieces_of_work_are_sent_encrypted(certificates, loop):
     import dask
     from distributed import LocalCluster, Security
 
     with dask.config.set(certificates):
         cluster = LocalCluster(
             n_workers=1, threads_per_worker=1, protocol="tls://", security=Security(),
-            dashboard_address="127.0.0.1:0",
+            dashboard_address="127.0.0.1:0", loop=loop,
         )  # fmt: skip
     with cluster:
         settings = ClusterSettings(executor="dask", scheduler=cluster.scheduler_address)
