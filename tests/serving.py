@@ -30,7 +30,7 @@ class Server:
 
     def end(self) -> None:
         self.process.terminate()
-        self.process.join(30)
+        self.process.join(300)
         self.process.close()  # an error if it still runs
         self.said.close()
 

@@ -187,7 +187,7 @@ with copied(images, Path(sys.argv[2]), 0, JobContext("job")):
 
 def test_a_killed_job_leaves_nothing(images, scratch, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path, scratch], env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path, scratch], env=environment, timeout=300)
     assert done.returncode == -signal.SIGKILL and not list(scratch.iterdir())
 
 

@@ -104,7 +104,7 @@ def test_relion_takes_our_project_for_its_own(tmp_path):
     before = (tmp_path / "default_pipeline.star").read_text()
 
     def relion(*words):
-        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
     table = relion("relion_star_printtable", "default_pipeline.star", "data_pipeline_processes")
     assert table.stdout.split() == [name, "AutoPick/first/", "4", "2"]

@@ -116,7 +116,7 @@ def dead(tmp_path):
     """The lock of a process that was killed; the number it had."""
     environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}
     process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], env=environment)
-    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert process.wait(timeout=300) == -signal.SIGKILL
     return process.pid
 
 
@@ -163,7 +163,7 @@ def test_no_moment_is_wrong_to_be_killed_at(tmp_path):
     kills, code = 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
         words = [sys.executable, "-c", KILLED_BEFORE, tmp_path, str(kills + 1)]
-        code = subprocess.run(words, env=environment, timeout=60).returncode
+        code = subprocess.run(words, env=environment, timeout=300).returncode
         kills += code == -signal.SIGKILL
         with pipeline_lock(tmp_path, patience_seconds=0):
             assert os.listdir(tmp_path) == [".relion_lock"]
@@ -196,7 +196,7 @@ def test_one_of_many_removes_the_lock(tmp_path, dead):
     """Whoever comes second must not take the lock of the first for that of the dead."""
     environment = {**os.environ, "PYTHONPATH": str(Path(boxwood.__file__).parents[1])}
     together = [subprocess.Popen([sys.executable, "-c", ALONE, tmp_path], env=environment) for _ in range(4)]
-    assert [process.wait(timeout=60) for process in together] == [0] * 4
+    assert [process.wait(timeout=300) for process in together] == [0] * 4
     assert not (tmp_path / ".relion_lock").exists()
 
 

@@ -40,7 +40,7 @@ def run_in_relion(folder, name, output):
     """Let RELION's pipeliner run a job with RELION's programs, and wait for this file of it."""
     words = ("--RunJobs", name, "--schedule", name.replace("/", "_"), "--sec_wait_after", "0")
     relion(*words, cwd=folder)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (folder / name / output).exists() and time.monotonic() < deadline:
         time.sleep(0.1)  # its second command ends after its job
     said = (folder / name / "run.err").read_text()

@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on_and_a_stopped_one_says_how(project):
     assert "Running" in statuses(project).values()
     stopped = classifying()
     stopped.send_signal(signal.SIGTERM)
-    _, err = stopped.communicate(timeout=60)
+    _, err = stopped.communicate(timeout=300)
     assert stopped.returncode == 130
     assert err.decode().strip().endswith("or with all that follows by the same command and --resume")
     assert list(statuses(project)) == ["AutoPick/job001/", "Extract/job002/", "Class2D/job003/"]

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -112,10 +111,8 @@ def test_enter_gives_another_link_and_interrupting_ends_it(copy):
             client.get(third)
             with client.stream("GET", "/api/live") as events:
                 assert next(events.iter_lines()).startswith("retry")
-                begun = time.monotonic()
                 server.send_signal(signal.SIGINT)
-                assert server.wait(timeout=60) == 0
-        assert time.monotonic() - begun < 60  # an open stream does not hold it up for ever
+                assert server.wait(timeout=300) == 0  # an open stream does not hold it up for ever
     finally:
         server.kill()
         server.communicate()
