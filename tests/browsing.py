@@ -1,7 +1,10 @@
 """Fixtures for tests in a real browser: servers of projects, Chromium, and pages in it."""
 
+import os
 import re
 import shutil
+import socket
+from contextlib import suppress
 
 import pytest
 
@@ -43,7 +46,7 @@ def module_server():
     yield start
     for process in processes:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=300)
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +63,20 @@ def browser():
         browser.close()
 
 
+def drawn(page):
+    """Wait until the page has laid out and drawn what it has been told so far."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def free_port():
+    """A port below those that systems lend to clients, so that nobody gets it between two servers."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_768):
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return str(port)
+    raise OSError("no port is free")
+
+
 def _pages(browser):
     """Open a link in a browser of its own, as a second user would; faults of the page fail the test."""
     contexts, faults = [], []
@@ -71,6 +88,7 @@ def _pages(browser):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(link)
         page.wait_for_selector("main > :not(.waiting)")
+        drawn(page)
         return page
 
     yield open_link
@@ -90,5 +108,6 @@ def visit():
     def go(page, address):
         page.goto(re.match(r"http://[^/]+", page.url)[0] + address)
         page.wait_for_selector("main > :not(.waiting)")
+        drawn(page)
 
     return go

@@ -3,6 +3,9 @@
 A test of a view asks for `page`, which is logged in to a server that shows the project in `copy`.
 """
 
+from contextlib import contextmanager
+
+import browsing
 import pandas as pd
 import pytest
 
@@ -85,6 +88,28 @@ def make_apoferritin(shared_data):
 def page(copy, start_server, new_page):
     """The first page of the project in `copy`, logged in."""
     return new_page(start_server(copy))
+
+
+@pytest.fixture(scope="session")
+def hold():
+    """Hold requests for an address back: with hold(page, pattern): …; they are answered when that ends."""
+
+    @contextmanager
+    def holding(page, pattern, which=lambda request: True):
+        held, over = [], []
+        page.route(
+            pattern,
+            lambda route: route.continue_() if over or not which(route.request) else held.append(route),
+        )
+        yield
+        over.append(True)
+        for route in held:
+            route.continue_()
+            route.request.response()
+        page.unroute(pattern)  # not before: that answers them, too
+        browsing.drawn(page)
+
+    return holding
 
 
 @pytest.fixture(scope="session")

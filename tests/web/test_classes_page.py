@@ -79,6 +79,15 @@ def test_the_averages_of_every_iteration_are_seen(page, shown):
     expect(page.locator("output.iteration")).to_have_text("2 of 3")
 
 
+def test_no_curve_moves_a_bar_from_under_the_pointer(page, visit, hold):
+    with hold(page, "**/api/classes/convergence/**"):
+        visit(page, f"/classes/{JOB}")
+        expect(page.locator(".chart")).to_have_count(0)
+    expect(page.locator(".chart")).to_have_count(7)
+    page.locator(".chart .bar").first.click()
+    expect(page.get_by_label("One class")).to_be_visible()
+
+
 def test_a_view_that_is_left_before_it_is_complete_is_no_fault(page, visit):
     page.route("**/api/classes/convergence/**", lambda route: None)  # never answered
     with page.expect_request("**/api/classes/convergence/**"):

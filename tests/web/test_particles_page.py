@@ -144,17 +144,32 @@ def test_a_link_opens_the_same_view(gallery, copy, shown):
     page.get_by_label("Size").fill("200")
     page.keyboard.press("g")
     page.keyboard.press("End")
+    expect(page).to_have_url(re.compile(f"at={order[-1] - 1}"))
     other.goto(page.url)  # what was looked at last is in sight
     expect(tile(other, order[-1])).to_be_in_viewport()
+
+
+def test_an_order_that_comes_late_does_not_replace_the_one_wanted_now(gallery, copy, hold):
+    page = gallery
+    late = re.compile("order.*sort=rlnCoordinateX")
+    with hold(page, late), page.expect_request(late):
+        page.get_by_label("Sort by").select_option("rlnCoordinateX")
+        page.get_by_label("Size").fill("160")  # tiles are made anew, with what is known of them
+        page.get_by_label("Sort by").select_option("rlnCoordinateY")
+        page.wait_for_timeout(200)  # its answer would overtake the other
+    table = ParticleSet.read(copy / PARTICLES).table
+    first = table["rlnCoordinateY"].argmin() + 1
+    assert first != table["rlnCoordinateX"].argmin() + 1
+    expect(page.locator(".tile[data-place='0']")).to_have_attribute("aria-label", f"particle {first}")
+    expect(page.locator(".tile[data-place='0']")).to_have_text(f"{table['rlnCoordinateY'].min():.4g}")
 
 
 def test_particles_of_a_class_are_seen_aligned(page, visit):
     visit(page, "/particles/Class2D/job003?class=2&align=true")
     expect(page.locator(".count")).to_contain_text("in class 2")
     expect(page.get_by_label("aligned")).to_be_checked()
-    canvas = page.locator(".gallery canvas").first.element_handle()
-    drawn = "(canvas) => canvas.getContext('2d').getImageData(20, 20, 1, 1).data[3] > 0"
-    page.wait_for_function(drawn, arg=canvas)
+    pixel = "document.querySelector('.gallery canvas').getContext('2d').getImageData(20, 20, 1, 1).data"
+    page.wait_for_function(f"{pixel}[3] > 0")
 
 
 def test_only_rows_in_sight_exist(gallery):

@@ -30,6 +30,19 @@ async function ask(method, address, body, signal) {
   return found;
 }
 
+/** The same function, run once at a time; calls that come meanwhile are one more run. So no answer overtakes a newer one. */
+export function inTurn(work) {
+  let last = Promise.resolve();
+  let waiting = null;
+  const begin = () => {
+    waiting = null;
+    const now = work();
+    last = now.catch(() => {});
+    return now;
+  };
+  return () => (waiting ??= last.then(begin));
+}
+
 export const get = (address, signal) => ask("GET", address, undefined, signal);
 export const post = (address, body = {}, signal) => ask("POST", address, body, signal);
 export const put = (address, body = {}, signal) => ask("PUT", address, body, signal);

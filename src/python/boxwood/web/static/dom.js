@@ -38,6 +38,29 @@ export function keyed(parent, keyOf, make) {
   };
 }
 
+/** Give an element other children; those that look as before stay the elements they were, so that drawing them anew swallows
+ *  no click. What their listeners do must be told by what they look like. */
+export function renew(parent, children) {
+  let place = parent.firstChild;
+  for (const child of children.flat(Infinity).filter(Boolean)) {
+    let same = place;
+    while (same && !same.isEqualNode(child)) same = same.nextSibling;
+    if (!same) parent.insertBefore(child, place);
+    else {
+      while (place !== same) {
+        place = place.nextSibling;
+        place.previousSibling.remove();
+      }
+      place = same.nextSibling;
+    }
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
 let notes = 0;
 
 /** A line at the edge of the page; an error stays until it is closed. */

@@ -1,10 +1,10 @@
 // A classification: its averages at every iteration, how it converges, and the particles of a class.
 
-import { address, get } from "../api.js";
+import { address, get, inTurn } from "../api.js";
 import { bars, curves } from "../chart.js";
 import { SORTS, captionOf, factsOf, inOrder, reasonsOf } from "../class_facts.js";
 import { makeControls } from "../controls.js";
-import { empty, h, note } from "../dom.js";
+import { empty, h, note, renew } from "../dom.js";
 import { Gallery } from "../gallery.js";
 import { live } from "../live.js";
 import { status } from "../parts.js";
@@ -20,6 +20,16 @@ export async function show(page) {
   const name = page.parameters.job;
   let run = await get(`/api/classes/run/${name}`, page.signal);
   page.title(`classes of ${run.job}`);
+  const again = inTurn(async () => {
+    const more = await get(`/api/classes/run/${name}`, page.signal).catch(() => null);
+    if (!more) return;
+    const news = more.iterations.at(-1) !== run.iterations.at(-1) || more.status !== run.status;
+    const none = !run.iterations.length;
+    run = more;
+    if (news && none) page.go(location.href, { replace: true });
+    else if (news) await draw();
+  });
+
   if (!run.iterations.length) {
     page.main.append(empty("There are no class averages yet",
       run.status === "Running" ? "They appear here as soon as the first iteration is written." : "This job wrote none. Start a classification of your particles.",
@@ -98,32 +108,36 @@ export async function show(page) {
   }
 
   async function draw() {
-    const wanted = current();
+    const [wanted, end] = [current(), run.iterations.at(-1)];
     slider.max = run.iterations.length - 1;
     slider.value = run.iterations.indexOf(wanted);
-    number.textContent = `${wanted} of ${run.iterations.at(-1)}`;
+    number.textContent = `${wanted} of ${end}`;
     state.replaceChildren(run.status === "Running" ? status(run.status) : "");
     let found;
+    let latest;
     try {
-      [found, last] = await Promise.all([facts(wanted), facts(run.iterations.at(-1))]);
+      [found, latest] = await Promise.all([facts(wanted), facts(end)]);
     } catch (error) {
       if (error.name === "AbortError") return;
       if (run.status === "Running") setTimeout(() => page.signal.aborted || draw(), CHECK_MS); // it is being written
       else note(error.message, "error");
       return;
     }
-    if (wanted !== current()) return; // the slider has moved on
-    now = found;
+    if (wanted !== current() || end !== run.iterations.at(-1)) return; // the slider, or the job, has moved on
+    [now, last] = [found, latest];
     arrange();
-    drawCharts();
-    if (convergence.at(-1)?.iteration !== run.iterations.at(-1) && run.iterations.at(-1) > 0) load();
+    if (convergence.at(-1)?.iteration !== end && end > 0) load(); // all charts are drawn at once, so that none moves from under the pointer
+    else drawCharts();
     if (settings.class) drawClass();
   }
 
-  async function load() {
-    convergence = await get(`/api/classes/convergence/${run.job}`, page.signal);
-    drawCharts();
-  }
+  const load = inTurn(async () => {
+    try {
+      convergence = await get(`/api/classes/convergence/${run.job}`, page.signal);
+    } finally {
+      drawCharts();
+    }
+  });
 
   function arrange() {
     const ordering = settings.still && last.classes.number.length === now.classes.number.length ? last : now;
@@ -156,7 +170,7 @@ export async function show(page) {
     const chart = (title, all, more = {}) =>
       curves({ title, x: rows.map((row) => row.iteration), curves: all.map(([label, y]) => ({ label, y })), at: current(), chosen: goTo, ...more });
     const order = inOrder(now.classes, "share", false);
-    charts.replaceChildren(...[
+    renew(charts, [
       chart(rows.at(-1)?.per_particle ? "Log-likelihood per particle" : "Log-likelihood", [["", of("log_likelihood")]],
         { zero: false, shown: (value) => (value === null ? "–" : Math.abs(value) < 1e5 ? value.toFixed(1) : value.toExponential(3)) }),
       chart("Resolution of the best class, Å", [["", of("resolution")]], { of: (y) => 1 / y }),
@@ -166,7 +180,7 @@ export async function show(page) {
       chart("Particles, %", [["changed class", of("changed_classes", 100)], ["largest probability", of("largest_probability", 100)]]),
       chart("Angles, degrees", [["change", of("changed_psi")], ["accuracy", of("accuracy_psi")]]),
       chart("Offsets, Å", [["change", of("changed_offset")], ["accuracy", of("accuracy_offset")]]),
-    ].filter(Boolean));
+    ]);
   }
 
   // --- one class ---
@@ -205,7 +219,7 @@ export async function show(page) {
     if (!shown.particles) return;
     const { rows } = await get(address("/api/particles/order", { name: shown.particles, class: settings.class, sort: "rlnMaxValueProbDistribution", reverse: 1 }), page.signal)
       .catch(() => get(address("/api/particles/order", { name: shown.particles, class: settings.class }), page.signal));
-    if (shown !== now || settings.class !== index + 1) return;
+    if (!detail.contains(place) || settings.class !== index + 1) return;
     members = new Gallery(page, {
       address: (ids, side, columns, sigma) =>
         address("/image/particles", { name: shown.particles, images: ids.join(","), side, columns, sigma, align: 1, low_pass: shown.classes.resolution[index] ?? 0, v: shown.tag }),
@@ -219,18 +233,6 @@ export async function show(page) {
       rows.length ? h("p", {}, h("a", { href: all }, `All its ${rows.length.toLocaleString()} particles`), h("span.faint", {}, " aligned, at its resolution, most certain first")) : h("p.faint", {}, "No particle is in it."),
       rows.length ? members.element : "");
     members.show(rows.slice(0, AT_MOST));
-  }
-
-  // --- what happens meanwhile ---
-
-  async function again() {
-    const more = await get(`/api/classes/run/${name}`, page.signal).catch(() => null);
-    if (!more) return;
-    const first = !run.iterations.length && more.iterations.length;
-    const news = more.iterations.at(-1) !== run.iterations.at(-1) || more.status !== run.status;
-    run = more;
-    if (first) page.go(location.href, { replace: true });
-    else if (news) await draw();
   }
 
   page.key("[", "iteration before", () => step(-1));

@@ -1,8 +1,8 @@
 // One job: how it stands, its log as it grows, what it read and made, and what can be done to it.
 
-import { get, post, put } from "../api.js";
+import { get, inTurn, post, put } from "../api.js";
 import { autosave } from "../autosave.js";
-import { h, note, when } from "../dom.js";
+import { h, note, renew, when } from "../dom.js";
 import { live } from "../live.js";
 import { nextSteps } from "../next.js";
 import { commandLine, copyButton, fileOf, progressBar, status } from "../parts.js";
@@ -40,13 +40,13 @@ export async function show(page) {
   drawState(job);
 
   function fill(found) {
-    drawn.replaceChildren(...parts(pictures(found)));
-    about.replaceChildren(...parts(facts(found)));
-    views.replaceChildren(...viewsOf(found).map(({ open, href }) => h("a.button.main", { href }, open)));
+    renew(drawn, [pictures(found)]);
+    renew(about, facts(found));
+    renew(views, viewsOf(found).map(({ open, href }) => h("a.button.main", { href }, open)));
   }
 
   function drawState(now) {
-    head.replaceChildren(now.lost ? lost() : "", status(now.status), h("span.faint", {}, when(now.ended ?? job.ended)), progressBar(now.progress) ?? "");
+    renew(head, [now.lost && lost(), status(now.status), h("span.faint", {}, when(now.ended ?? job.ended)), progressBar(now.progress)]);
     cancel.hidden = now.status !== "Running";
     page.main.querySelector(".continue")?.toggleAttribute("hidden", now.status === "Running");
     if (errors.hidden === Boolean(err.text())) {
@@ -71,13 +71,15 @@ export async function show(page) {
   }
 
   async function rename() {
-    const done = await act(put(`${address}/alias`, { alias: alias.value }));
+    const wanted = alias.value;
+    const done = await act(put(`${address}/alias`, { alias: wanted }));
     if (done) job.alias = done.alias.split("/")[1] ?? "";
-    alias.value = job.alias;
+    if (alias.value === wanted) alias.value = job.alias; // else it is changed again already
     if (done) note(job.alias ? `The job is also called ${done.alias}` : "The job has no alias now");
   }
 
   let known = job.status;
+  const refill = inTurn(async () => fill(await get(address, page.signal)));
   live(page, { job: job.name, after: job.after }, {
     job: async (now) => {
       out.add(now.out ?? "");
@@ -86,13 +88,11 @@ export async function show(page) {
       if (now.status === known) return;
       known = now.status;
       if (goOn(now)) return;
-      fill(await get(address, page.signal)); // what it has made is known now
+      await refill(); // what it has made is known now
     },
   });
   page.key("l", "new job like this", () => job.kind && page.go(`/new/${job.kind}?like=${job.name}`));
 }
-
-const parts = (list) => [list].flat(Infinity).filter(Boolean);
 
 /** A log that stays at its end while it is read there. */
 function log(text) {
@@ -128,7 +128,7 @@ function facts(job) {
     list("Reads", job.inputs.map(fileOf)),
     list("Made", job.outputs.map(made)),
     list("Used by", job.users.map((name) => h("a", { href: `/job/${name}` }, name))),
-    job.command && [h("h2", {}, "Command", copyButton(() => job.command)), commandLine(job.command).shown],
+    job.command && h("div", {}, h("h2", {}, "Command", copyButton(() => job.command)), commandLine(job.command).shown),
     settings.length > 0 && h("details", {}, h("summary", {}, "All settings"),
       h("table.settings", {}, h("tbody", {}, settings.map(([name, value]) => h("tr", {}, h("td", {}, name.replaceAll("_", " ")), h("td", {}, typeof value === "boolean" ? (value ? "yes" : "no") : String(value))))))),
     !job.kind && job.why && h("p.faint", {}, `boxwood cannot run this job again: ${job.why}`),

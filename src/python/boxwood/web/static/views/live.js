@@ -1,8 +1,8 @@
 // A live job: what comes, the picks of the newest micrograph, and the classes as they become.
 
-import { address, get, post } from "../api.js";
+import { address, get, inTurn, post } from "../api.js";
 import { bars, s } from "../chart.js";
-import { empty, h, note, when } from "../dom.js";
+import { empty, h, note, renew, when } from "../dom.js";
 import { live } from "../live.js";
 import { status } from "../parts.js";
 import { recalled, remember } from "../remember.js";
@@ -43,7 +43,7 @@ export async function show(page) {
       h("section", {}, h("h2", {}, "Newest micrograph"), micrograph),
       h("section", {}, h("h2", {}, "Class averages", h("span.control", {}, slider, number)), classes, charts, left)));
 
-  async function load() {
+  const load = inTurn(async () => {
     try {
       now = await get(from, page.signal);
     } catch (error) {
@@ -53,7 +53,7 @@ export async function show(page) {
     }
     drawFacts();
     await Promise.all([drawMicrograph(), loadClasses()]);
-  }
+  });
 
   function drawFacts() {
     state.replaceChildren(status(now.status));
@@ -65,14 +65,15 @@ export async function show(page) {
       fact("left out", now.left_out.length), fact("iteration", now.iteration), fact("as of", when(now.written)));
     left.hidden = !now.left_out.length;
     const line = (one) => h("li", {}, h("b", {}, short(one.name)), ` ${one.state}: ${one.reason}`);
-    left.replaceChildren(h("summary", {}, `${now.left_out.length} left out`), h("ul.plain", {}, now.left_out.map(line)));
+    renew(left, [h("summary", {}, `${now.left_out.length} left out`), h("ul.plain", {}, now.left_out.map(line))]);
   }
 
   /** The micrograph that was chosen, or the newest. */
   async function drawMicrograph() {
     const { recent } = now;
     if (!recent.length) return;
-    const wanted = settings.micrograph || recent.at(-1).name;
+    const newest = () => settings.micrograph || now.recent.at(-1).name;
+    const wanted = newest();
     const ids = recent.map((one) => one.name);
     const by = Object.fromEntries(recent.map((one) => [one.name, one]));
     const label = (id) => `${short(id)}: ${by[id].particles} particles, ${seconds(by[id].latency)}`;
@@ -82,25 +83,29 @@ export async function show(page) {
       drawMicrograph();
     };
     const made = { ids, label, chosen, marked: wanted };
-    charts.replaceChildren(
+    renew(charts, [
       bars({ ...made, title: "Particles of the latest micrographs", values: recent.map((one) => one.particles) }),
-      bars({ ...made, title: "Seconds from file to class", values: recent.map((one) => one.latency ?? 0) }));
+      bars({ ...made, title: "Seconds from file to class", values: recent.map((one) => one.latency ?? 0) }),
+    ]);
     if (shownPicks === wanted) return;
-    shownPicks = wanted;
     let picks;
     try {
       picks = await get(address(`${from}/picks`, { name: wanted }), page.signal);
     } catch (error) {
       if (error.name === "AbortError") throw error;
+      if (wanted !== newest()) return;
+      shownPicks = "";
       micrograph.replaceChildren(h("p.faint", {}, error.message));
       return;
     }
+    if (wanted !== newest()) return;
     const { width, height, diameter } = picks;
     const circles = picks.x.map((x, i) => s("circle", { cx: x, cy: picks.y[i], r: diameter / 2 }));
     const drawing = s("svg", { viewBox: `0 0 ${width} ${height}` }, ...circles);
     micrograph.replaceChildren(
       h("div.picked", {}, h("img", { src: address("/image/micrograph", { name: wanted, size: SHOWN, v: picks.tag }), alt: wanted, width, height }), drawing),
       h("figcaption", {}, `${short(wanted)}: ${picks.x.length} picks`));
+    shownPicks = wanted;
   }
 
   async function loadClasses() {
@@ -114,6 +119,9 @@ export async function show(page) {
     return drawClasses();
   }
 
+  /** The iteration that was chosen, or the newest. */
+  const current = () => (run.iterations.includes(settings.iteration) ? settings.iteration : run.iterations.at(-1));
+
   async function drawClasses() {
     const { iterations } = run;
     slider.parentElement.hidden = iterations.length < 2;
@@ -121,12 +129,12 @@ export async function show(page) {
       classes.replaceChildren(h("p.faint", {}, "They appear when there are particles enough."));
       return;
     }
-    const at = iterations.includes(settings.iteration) ? settings.iteration : iterations.at(-1);
+    const at = current();
     slider.max = iterations.length - 1;
     slider.value = iterations.indexOf(at);
     number.textContent = `iteration ${at}`;
     const found = await get(`/api/classes/iteration/${name}?iteration=${at}`, page.signal);
-    if (shownClasses === found.tag) return;
+    if (at !== current() || shownClasses === found.tag) return;
     shownClasses = found.tag;
     const { share } = found.classes;
     const order = share.map((_, i) => i).sort((a, b) => share[b] - share[a]);

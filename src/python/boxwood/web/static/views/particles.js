@@ -1,6 +1,6 @@
 // Particles of a job: sorted by any column, turned as their classes lie, bad ones marked, the others saved.
 
-import { address, get } from "../api.js";
+import { address, get, inTurn } from "../api.js";
 import { autosave } from "../autosave.js";
 import { makeControls } from "../controls.js";
 import { empty, h, note } from "../dom.js";
@@ -25,7 +25,7 @@ export async function show(page) {
   const count = h("span.count", { role: "status" });
   const state = h("span.faint.saved", {});
   const detail = h("aside.detail", { "aria-label": "This particle" });
-  let order = { rows: [], values: [] };
+  let order = { rows: [], values: [], sort: "", class: 0 };
   let place = new Map(); // of an id in `order`
 
   const gallery = new Gallery(page, {
@@ -50,7 +50,7 @@ export async function show(page) {
   gallery.broken = new Set(facts.unreadable);
 
   function caption(row) {
-    if (!settings.sort) return String(row + 1);
+    if (!order.sort) return String(row + 1);
     const value = order.values[place.get(row)];
     if (order.names) return order.names[value].split("/").at(-1);
     return value === null ? "–" : String(+value.toPrecision(4));
@@ -113,20 +113,21 @@ export async function show(page) {
     keeper.changed();
   }
 
-  async function load() {
-    const { sort, reverse: turned } = settings;
-    order = sort || settings.class
-      ? await get(address("/api/particles/order", { name: file, sort, reverse: Number(turned), class: settings.class }), page.signal)
+  const load = inTurn(async () => {
+    const { sort, reverse: turned, class: one } = settings;
+    const found = sort || one
+      ? await get(address("/api/particles/order", { name: file, sort, reverse: Number(turned), class: one }), page.signal)
       : { rows: Array.from({ length: facts.count }, (_, row) => row), values: [] };
+    order = { ...found, sort, class: one };
     place = new Map(order.rows.map((row, i) => [row, i]));
-    reverse.hidden = !settings.sort;
+    reverse.hidden = !sort;
     gallery.show(order.rows);
     counted();
-  }
+  });
 
   function counted() {
     const marked = gallery.chosen.size;
-    const of = settings.class ? `${order.rows.length.toLocaleString()} of ${facts.count.toLocaleString()} particles, in class ${settings.class}` : `${facts.count.toLocaleString()} particles`;
+    const of = order.class ? `${order.rows.length.toLocaleString()} of ${facts.count.toLocaleString()} particles, in class ${order.class}` : `${facts.count.toLocaleString()} particles`;
     count.textContent = `${of} · ${marked ? `${marked.toLocaleString()} marked as bad` : "click bad ones to mark them"}`;
   }
 

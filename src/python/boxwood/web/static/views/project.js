@@ -1,6 +1,6 @@
 // All jobs of the project, with pictures of what they made.
 
-import { get, post } from "../api.js";
+import { get, inTurn, post } from "../api.js";
 import { empty, h, keyed, note, when } from "../dom.js";
 import { live } from "../live.js";
 import { fileOf, progressBar, status } from "../parts.js";
@@ -20,12 +20,12 @@ export async function show(page) {
   const showJobs = keyed(list, (job) => job.name, card);
   const showRuns = keyed(runs, (run) => run.id, (run) => runLine(run, load));
 
-  async function load() {
+  const load = inTurn(async () => {
     const found = await get("/api/project", page.signal);
     jobs = found.jobs.toReversed();
     showRuns(found.runs.toReversed());
     draw();
-  }
+  });
 
   function draw() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
