@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from browsing import drawn, free_port
 from playwright.sync_api import expect
 
 from boxwood.jobs.api import Project
@@ -66,7 +67,7 @@ def test_manual_picking_leads_to_the_picture_that_is_picked_on(page):
     go(page, "/new/manual-pick?micrographs=micrographs_ctf.star")
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".picking .place")).to_have_text("1 of 3")
-    assert "/pick/ManualPick/job004" in page.url
+    expect(page).to_have_url(re.compile("/pick/ManualPick/job004"))
 
 
 def test_a_job_leads_to_what_it_made(page, copy):
@@ -140,6 +141,23 @@ def test_a_form_suggests_until_something_else_is_typed(page):
     expect(page.locator("[data-option=box_size]")).to_contain_text("suggested: 128")
 
 
+def test_a_job_is_started_with_what_is_suggested_for_what_was_filled_in_last(page):
+    go(page, "/new/extract?coordinates=AutoPick/job001")
+    started = []
+    page.route("**/start", lambda route: (started.append(route.request.post_data_json), route.abort()))
+    with page.expect_request("**/start"):
+        page.locator("[name=pixel_size]").evaluate(
+            """(input) => {
+                input.value = "1.77";
+                input.dispatchEvent(new Event("input", { bubbles: true }));
+                input.form.requestSubmit();
+                input.form.requestSubmit();
+            }"""
+        )
+    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+    assert [form["values"]["box_size"] for form in started] == ["128"]
+
+
 def test_tuning_has_a_form(page):
     go(page, "/new/tune-picking?particle_diameter=165")
     expect(page.locator(".command")).to_have_text(
@@ -197,6 +215,22 @@ def test_a_job_goes_on_without_page_and_server(copy, start_server, new_page):
     expect(page.locator("pre.log").last).to_contain_text("after 40 iterations")
 
 
+def test_a_link_stays_where_it_was_when_a_job_ends(page, copy):
+    with ProjectFolder(copy).edit() as pipeline:
+        pipeline.set_status("Extract/job002/", "Running")
+    (copy / "Extract/job002/RELION_JOB_EXIT_SUCCESS").unlink()
+    go(page, "/job/Extract/job002")
+    expect(page.locator(".state")).to_contain_text("running")
+    page.get_by_role("link", name="Look at the particles").hover()
+    page.mouse.down()
+    with page.expect_response("**/api/job/Extract/job002"), ProjectFolder(copy).edit() as pipeline:
+        pipeline.set_status("Extract/job002/", "Failed")
+    expect(page.locator(".state")).to_contain_text("failed")
+    drawn(page)
+    page.mouse.up()
+    expect(page.locator(".gallery")).to_be_visible()
+
+
 def test_why_a_job_failed_is_said(page, copy):
     shutil.rmtree(copy / "Micrographs")
     go(page, "/new/autopick?like=AutoPick/job001")
@@ -232,7 +266,7 @@ def test_jobs_are_found_by_words(page):
     page.keyboard.press("/")
     page.keyboard.type("extract succ")
     expect(page.locator(".card")).to_have_count(2)  # it, and the job that reads what it made
-    assert page.url.endswith("?find=extract%20succ")
+    expect(page).to_have_url(re.compile(r"\?find=extract%20succ$"))
     page.reload()
     expect(page.locator(".card")).to_have_count(2)
     page.get_by_label("Find a job").fill("nothing like this")
@@ -269,8 +303,7 @@ def test_what_files_say_is_never_run(page, copy):
 
 
 def test_a_server_that_is_away_is_said_to_be(copy, start_server, new_page):
-    port = start_server(copy).split(":")[2].split("/")[0]
-    start_server.end()
+    port = free_port()
     page = new_page(start_server(copy, "--port", port))
     start_server.end()
     expect(page.locator(".offline")).to_contain_text("The server does not answer")
@@ -320,7 +353,8 @@ def test_a_page_closed_before_it_had_saved_loses_nothing(note, page, copy):
     note.type("thought of just before closing")
     expect(page.locator("h2", has_text="Note")).to_contain_text("failed")
     other = page.context.new_page()
-    page.close(run_before_unload=True)
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
     assert path.read_text() == before
     other.goto(page.url)
     expect(other.get_by_label("Note")).to_have_value(before + "thought of just before closing")
@@ -362,14 +396,17 @@ def test_a_key_pressed_as_the_conflict_shows_drops_nothing(note, page, copy, pre
     assert (copy / "AutoPick/job001/note.txt").read_text() == "mine"
 
 
-def test_a_draft_is_not_offered_to_another_project_at_the_same_address(note, page, copy, start_server):
+def test_a_draft_is_not_offered_to_another_project_at_the_same_address(copy, start_server, new_page):
     """Servers of two projects often have the same port, one after the other."""
+    port = free_port()
+    page = new_page(start_server(copy, "--port", port))
+    go(page, "/job/AutoPick/job001")
+    note = page.get_by_label("Note")
     page.route("**/note", lambda route: route.abort())
     note.fill("a draft of the first project")
     expect(page.locator("h2", has_text="Note")).to_contain_text("failed")
     second = shutil.copytree(copy, copy.parent / "second", symlinks=True)
     before = (second / "AutoPick/job001/note.txt").read_text()
-    port = re.search(r":(\d+)/", page.url)[1]
     place = page.url
     page.goto("about:blank")  # the page keeps its draft
     start_server.end()

@@ -11,6 +11,7 @@ import { copyButton } from "./parts.js";
  *  values: () => options of the job by name
  *  extra: more fields; `values` reads them */
 export function saveJob(page, { job, title, text, values, extra = [] }) {
+  if (page.signal.aborted) return;
   const alias = h("input", { name: "alias", autocomplete: "off", placeholder: "none" });
   const command = h("pre.command", {});
   const problem = h("p.problem", { role: "alert" });
@@ -34,6 +35,7 @@ export function saveJob(page, { job, title, text, values, extra = [] }) {
 
   async function submit(event) {
     event.preventDefault();
+    newest++; // what is being checked enables it no more
     start.disabled = true;
     try {
       const run = await post(`/api/form/${job}/start`, filled());
@@ -45,6 +47,7 @@ export function saveJob(page, { job, title, text, values, extra = [] }) {
       }
       dialog.close();
       note(`Saved by ${run.job}`);
+      if (page.signal.aborted) return; // somewhere else
       page.go(`/job/${run.job}`);
     } catch (error) {
       problem.textContent = error.message;

@@ -54,6 +54,7 @@ export async function show(page) {
 
   let timer = null;
   let newest = 0;
+  let starting = false;
   const filled = () => ({
     values: Object.fromEntries([...fields].map(([name, field]) => [name, field.value()])),
     alias: alias.value, continue: going_on, threads: Number(threads.value) || 0,
@@ -72,7 +73,7 @@ export async function show(page) {
 
   async function check() {
     const number = ++newest;
-    const found = await post(`/api/form/${job}/check`, filled(), page.signal);
+    const found = await post(`/api/form/${job}/check`, filled(), starting ? undefined : page.signal);
     if (number !== newest) return found;
     if ([...fields.values()].filter((field) => field.suggest(found.suggested[field.name])).length) return check();
     complain(found);
@@ -81,7 +82,7 @@ export async function show(page) {
     tabs.forEach((tab, i) => buttons[i].classList.toggle("wrong", tab.fields.some((field) => found.errors[field.name] || found.fields.includes(field.name) || field.missing())));
     problem.replaceChildren(found.problem, tabOf(found.fields) || "");
     command.set(found.command || "… as soon as the form is complete");
-    start.disabled = !found.command || Object.keys(found.errors).length > 0;
+    start.disabled = starting || !found.command || Object.keys(found.errors).length > 0;
     return found;
   }
 
@@ -101,23 +102,26 @@ export async function show(page) {
 
   async function submit(event) {
     event.preventDefault();
+    if (starting) return;
+    starting = start.disabled = true;
     clearTimeout(timer);
-    start.disabled = true;
     const label = start.textContent;
     start.textContent = "Starting …";
     try {
+      await check(); // what it suggests for what was filled in last is started, too
       const run = await post(`/api/form/${job}/start`, filled());
       if (run.error && !run.job) {
         problem.textContent = run.error;
         post(`/api/run/${run.id}/forget`).catch(() => {});
         return;
       }
+      if (page.signal.aborted) return; // somewhere else
       await page.go(run.job ? `/job/${run.job}${job === "manual-pick" ? "?then=pick" : ""}` : "/");
     } catch (error) {
       note(error.message, "error");
     } finally {
       start.textContent = label;
-      start.disabled = false;
+      starting = start.disabled = false;
     }
   }
 
