@@ -6,6 +6,7 @@ She takes what the page offers next; test_real_steps.py in tests/web looks close
 import re
 
 import pytest
+from browsing import drawn
 from playwright.sync_api import expect
 
 from boxwood.io.coordinates import coordinate_files, read_coordinates
@@ -85,6 +86,8 @@ def picked_by_hand(page, project, imported):
     go_on(page, "a manual-pick job", "New job: manual-pick")
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".counts")).to_contain_text("0 picks")
+    expect(page.locator(".viewer")).to_have_attribute("data-state", "ready")
+    drawn(page)
     box = page.locator("canvas").first.bounding_box()
     for i in range(3):
         page.mouse.click(box["x"] + 300 + 60 * i, box["y"] + 250)

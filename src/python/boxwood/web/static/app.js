@@ -31,14 +31,14 @@ async function show() {
   leaving.abort();
   leaving = new AbortController();
   const signal = leaving.signal;
-  await settled();
-  if (signal.aborted) return;
   clearKeys();
   globalKeys();
   const path = location.pathname;
   const found = patterns.map((view) => [view, path.match(view.pattern)]).find(([, match]) => match);
   markBar(found?.[0]);
-  main.replaceChildren(h("p.waiting", {}, "Loading …"));
+  main.replaceChildren(h("p.waiting", {}, "Loading …")); // at once: what was left takes no more clicks
+  await settled();
+  if (signal.aborted) return;
   try {
     if (!found) {
       title("not found");

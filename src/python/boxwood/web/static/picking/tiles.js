@@ -80,9 +80,12 @@ export class Tiles {
       if (!tile) return;
       this.loading.set(tile.key, tile);
       this.fetch(tile).catch((error) => {
-        if (error.name !== "AbortError") this.failed.add(tile.key);
+        if (error.name === "AbortError") return;
+        this.failed.add(tile.key);
+        this.changed();
       }).finally(() => {
         this.loading.delete(tile.key);
+        this.wanted = this.wanted.filter(({ key }) => key !== tile.key); // once is enough
         if (!this.leaving.signal.aborted) this.load();
       });
     }

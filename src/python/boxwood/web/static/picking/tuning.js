@@ -1,7 +1,7 @@
 // Automatic picking to be tried: all peaks come from the server once, and a method's thresholds choose among them here.
 
 import { address, post } from "../api.js";
-import { h } from "../dom.js";
+import { h, renew } from "../dom.js";
 import { AdaptiveMethod } from "./adaptive_method.js";
 import { fieldSet } from "./fields.js";
 import { LogMethod } from "./log_method.js";
@@ -57,7 +57,8 @@ export class Tuning {
     };
     this.fields = fieldSet(FIELDS, this.values, changed);
     this.says = h("p.says", { role: "status" });
-    this.list = h("table.tried", {});
+    this.rows = h("tbody", {});
+    this.list = h("table.tried", {}, this.rows);
     this.many = h("input", { type: "number", min: 1, max: this.facts.names.length, value: Math.min(5, this.facts.names.length), "aria-label": "How many micrographs to try" });
     this.button = h("button", { "aria-expanded": false, onclick: () => this.toggle() });
     this.picked = h("div", {},
@@ -114,7 +115,7 @@ export class Tuning {
     if (name === "method" && value === "log") for (const one of DIAMETERS) this.fill(one, this.values[one] ?? this.around[one]);
     else if (least !== null && most !== null && least > most) this.fill(name === "min_diameter" ? "max_diameter" : "min_diameter", value);
     this.view.remember();
-    clearTimeout(this.timer);
+    this.drop();
     this.timer = setTimeout(() => this.fresh(), 50);
   }
 
@@ -123,10 +124,18 @@ export class Tuning {
     this.fields.set(name, value);
   }
 
-  /** Find the peaks anew. */
-  async fresh() {
+  /** What has been asked for is wanted no more: something else is going to be. */
+  drop() {
     this.asking.abort();
     this.asking = new AbortController();
+    clearTimeout(this.timer);
+    this.timer = null;
+    if (this.active) this.panel.dataset.state = this.list.dataset.state = "loading";
+  }
+
+  /** Find the peaks anew. */
+  async fresh() {
+    this.drop();
     this.found.clear();
     await this.load();
     if (this.tried.size) this.tryAgain([...this.tried]);
@@ -160,7 +169,7 @@ export class Tuning {
       this.picked.hidden = !ready;
       if (ready) await this.peaks(name);
       else this.says.textContent = "";
-      if (name !== this.view.micrograph()) return;
+      if (asking !== this.asking || name !== this.view.micrograph()) return;
       this.panel.dataset.state = ready ? "ready" : "waiting";
       this.spread();
       this.count();
@@ -204,24 +213,28 @@ export class Tuning {
     const rows = [...this.tried].map((row) => [row, this.kept(this.facts.names[row])?.length]);
     const known = rows.map(([, count]) => count).filter((count) => count !== undefined);
     const total = known.reduce((sum, count) => sum + count, 0);
-    this.list.replaceChildren(...(rows.length ? [h("tbody", {},
-      rows.map(([row, count]) => h("tr", {}, h("td", {}, h("button.quiet", { onclick: () => this.view.open(row) }, this.facts.names[row].split("/").at(-1))), h("td.count", {}, count ?? "…"))),
-      h("tr.total", {}, h("td", {}, `${known.length} micrographs, ${known.length ? Math.round(total / known.length) : 0} each`), h("td.count", {}, total)))] : []));
+    renew(this.rows, rows.length ? [
+      rows.map(([row, count]) => h("tr", { title: this.facts.names[row] }, h("td", {}, h("button.quiet", { onclick: () => this.view.open(row) }, this.facts.names[row].split("/").at(-1))), h("td.count", {}, count ?? "…"))),
+      h("tr.total", {}, h("td", {}, `${known.length} micrographs, ${known.length ? Math.round(total / known.length) : 0} each`), h("td.count", {}, total)),
+    ] : []);
   }
 
   tryMany() {
     const many = Math.min(Math.max(1, Number(this.many.value) || 1), this.facts.names.length);
-    return this.tryAgain(Array.from({ length: many }, (_, row) => row));
+    const rows = Array.from({ length: many }, (_, row) => row);
+    if (!this.timer) return this.tryAgain(rows);
+    this.tried = new Set(rows);
+    return this.fresh(); // with what was changed just now
   }
 
   /** Find the peaks of these micrographs, one after the other. */
   async tryAgain(rows) {
-    this.tried = new Set(rows);
-    const asking = this.asking;
-    if (!(await this.method.ready()) || asking !== this.asking) return;
+    const tried = (this.tried = new Set(rows));
+    const { asking } = this;
     this.list.dataset.state = "loading";
+    const over = () => asking !== this.asking || tried !== this.tried;
+    if (!(await this.method.ready()) || over()) return;
     for (const row of rows) {
-      if (asking !== this.asking) return;
       this.count();
       try {
         await this.peaks(this.facts.names[row]);
@@ -230,6 +243,7 @@ export class Tuning {
         this.tried.delete(row);
         this.says.textContent = `${this.facts.names[row]}: ${error.message}`;
       }
+      if (over()) return;
     }
     this.spread();
     this.count();
@@ -246,6 +260,7 @@ export class Tuning {
   /** Go to the form of the job that picks all micrographs so. */
   run() {
     const { values, facts } = this;
+    this.method.settle?.(); // a model is of the present settings, or of none
     const { asked, cuts } = METHODS[values.method];
     const given = Object.fromEntries([...DIAMETERS, "min_distance", ...asked, ...cuts].map((name) => [name, values[name] ?? ""]));
     for (const name of SWITCHES) if (name in given || name === "white_particles") given[name] = values[name] ? "yes" : "no";

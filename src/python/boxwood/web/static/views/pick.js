@@ -1,7 +1,7 @@
 // Picking on one micrograph after the other, by hand or after automatic picking.
 
 import { ApiError, address, get, post } from "../api.js";
-import { autosave } from "../autosave.js";
+import { autosave, settled } from "../autosave.js";
 import { h, note } from "../dom.js";
 import { line } from "../picking/contrast.js";
 import { ctfFacts, showCtf } from "../picking/ctf.js";
@@ -164,7 +164,11 @@ class Picking {
     this.name.title = this.micrograph;
     this.place.textContent = `${row + 1} of ${this.facts.names.length}`;
     const where = address("/api/picks/coordinates", { source: this.facts.source, name: this.micrograph });
-    const [tiles, table] = await Promise.all([this.newTiles(signal), this.facts.picks ? get(where, signal) : { labels: ["rlnCoordinateX", "rlnCoordinateY"], rows: [] }]);
+    const [tiles, table] = await Promise.all([
+      this.newTiles(signal),
+      // They may have been changed here a moment ago.
+      this.facts.picks ? settled().then(() => get(where, signal)) : { labels: ["rlnCoordinateX", "rlnCoordinateY"], rows: [] },
+    ]);
     Object.assign(this, { active: null, moving: null, brush: null, colours: null });
     const picks = (this.picks = new Picks(table, () => this.changed()));
     this.viewer.show(tiles, { scale: this.settings.values.scale });
@@ -173,7 +177,7 @@ class Picking {
       revision: table.revision,
       content: () => picks.content(), // these, also when the next micrograph is shown
       reload: () => this.open(this.row),
-      shown: (state) => (this.state.textContent = STATES[state]),
+      shown: (state) => signal.aborted || (this.state.textContent = STATES[state]),
     }) : null;
     this.state.textContent = "";
     this.colouring.choices("color", [["", "one colour"], ...table.labels.filter((label) => !label.startsWith("rlnCoordinate")).map((label) => [label, label])]);
@@ -183,6 +187,7 @@ class Picking {
       note("Picks that were not saved when the page was closed are here again.");
     }
     await this.recolour();
+    if (signal.aborted) return;
     this.after();
     this.ahead();
     this.tuning?.load();
@@ -191,6 +196,7 @@ class Picking {
   /** Go away from a micrograph: autosave sends what is left when the signal fires. */
   leave() {
     this.leaving?.abort();
+    clearTimeout(this.filterTimer);
   }
 
   /** Let the server prepare the next micrograph. */
@@ -221,6 +227,7 @@ class Picking {
 
   /** Write what is seen into the address, so that a link opens the same. */
   remember() {
+    if (this.page.signal.aborted) return; // the address is another view's
     history.replaceState(history.state, "", address(`/pick/${this.facts.source}`, { name: this.micrograph, ...this.settings.changed(), ...this.tuning?.query() }));
   }
 
@@ -267,12 +274,15 @@ class Picking {
 
   async recolour() {
     if (!this.picks) return;
+    this.recolouring?.abort();
+    this.recolouring = new AbortController();
     const { color, color_star, blue, red } = this.settings.values;
+    const { list } = this.picks; // others may be picked before the answer is there
     let values = color ? this.picks.column(color) : null;
     if (color && color_star) {
-      const body = { star: color_star, label: color, name: this.micrograph, places: this.picks.list.map(({ x, y }) => [x, y]) };
+      const body = { star: color_star, label: color, name: this.micrograph, places: list.map(({ x, y }) => [x, y]) };
       try {
-        ({ values } = await post("/api/picks/colours", body, this.leaving.signal));
+        ({ values } = await post("/api/picks/colours", body, AbortSignal.any([this.leaving.signal, this.recolouring.signal])));
       } catch (error) {
         if (error.name !== "AbortError") note(error.message, "error");
         return;
@@ -281,7 +291,7 @@ class Picking {
     const [low, high] = spread(values ?? []);
     const [cold, warm] = [blue ?? low, red ?? high];
     const parts = (values ?? []).map((value) => (isKnown(value) ? (value - cold) / (warm - cold || 1) : null));
-    this.colours = values && new Map(this.picks.list.map((pick, i) => [pick.row, parts[i]]));
+    this.colours = values && new Map(list.map((pick, i) => [pick.row, parts[i]]));
     this.viewer.remark();
   }
 
@@ -343,11 +353,12 @@ class Picking {
 
   press(point, event) {
     if (!this.editing) return null;
-    if (event.button === 0 && !event.shiftKey) {
-      const pick = this.picks.near(point, this.radius);
-      return pick && this.take(pick, point);
-    }
-    return this.rub(point);
+    const { picks } = this;
+    const pick = event.button === 0 && !event.shiftKey ? picks.near(point, this.radius) : null;
+    if (event.button === 0 && !event.shiftKey && !pick) return null;
+    const { move, end } = pick ? this.take(pick, point) : this.rub(point);
+    const here = (act) => (...now) => picks === this.picks && act(...now); // a key may bring another micrograph meanwhile
+    return { move: here(move), end: here(end) };
   }
 
   /** Drag a pick. */
