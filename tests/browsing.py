@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+_LONGEST = 200_000  # ms; machines are slow at times
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -56,9 +57,9 @@ def browser():
     if program is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    playwright.expect.set_options(timeout=60_000)  # machines are slow at times
+    playwright.expect.set_options(timeout=_LONGEST)
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=_LONGEST)
         yield browser
         browser.close()
 
@@ -83,8 +84,8 @@ def _pages(browser):
 
     def open_link(link):
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce"))
+        contexts[-1].set_default_timeout(_LONGEST)  # of other pages that are opened there, too
         page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(link)
         page.wait_for_selector("main > :not(.waiting)")

@@ -120,8 +120,8 @@ def test_iterations_appear_while_the_job_runs(page, visit):
     page.get_by_role("button", name="Start").click()
     expect(page.locator("h1")).to_have_text("Class2D/job004")
     page.get_by_role("link", name="Look at the classes").click()
-    expect(page.locator("output.iteration")).to_have_text("6 of 6", timeout=60_000)
-    expect(page.locator(".bar .state")).to_be_empty(timeout=60_000)
+    expect(page.locator("output.iteration")).to_have_text("6 of 6")
+    expect(page.locator(".bar .state")).to_be_empty()
 
 
 def test_classes_are_selected_and_saved_as_templates(bgal, start_server, new_page, shown):

@@ -19,6 +19,8 @@ import boxwood
 from boxwood.errors import InputError
 from boxwood.web.serve import HOST, serve
 
+PATIENT = 300  # seconds; machines are slow at times
+
 
 def test_it_listens_on_loopback_alone(copy, start_server):
     port = int(re.search(r":(\d+)/", start_server(copy))[1])
@@ -102,17 +104,17 @@ def test_enter_gives_another_link_and_interrupting_ends_it(copy):
         second = next(filter(None, (re.search(r"http://\S+", line) for line in server.stdout)))[0]
         assert second != first
         for link in (first, second):
-            assert httpx2.get(link).status_code == 200
-            assert httpx2.get(link).status_code == 401  # once each
+            assert httpx2.get(link, timeout=PATIENT).status_code == 200
+            assert httpx2.get(link, timeout=PATIENT).status_code == 401  # once each
         address = first.split("?")[0]
-        with httpx2.Client(base_url=address) as client:
+        with httpx2.Client(base_url=address, timeout=PATIENT) as client:
             os.write(ours, b"\n")
             third = next(filter(None, (re.search(r"http://\S+", line) for line in server.stdout)))[0]
             client.get(third)
             with client.stream("GET", "/api/live") as events:
                 assert next(events.iter_lines()).startswith("retry")
                 server.send_signal(signal.SIGINT)
-                assert server.wait(timeout=300) == 0  # an open stream does not hold it up for ever
+                assert server.wait(timeout=PATIENT) == 0  # an open stream does not hold it up for ever
     finally:
         server.kill()
         server.communicate()
@@ -127,6 +129,6 @@ def test_folders_elsewhere_are_read_if_they_are_named(copy, start_server):
     ask = "image/micrograph?name=Micrographs/micrograph_001.mrc"
     for words, status in (((), 403), (("--data", str(elsewhere)), 200)):
         link = start_server(copy, *words)
-        with httpx2.Client(base_url=link.split("?")[0]) as client:
+        with httpx2.Client(base_url=link.split("?")[0], timeout=PATIENT) as client:
             client.get(link)
             assert client.get(ask).status_code == status
