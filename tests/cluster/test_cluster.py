@@ -58,7 +58,7 @@ def test_sums_have_the_bits_of_threads(executor):
 
 
 def test_items_stay_where_they_were_unless_a_worker_would_idle():
-    executor = Cluster(_Worker(), 1, probe=str, stop=stop_all)
+    executor = Cluster(_Worker(), 1, **SET, probe=str)
     executor._homes = {0: "one", 1: "one", 2: "other", 3: "other"}
     pending = {home: deque([10 * home]) for home in range(5)}
 
