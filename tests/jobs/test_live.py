@@ -169,6 +169,7 @@ def test_continued_a_pattern_keeps_the_pixel_size_with_which_it_began(microscope
         microscope.write(NAME.format(i))
     options = {**LIVE, "micrographs": None, "watch": "Micrographs/*.mrc"}
     before = run_job(load_job("live"), options, threads=2)
+    (JOB / "live.star").unlink()  # as if it had been killed before it could say anything
     write_stack(Path(NAME.format(0)), microscope.pixels(0)[None], PIXEL / 2)
     for i in (0, 13):
         if i:
@@ -179,6 +180,7 @@ def test_continued_a_pattern_keeps_the_pixel_size_with_which_it_began(microscope
     particles = ParticleSet.read(result.files["particles"])
     assert particles.optics["rlnImagePixelSize"].tolist() == [PIXEL]
     assert MicrographSet.read(JOB / "micrographs.star").pixel_size_of_groups() == {1: PIXEL}
+    assert (micrographs()[["bwTimeArrived", "bwTimeExtracted", "bwTimeClassified"]] > 0).all(axis=None)
 
 
 @pytest.mark.relion
@@ -471,7 +473,7 @@ def test_killed_twice_it_uses_every_micrograph_once(tmp_path, monkeypatch):
         names = table["rlnImageName"].str.replace(str(JOB), "undisturbed")
         tables.append(table.assign(rlnImageName=names).sort_values("rlnImageName", ignore_index=True))
     assert len(tables[0]) and tables[0].equals(tables[1])
-    assert result.values["micrographs"] == 24
+    assert result.values["micrographs"] == 24 and (micrographs()["bwTimeExtracted"] > 0).all()
     for stack in Path("undisturbed/Micrographs").glob("*.mrcs"):
         np.testing.assert_array_equal(read_stack(JOB / "Micrographs" / stack.name)[:], read_stack(stack)[:])
 

@@ -149,7 +149,9 @@ class Live:
             if isinstance(table, str):
                 raise JobError(f"{name} was used before, and cannot be now: {table}")
             found[name] = table
-            self.ledger.of(name).particles = len(table)
+            entry = self.ledger.of(name)
+            entry.particles = len(table)
+            entry.extracted = entry.extracted or self.clock.now()  # it was stopped before it could say so
         self._join(found)
 
     def _begin(self) -> tuple[Harvest, LiveClasses]:
