@@ -5,6 +5,8 @@
 A job is killed just before one of its changes to the file system (every one of them is as likely), or at any
 time. Then every file has to be whole or absent. The job is continued, or begun again where its name was not
 in the books yet, is often killed a second time, and has to end with the files of the job nobody disturbed.
+`run` goes on by `--resume`, all of its jobs are compared, and its report has to be there; `demo`, which asks
+for a new folder, is begun anew.
 
 Each run is a process forked from this one, which has imported everything by making the project.
 """
@@ -15,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -47,15 +50,24 @@ BATCHES = {"algorithm": "vdam", "mini_batches": 5, "batch_size": 20, "write_ever
 
 @dataclass(frozen=True)
 class Case:
-    """A job of the small project; `folder` where it writes if it is not a job of the project."""
+    """A job of the small project; `folder` where it writes if it is not a job of the project.
+
+    `again`: options with which the same command goes on, where it is no job itself but consists of some.
+    `anew`: what is left of it has to be removed before it can begin again.
+    """
 
     job: str
     options: dict = field(default_factory=dict)
     folder: str = ""
+    again: dict = field(default_factory=dict)
+    anew: bool = False
 
 
 LEARNED = {**STAR, "method": "adaptive", "min_diameter": 150, "max_diameter": 180, "doubtful": True}
 REFERENCES = {**STAR, "references": "Class2D/job003/run_it003_classes.mrcs", "max_local_fdr": 1.0}
+ALL = {**PICK, "threshold_offset": 0.5, "box_size": 64, "rescale": 32, "iterations": 3}
+TWICE = {**ALL, "iterate": True, "clean": True, "min_score": 0}
+DEMO = {"directory": "new", "micrographs": 2, **SIZE, "particles": 1, "iterations": 2}
 
 CASES = {
     "import-micrographs": Case("import-micrographs", {"files": ["Micrographs/*.mrc"], "pixel_size": 3.54}),
@@ -73,6 +85,9 @@ CASES = {
     "import": Case("import", {**STAR, "files": ["truth.star"]}),
     "export": Case("export", {"directory": "out", "to": "eman", "box_size": 64, **PICKED}, "out"),
     "simulate": Case("simulate", {"directory": "new", "micrographs": 2, **SIZE, "particles": 1}, "new"),
+    "run": Case("run", ALL, again={"resume": True}),
+    "run-iterate": Case("run", TWICE, again={"resume": True}),
+    "demo": Case("demo", DEMO, "new", anew=True),
 }
 
 # What Python tells of before it happens; os.replace is called os.rename there.
@@ -113,13 +128,23 @@ def wait(process):
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def run(case, project, continue_from=False, deadly=None, count_into=None):
+def run(case, project, going_on=False, continue_from=False, deadly=None, count_into=None):
     """Run the job, with two threads as they share the work in most projects."""
     changes = Changes(deadly)
     options = {} if continue_from and case.job != "class2d" else case.options
+    options = options | (case.again if going_on else {})
     run_job(load_job(case.job), options, project=project, threads=2, continue_from=continue_from)
     if count_into:
         Path(count_into).write_text(str(changes.count))
+
+
+def called(project, names, others):
+    """Let tables of jobs name these as if no number had been skipped."""
+    known = dict(zip(names, others, strict=True))
+    if names == others:
+        return
+    for path in (path for name in names for path in (project / name).rglob("*.star")):
+        path.write_text(re.sub("|".join(names), lambda match: known[match[0]], path.read_text()))
 
 
 class Victim:
@@ -130,34 +155,36 @@ class Victim:
         self.whole = whole
         self.reference = self.copy("reference")
         begun = time.monotonic()
-        assert wait(fork(run, self.case, self.reference, False, None, scratch / "count")) == 0
+        assert wait(fork(run, self.case, self.reference, False, False, None, scratch / "count")) == 0
         self.seconds = time.monotonic() - begun
         self.changes = int((scratch / "count").read_text())
-        self.place = self.case.folder or self.last(self.reference)
         self.outcomes = Counter()
 
     def copy(self, name):
         return Path(shutil.copytree(self.whole, self.scratch / f"{self.name} {name}", symlinks=True))
 
-    def last(self, project):
-        """The folder of the job, if it is in the books."""
-        names = [job.name.rstrip("/") for job in ProjectFolder(project).pipeline().jobs()]
-        return names[3] if len(names) > 3 else ""
+    def jobs(self, project):
+        """The folders of the job, or of those it consists of, that are in the books."""
+        return [job.name.rstrip("/") for job in ProjectFolder(project).pipeline().jobs()][3:]
 
     def finished(self, project):
         """Whether the books say that it succeeded."""
-        return statuses(project).get(self.last(project) + "/") == "Succeeded"
+        jobs = self.jobs(project)
+        return bool(jobs) and not self.case.again and statuses(project)[jobs[0] + "/"] == "Succeeded"
 
-    def begin(self, project, deadly=None):
+    def begin(self, project, deadly=None, going_on=True):
         """Start the job, or go on with it where it can be."""
-        going_on = "" if self.case.folder else self.last(project)
-        return fork(run, self.case, project, going_on or False, deadly)
+        jobs = () if self.case.folder or self.case.again else self.jobs(project)
+        if self.case.anew:
+            shutil.rmtree(project / self.case.folder, ignore_errors=True)
+        return fork(run, self.case, project, going_on, jobs[0] if jobs else False, deadly)
 
-    def kill(self, project, at=None):
+    def kill(self, project, going_on, at=None):
         """Run it until it is killed; False if it was quicker."""
         if at is not None or self.rng.random() < 0.7:
-            return wait(self.begin(project, at or self.rng.randint(1, self.changes))) == -signal.SIGKILL
-        process = self.begin(project)
+            deadly = at or self.rng.randint(1, self.changes)
+            return wait(self.begin(project, deadly, going_on)) == -signal.SIGKILL
+        process = self.begin(project, None, going_on)
         time.sleep(self.rng.uniform(0, self.seconds))
         os.kill(process, signal.SIGKILL)
         return wait(process) == -signal.SIGKILL
@@ -168,13 +195,13 @@ class Victim:
         try:
             kills = 0
             for _ in range(1 if at else self.rng.randint(1, 3)):
-                if self.finished(project) or not self.kill(project, at):
+                if self.finished(project) or not self.kill(project, kills > 0, at):
                     break
                 kills += 1
                 if broken := list(self.broken(project)):
                     return broken
             self.outcomes["killed"] += kills
-            self.outcomes["continued" if self.last(project) else "begun anew"] += 1
+            self.outcomes["continued" if self.jobs(project) else "begun anew"] += 1
             if not self.finished(project) and (code := wait(self.begin(project))):
                 return [f"going on ended with {code}"]
             return list(self.unequal(project))
@@ -200,6 +227,8 @@ class Victim:
                         dict(file)
                 elif path.name == ".boxwood.json":
                     json.loads(path.read_text())
+                elif path.suffix == ".html":
+                    assert path.read_text().endswith("</html>\n"), "it has no end"
             except Exception as error:
                 yield f"{path.relative_to(project)} is not whole: {error}"
 
@@ -207,11 +236,20 @@ class Victim:
         """What is not as in the project that was not disturbed."""
         with ProjectFolder(project).edit():  # as every later job does, it clears up behind the dead
             pass
-        place = self.case.folder or self.last(project)
-        before, now = self.reference / self.place, project / place
-        names = sorted(results_in(before) | results_in(now))
-        for name, how in differences(before, now, (self.place, place), names):
-            yield f"{name} {how}"
+        places, others = (
+            [self.case.folder] if self.case.folder else self.jobs(p) for p in (project, self.reference)
+        )
+        if [Path(place).parent for place in places] != [Path(other).parent for other in others]:
+            yield f"it has the jobs {places}, not {others}"
+            return
+        called(project, places, others)
+        for place, other in zip(places, others, strict=True):
+            before, now = self.reference / other, project / place
+            names = sorted(results_in(before) | results_in(now))
+            for name, how in differences(before, now, (other, other), names):
+                yield f"{place}/{name} {how}"
+        if self.case.again and not list(project.glob("report*/index.html")):
+            yield "there is no report"
         for path in temporary_files(project):
             name = path.relative_to(project)
             if job_folder(name) in (None, *statuses(project)):  # what is not in the books stays as it is

@@ -184,3 +184,8 @@ def test_a_stopped_run_goes_on_where_it_was(project):
     project.run(**given, min_score=0.0, resume=True)
     assert [row.rlnPipeLineProcessStatus for row in processes()] == [2, 2, 2, 2]
     assert "done already in Extract/job002/" in project.reporter.text("log")
+    Path("report/index.html").unlink()  # as if it had been killed in the middle of its report
+    left = Path("report/.picture.png.0123abcd.tmp")
+    left.touch()
+    result = project.run(**given, min_score=0.0, resume=True)
+    assert result.files["report"] == Path("report/index.html") and not left.exists()

@@ -125,7 +125,8 @@ def _run(options: RunOptions, context: JobContext) -> JobResult:
         steps.run("select-particles", particles=classified.files["data"], auto=True)
     files = steps.files()
     with context.picture("report"):
-        folder = context.output / "report" if context.output_given else new_report_folder(context.output)
+        given = context.output / "report" if context.output_given else None
+        folder = given or new_report_folder(context.output, resume=options.resume)
         files["report"] = write_overview(folder, steps.done)
         context.log(f"report: {files['report']}")
     return JobResult(files=files, tables=steps.tables(), values=steps.values(), summary=steps.summary())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boxwood.io.atomic import remove_unfinished
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import JobResult
 from boxwood.jobs.registry import JOBS, load_job
@@ -137,10 +138,21 @@ def _taken_over(name: str, folder: Path) -> JobResult:
     return JobResult(files=files, tables=tables, summary=f"{folder}/ was done already", output=folder)
 
 
-def new_report_folder(folder: Path) -> Path:
-    """Where a report goes beside earlier ones, whose jobs are all there still: report, report002, ..."""
+def new_report_folder(folder: Path, *, resume: bool = False) -> Path:
+    """Where a report goes beside earlier ones, whose jobs are all there still: report, report002, ...
+
+    With `resume` also into one that was begun and has no page yet, for its run was killed.
+    """
     names = itertools.chain(["report"], (f"report{number:03d}" for number in itertools.count(2)))
-    return next(path for path in (folder / name for name in names) if not path.exists())
+    paths = (folder / name for name in names)
+    path = next(path for path in paths if not path.exists() or (resume and _is_begun(path)))
+    remove_unfinished(path.glob(".*.tmp"))
+    return path
+
+
+def _is_begun(report: Path) -> bool:
+    """Whether there is nothing but pictures; the page comes last."""
+    return report.is_dir() and all(path.suffix in (".png", ".tmp") for path in report.iterdir())
 
 
 def write_overview(
