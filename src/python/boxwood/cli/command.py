@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from boxwood.jobs.reporter import Reporter
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
-_OTHERS = {
+# Commands that are no jobs.
+OTHERS = {
     "run-job": "run what a job.star of RELION or boxwood asks for, as the next job of its project",
     "project": "list the jobs of a project, draw its flow chart, clean up",
     "schedule": "run scheduled jobs in order, and again when new micrographs have come",
@@ -75,14 +76,14 @@ def _open_closed_streams() -> None:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] not in (*_OTHERS, *JOBS):
+    if not words or words[0] not in (*OTHERS, *JOBS):
         parser = _overview()
         if not words:
             parser.print_help()
             return WRONG_USE
         if words[0].startswith("-"):
             parser.parse_args(words)  # --help, --version, or an error
-        close = difflib.get_close_matches(words[0], (*_OTHERS, *JOBS), n=1)
+        close = difflib.get_close_matches(words[0], (*OTHERS, *JOBS), n=1)
         guess = f"did you mean {close[0]}?" if close else "`boxwood --help` lists them"
         raise InputError(f"there is no command {words[0]!r}; {guess}")
     if words[0] == "info":
@@ -113,7 +114,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _overview() -> argparse.ArgumentParser:
-    summaries = {**{name: summary for name, (_, summary) in JOBS.items()}, **_OTHERS}
+    summaries = {**{name: summary for name, (_, summary) in JOBS.items()}, **OTHERS}
     listing = "\n".join(f"  {name:<19} {summary}" for name, summary in summaries.items())
     parser = ArgumentParser(
         prog="boxwood",
@@ -140,6 +141,12 @@ def job_parser(name: str) -> ArgumentParser:
     job = load_job(name)
     parser = ArgumentParser(prog=f"boxwood {name}", description=JOBS[name][1])
     add_arguments(parser, job.options)
+    add_common_arguments(parser, job)
+    return parser
+
+
+def add_common_arguments(parser: ArgumentParser, job: Job) -> None:
+    """Add what is no option of a job's own: how and where it runs."""
     running = parser.add_argument_group("Running")
     where = "put just the files into this folder"
     if job.process is not None:
@@ -159,10 +166,9 @@ def job_parser(name: str) -> ArgumentParser:
         )
     if not job.has_directory:
         running.add_argument("--output", metavar="DIR", help=where)
-    running.add_argument("--threads", type=int, metavar="N", help="default: all processors")
+    running.add_argument("--threads", type=int, metavar="N", help="how many (default: all processors)")
     add_cluster_arguments(parser)
     running.add_argument("--json", action="store_true", help="write events as JSON lines, for programs")
-    return parser
 
 
 def _run_form(words: list[str]) -> int:

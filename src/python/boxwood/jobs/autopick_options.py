@@ -75,7 +75,7 @@ class AutopickOptions(Options):
     )
     method: str = option(
         "how: `log` is RELION's Laplacian of Gaussian, `adaptive` learns what the particles look like, "
-        "`template` compares with references and is meant where these are given",
+        "`template` compares with references; it is chosen by itself if `--references` is given",
         "log",
         choices=("log", "adaptive", "template"),
         group="I/O",
@@ -202,7 +202,8 @@ class AutopickOptions(Options):
     )
     backend: str = backend_option("autopicking", needs="method=log")
     diameter: str | None = option(
-        "with `adaptive`, instead of a range: the diameter in Å, give or take a tenth, or `auto` to find it",
+        "with `adaptive`, instead of a range: the diameter in Å, which stands for a range of ±10 % around "
+        "it, or `auto` to find it",
         None,
         group="Adaptive",
         needs="method=adaptive",

@@ -141,7 +141,8 @@ def run(options: SimulateOptions, context: JobContext) -> JobResult:
         files={"micrographs": micrographs_star, "truth": truth_star},
         tables={"micrographs": micrographs, "truth": truth},
         values={"micrographs": len(made), "particles": len(truth)},
-        summary=f"{len(made)} micrographs with {len(truth)} particles simulated in {options.directory}",
+        summary=f"{len(made)} micrograph{'s' * (len(made) != 1)} with {len(truth)} "
+        f"particle{'s' * (len(truth) != 1)} simulated in {options.directory}",
     )
 
 

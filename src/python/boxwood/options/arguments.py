@@ -22,6 +22,10 @@ class ArgumentParser(argparse.ArgumentParser):
         # argparse's own pattern takes -1e-3 for an option.
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 
+    def arguments(self) -> list[argparse.Action]:
+        """What it takes, in the order of the help."""
+        return list(self._actions)
+
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; `{self.prog} --help` lists what there is")
 

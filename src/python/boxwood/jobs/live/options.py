@@ -61,7 +61,7 @@ class LiveOptions(Options):
     white_particles: bool = option("the particles are white in the micrographs", False, group="Particle")
     method: str = option(
         "`log` picks by the Laplacian of Gaussian, `adaptive` learns from the first micrographs, `template` "
-        "compares with references and is meant where these are given",
+        "compares with references; it is chosen by itself if `--references` is given",
         "log",
         choices=("log", "adaptive", "template"),
         group="Picking",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from boxwood.jobs.reference import reference
+from boxwood.cli.reference import reference
 from boxwood.jobs.registry import JOBS, load_job
 
 DOCUMENT = Path(__file__).parents[2] / "docs/jobs.md"
