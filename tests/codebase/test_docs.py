@@ -15,7 +15,10 @@ import pytest
 import boxwood
 from boxwood.backends import Backend, get_backend
 from boxwood.cli import main
+from boxwood.io.class2d_posterior import read_posterior
+from boxwood.jobs.cluster import ClusterSettings
 from boxwood.jobs.registry import JOBS, load_job
+from boxwood.jobs.rerun import rerun_job
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -76,7 +79,7 @@ KERNELS = [kernel for name, kernel in vars(Backend).items() if inspect.isfunctio
 FUNCTIONS = [
     boxwood.pick_log, boxwood.extract_particles, boxwood.classify2d, boxwood.simulate_micrograph,
     boxwood.simulate_particles, boxwood.simulate.ctf_rows, boxwood.show, boxwood.Class2DParameters,
-    boxwood.Project, boxwood.Project.job, get_backend, *KERNELS,
+    boxwood.Project, boxwood.Project.job, ClusterSettings, rerun_job, read_posterior, get_backend, *KERNELS,
 ]  # fmt: skip
 
 

@@ -43,8 +43,19 @@ def write_posterior(path: str | os.PathLike[str], posterior: SavedPosterior) -> 
 def read_posterior(path: str | os.PathLike[str]) -> SavedPosterior:
     """Read what `boxwood class2d --save-posterior` wrote.
 
+    Parameters
+    ----------
+    path : path
+        A `run_itNNN_posterior.npz`.
+
+    Returns
+    -------
+    SavedPosterior
+
     Raises
     ------
+    FileNotFoundError
+        There is no such file.
     FileFormatError
         The file is damaged or something else.
     """

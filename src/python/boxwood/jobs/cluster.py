@@ -52,13 +52,24 @@ class ClusterSettings:
         Address of a Dask scheduler ("tcp://…", or "tls://…" with the certificates of Dask's configuration),
         or the name of a batch system, whose jobs are then the workers: "slurm", "pbs", "sge" or "lsf".
     workers : int
-        Jobs of the batch system.
-    cores, memory, walltime, queue : int, str
-        What each of them asks for.
+        Jobs of the batch system; 1 or more.
+    cores : int
+        Cores, and threads, of each of them; 1 or more.
+    memory : str
+        Memory of each of them, with its unit ("4GiB").
+    walltime : str
+        Time of each of them ("24:00:00", or as the batch system writes it).
+    queue : str or None
+        Queue, or partition, that they go to; None for the site's default.
     lines : tuple of str
         Further directives for it ("--account=…").
     skip_failed : bool
         Go on without a batch of particles that fails wherever it is tried.
+
+    Raises
+    ------
+    InputError
+        A name, number or combination that makes no sense.
     """
 
     executor: str = "threads"

@@ -59,10 +59,17 @@ def rerun_job(
     name : path
         A job of the project as `ProjectFolder.job` finds it, or the folder of files made with `--output`.
     project : path
+        Its folder.
     output : path, optional
         Folder for the repetition, empty or new. Without it the new files are kept only if they differ.
     threads : int, optional
+        Default: all processors.
     reporter : Reporter, optional
+        Gets what `boxwood rerun` writes. Default: nobody.
+
+    Returns
+    -------
+    Repetition
 
     Raises
     ------
