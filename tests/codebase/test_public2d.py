@@ -1,32 +1,14 @@
 """The public benchmark scores the truth as the best there can be, and nonsense as nonsense."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
+import public2d
 import pytest
 
 from boxwood.io.star import read_star, write_star
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def public2d():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        spec = importlib.util.spec_from_file_location("public2d", BENCHMARKS / "public2d.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["public2d"] = module  # where dataclasses look for it
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture(scope="module")
-def tiny(public2d, tmp_path_factory):
+def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     public2d.make(folder, public2d.SIZES["tiny"])
     return folder
@@ -40,7 +22,7 @@ def result(folder, label):
     return path
 
 
-def test_the_truth_scores_best(public2d, tiny):
+def test_the_truth_scores_best(tiny):
     found = public2d.score(tiny, result(tiny, lambda view: view + 2))
     assert found["purity"] == found["mutual_information"] == found["junk_auc"] == 1
     assert found["psi_error_deg"] < 1e-3
@@ -48,7 +30,7 @@ def test_the_truth_scores_best(public2d, tiny):
     assert found["resolution_angstrom"] < 30
 
 
-def test_random_classes_score_as_such(public2d, tiny):
+def test_random_classes_score_as_such(tiny):
     rng = np.random.default_rng(0)
     found = public2d.score(tiny, result(tiny, lambda view: rng.integers(1, 4, len(view))))
     assert found["purity"] < 0.35
@@ -56,7 +38,7 @@ def test_random_classes_score_as_such(public2d, tiny):
     assert abs(found["junk_auc"] - 0.5) < 0.1
 
 
-def test_results_of_other_particles_are_refused(public2d, tiny):
+def test_results_of_other_particles_are_refused(tiny):
     path = result(tiny, lambda view: view + 2)
     tables = read_star(path)
     tables["particles"]["rlnImageName"] = [

@@ -1,20 +1,10 @@
 """What the script that makes wheels refuses."""
 
-import importlib.util
 import zipfile
 from pathlib import Path
 
+import build_wheel
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def build_wheel():
-    spec = importlib.util.spec_from_file_location("build_wheel", ROOT / "release" / "build_wheel.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def wheel_with(folder: Path, name: str, content: bytes = b"") -> Path:
@@ -25,17 +15,17 @@ def wheel_with(folder: Path, name: str, content: bytes = b"") -> Path:
 
 
 @pytest.mark.parametrize("name", ["boxwood.libs/libgomp-1.so.1", "boxwood/_cuda.so", "boxwood/libopenblas.a"])
-def test_a_wheel_with_libraries_is_refused(build_wheel, tmp_path, name):
+def test_a_wheel_with_libraries_is_refused(tmp_path, name):
     with pytest.raises(SystemExit, match="brings libraries along"):
         build_wheel.inspect(wheel_with(tmp_path, name))
 
 
-def test_a_wheel_that_is_too_big_is_refused(build_wheel, tmp_path, monkeypatch):
+def test_a_wheel_that_is_too_big_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(build_wheel, "LARGEST_MB", 0.5)
     with pytest.raises(SystemExit, match=r"at most 0\.5 are wanted"):
         build_wheel.inspect(wheel_with(tmp_path, "boxwood/data.bin", bytes(600_000)))
 
 
-def test_a_wheel_of_the_package_alone_passes(build_wheel, tmp_path, capsys):
+def test_a_wheel_of_the_package_alone_passes(tmp_path, capsys):
     build_wheel.inspect(wheel_with(tmp_path, "boxwood/__init__.py"))
     assert "1 files" in capsys.readouterr().out

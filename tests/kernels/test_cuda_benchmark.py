@@ -1,22 +1,12 @@
 """The benchmark of the GPU runs, on a problem that an emulated device can do, and times every stage."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
+
+import bench_cuda
+import gpu
 
 from boxwood.backends import cuda
-
-
-def script(name):
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-bench_cuda, gpu = script("bench_cuda"), script("gpu")
 
 
 def test_every_stage_is_timed(cuda_emulation, cuda_emulated, monkeypatch, capsys):

@@ -6,16 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cuda_resources as resources
 import pytest
 
 from boxwood.backends import cuda_status, get_backend
 from boxwood.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("resources", ROOT / "benchmarks/cuda_resources.py")
-resources = importlib.util.module_from_spec(spec)
-sys.modules["resources"] = resources
-spec.loader.exec_module(resources)
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,10 @@
 """What the Class2D kernels on a device have to themselves: order, memory, devices."""
 
-import importlib.util
 import re
-from pathlib import Path
 
+import expectation_cases as cases
 import numpy as np
 import pytest
-
-spec = importlib.util.spec_from_file_location("cases", Path(__file__).with_name("test_expectation.py"))
-cases = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(cases)
 
 
 def run(module, case, device=0):

@@ -1,10 +1,9 @@
 """Images that stay on devices: the same results, nothing sent twice, nothing lost."""
 
-import importlib.util
-from pathlib import Path
-
+import expectation_cases as cases
 import numpy as np
 import pytest
+import test_cuda_devices as runs
 
 from boxwood.backends import cpu
 from boxwood.backends.devices import CudaBackend
@@ -12,15 +11,6 @@ from boxwood.backends.image_store import StoredImages
 from boxwood.class2d.particles import PolarParticles
 from boxwood.class2d.transforms import StoredTransforms
 
-
-def neighbour(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-runs, cases = neighbour("test_cuda_devices"), neighbour("test_expectation")
 particles = runs.particles
 
 SETTINGS = runs.SETTINGS | {"iterations": 3}

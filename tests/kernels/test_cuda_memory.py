@@ -1,20 +1,8 @@
 """Memory that is kept from call to call is nobody else's while a device works on it, whatever goes wrong."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-
-def neighbour(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class2d = neighbour("test_cuda_class2d")
+import test_cuda_class2d as class2d
 
 
 def images_of(number, shape):

@@ -2,87 +2,23 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from expectation_cases import (
+    EPS,
+    NOTHING_DROPPED,
+    PER_IMAGE,
+    blobs,
+    make_case,
+    shapes,
+    value_error,
+    with_first_pass,
+)
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxwood import _core
 from boxwood.backends import get_backend, reference
 from boxwood.imaging.masks import soft_circle
 from boxwood.imaging.polar import PolarGrid, cutoff
-
-EPS = float(np.finfo(np.float32).eps)
-NOTHING_DROPPED = 1e9
-
-
-def blobs(rng, n, box):
-    """Smooth random images inside a mask."""
-    f = np.fft.fftfreq(box)
-    envelope = np.exp(-((f[:, None] ** 2 + f[None, :] ** 2) * (3.0) ** 2))
-    noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal((n, box, box))) * envelope).real
-    return noise * soft_circle((box, box), box / 2 - 7, 4)
-
-
-def make_case(seed, *, box=24, rings=7, images=5, classes=6, offsets=9, psi=20, groups=2, snr=1.0):
-    """Arguments of the kernel for a small problem with known shapes."""
-    rng = np.random.default_rng(seed)
-    grid = PolarGrid(box, box / 2 - 5, 3.0, rings)
-    flat = np.ones((box, box))
-    references, _ = reference.polar_transform(blobs(rng, classes, box), None, flat, grid.positions)
-    data = references[rng.integers(0, classes, images)] * snr
-    noise, _ = reference.polar_transform(
-        rng.standard_normal((images, box, box)) * soft_circle((box, box), box / 2 - 7, 4),
-        None,
-        flat,
-        grid.positions,
-    )
-    shifts = rng.uniform(-3, 3, (offsets, 2))
-    f = grid.positions.astype(np.float64) / box
-    radius2 = (grid.positions**2).sum(axis=1)
-    power = np.abs(noise).mean() ** 2
-    area = 2 * np.pi * np.arange(1, rings + 1) * cutoff(rings, rings - 2)
-    return {
-        "images": (data + noise).astype(np.complex64),
-        "ctf": np.sin(rng.uniform(0.3, 2, (images, 1)) + 0.02 * radius2).astype(np.float32),
-        "group": rng.integers(0, groups, images).astype(np.int32),
-        "weights": (area / (grid.ring_samples * power * rng.uniform(0.5, 2, (groups, 1)))).astype(np.float32),
-        "scale": rng.uniform(0.8, 1.2, (images, 2)).astype(np.float32),
-        "ring_samples": grid.ring_samples,
-        "ring_harmonics": grid.ring_harmonics,
-        "references": grid.harmonics(references, rings).astype(np.complex64),
-        "power": grid.power_harmonics(references, rings).astype(np.complex64),
-        "phases": np.exp(-2j * np.pi * (shifts @ f.T)).astype(np.complex64),
-        "log_prior_offset": rng.normal(0, 1, (images, offsets)).astype(np.float32),
-        "log_prior_class": rng.normal(0, 1, classes).astype(np.float32),
-        "log_prior_psi": None,
-        "coarse_phases": np.zeros((0, 0), np.complex64),
-        "parent": np.zeros(0, np.int32),
-        "coarse_log_prior_offset": np.zeros((images, 0), np.float32),
-        "psi": psi,
-        "hard": False,
-        "cut": NOTHING_DROPPED,
-        "fraction": 1.0,
-        "top": 5,
-        "precision": "float32",
-        "threads": 1,
-    }
-
-
-def value_error(case):
-    """Bound of the float32 error of a log-likelihood: rounding of the terms that are added.
-
-    By Cauchy and Schwarz the magnitudes of the terms of cross and norm sum to at most |x| |a| + |a|^2
-    under the weights. A term is rounded about 16 times on its way through phases, CTF, two transforms and
-    the matrix product, and the sums run pairwise or in vectors, so that their error grows no faster than
-    that of a single term.
-    """
-    w = np.repeat(case["weights"].max(axis=0), case["ring_samples"] // 2) * 2
-    x = np.sqrt((w * np.abs(case["images"]) ** 2).sum(axis=1)).max() * 1.2
-    a2 = np.abs(case["power"][:, :, 0]).astype(np.float64) @ (
-        case["weights"].max(axis=0) * case["ring_samples"]
-    )
-    a = np.sqrt(a2.max()) * 1.2
-    prior = np.abs(case["log_prior_offset"]).max() + np.abs(case["log_prior_class"]).max()
-    return 16 * EPS * (x * a + a**2 + prior + 1)
 
 
 def check(case, backend):
@@ -101,17 +37,6 @@ def check(case, backend):
     # The best sample may be another one only where two are equally good.
     same = (got["best"] == want["best"]).all(axis=1)
     assert (same | (np.abs(got["statistics"][:, 3] - want["statistics"][:, 3]) <= error)).all()
-
-
-shapes = {
-    "seed": st.integers(0, 2**32 - 1),
-    "rings": st.integers(2, 9),
-    "images": st.integers(1, 20),
-    "classes": st.integers(1, 19),
-    "offsets": st.integers(1, 18),
-    "psi": st.sampled_from([10, 12, 18, 30, 32]),
-    "snr": st.sampled_from([0.0, 0.3, 3.0]),
-}
 
 
 @settings(max_examples=12)
@@ -170,92 +95,6 @@ def test_largest_samples(backend, **shape):
     ).min()
 
 
-def with_first_pass(case, seed):
-    """The same problem with a first pass: offsets have neighbours among the coarse ones, on fewer rings."""
-    rng = np.random.default_rng(seed)
-    rings = max(1, len(case["ring_samples"]) - 2)
-    samples = int(case["ring_samples"][:rings].sum()) // 2
-    coarse = case["phases"][::3]
-    return case | {
-        "coarse_phases": np.ascontiguousarray(coarse[:, :samples]),
-        # Any assignment will do, as long as every coarse offset has some to search.
-        "parent": rng.permutation(np.arange(len(case["phases"]), dtype=np.int32) % len(coarse)),
-        "coarse_log_prior_offset": np.ascontiguousarray(case["log_prior_offset"][:, ::3]),
-    }
-
-
-@settings(max_examples=8)
-@given(**shapes, hard=st.booleans())
-def test_first_pass_that_excludes_nothing_changes_nothing(backend, hard, **shape):
-    # Where the signal is strong, pairs vanish in the first pass by underflow.
-    case = make_case(**(shape | {"snr": 0.0})) | {"hard": hard}
-    case["weights"] *= 0.1
-    got = backend.expectation(**with_first_pass(case, shape["seed"]))
-    want = backend.expectation(**case)
-    relative = 4 * value_error(case) + 64 * EPS
-    for name in ("statistics", "class_posterior", "offset_posterior", "numerator", "denominator", "cross"):
-        size = max(1, np.abs(want[name]).max()) * shape["images"]
-        assert np.abs(got[name] - want[name]).max() <= relative * size, name
-
-
-def pair_posterior(case):
-    """(n, k, t) posterior of the reference, summed over angles."""
-    n, k, t = len(case["images"]), len(case["references"]), len(case["phases"])
-    result = reference.expectation(**(case | {"top": k * t * case["psi"]}))
-    pairs = np.zeros((n, k, t))
-    image = np.arange(n)[:, None]
-    np.add.at(
-        pairs, (image, result["top_samples"][..., 0], result["top_samples"][..., 2]), result["top_weights"]
-    )
-    return pairs
-
-
-def first_pass_of(two):
-    """The problem that the first pass solves."""
-    rings = 1 + int(np.searchsorted(np.cumsum(two["ring_samples"] // 2), two["coarse_phases"].shape[1]))
-    ring, _ = PolarGrid(24, 7, 3.0, len(two["ring_samples"])).packed_order(len(two["ring_samples"]))
-    return two | {
-        "phases": two["coarse_phases"],
-        "log_prior_offset": two["coarse_log_prior_offset"],
-        "weights": two["weights"][:, :rings],
-        "ring_samples": two["ring_samples"][:rings],
-        "ring_harmonics": two["ring_harmonics"][:rings],
-        "references": two["references"][:, ring < rings],
-        "power": two["power"][:, :rings],
-    }
-
-
-@settings(max_examples=8)
-@given(**shapes, fraction=st.sampled_from([0.5, 0.9, 0.999]))
-def test_second_pass_is_where_the_first_one_says(backend, fraction, **shape):
-    case = make_case(**shape)
-    two = with_first_pass(case, shape["seed"]) | {"fraction": fraction}
-    got, whole = backend.expectation(**two), pair_posterior(case)
-    error = 4 * value_error(case) + 64 * EPS
-    for i, pairs in enumerate(pair_posterior(first_pass_of(two))):
-        # The smallest set of pairs that surely holds the fraction must be searched: classes have at least
-        # their share of the whole posterior there, and more as others lose theirs.
-        order = np.argsort(-pairs, axis=None)
-        needed = np.zeros(pairs.size, bool)
-        needed[order[: np.searchsorted(np.cumsum(pairs.ravel()[order]), fraction - error) + 1]] = True
-        must = needed.reshape(pairs.shape)[:, two["parent"]]
-        assert (got["class_posterior"][i] >= (whole[i] * must).sum(axis=1) - error).all()
-
-
-def test_first_pass_saves_searching_without_loss(backend):
-    """Where the signal is strong, both passes agree with one, though the first drops most pairs."""
-    case = make_case(8, images=30, snr=3.0)
-    two = with_first_pass(case, 0)
-    two["parent"] = np.repeat(np.arange(3, dtype=np.int32), 3)
-    two["coarse_log_prior_offset"] = np.zeros((30, 3), np.float32)
-    one, got = (
-        backend.expectation(**case),
-        backend.expectation(**(two | {"fraction": 0.999})),
-    )
-    assert (one["best"][:, 0] == got["best"][:, 0]).mean() > 0.9
-    assert (got["offset_posterior"] == 0).any()
-
-
 def test_empty_class_gets_nothing(backend):
     case = make_case(3)
     case["log_prior_class"][2] = -1e4
@@ -280,8 +119,7 @@ def test_images_that_are_no_numbers_add_nothing(backend, two_pass, hard, what, w
     case[what][spoilt, where] = np.nan
     got, bad = backend.expectation(**case), np.zeros(5, bool)
     bad[spoilt] = True
-    per_image = ("images", "ctf", "group", "scale", "log_prior_offset", "coarse_log_prior_offset")
-    rest = backend.expectation(**(case | {name: case[name][~bad] for name in per_image}))
+    rest = backend.expectation(**(case | {name: case[name][~bad] for name in PER_IMAGE}))
     for name, value in got.items():
         if name in ("numerator", "denominator"):
             assert np.abs(value - rest[name]).max() <= 5 * EPS * np.abs(plain[name]).max(), name
@@ -313,9 +151,8 @@ def test_threads_do_not_matter(backend):
 
 def test_sums_over_parts_add(backend):
     case = make_case(6, images=40)
-    per_image = ("images", "ctf", "group", "scale", "log_prior_offset", "coarse_log_prior_offset")
     parts = [
-        backend.expectation(**(case | {name: case[name][part] for name in per_image}))
+        backend.expectation(**(case | {name: case[name][part] for name in PER_IMAGE}))
         for part in (slice(0, 13), slice(13, 40))
     ]
     whole = backend.expectation(**case)
@@ -439,83 +276,6 @@ def test_likelihood_is_the_cartesian_one(limit):
 def test_wrong_arguments_are_named(backend, change, sentence):
     with pytest.raises(ValueError, match=sentence):
         backend.expectation(**(make_case(1) | change))
-
-
-def rounding_error(case, precision):
-    """Bound of the effect of rounded inputs on a log-likelihood.
-
-    Each input has a relative error of 2^-9 in bfloat16, 2^-12 in TF32, and the magnitudes of their products
-    sum to less than |x| |a|, of which value_error is 16 EPS.
-    """
-    return value_error(case) * {"bf16": 2**-8, "tf32": 2**-11}[precision] / (16 * EPS)
-
-
-@pytest.fixture(params=["bf16", "tf32"])
-def precision(request, backend):
-    """Those that a backend has."""
-    if request.param == "tf32" and backend.name == "cpu":
-        pytest.skip("processors have no TF32")
-    return request.param
-
-
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(**shapes)
-def test_rounded_inputs_are_those_of_the_reference(backend, precision, **shape):
-    case = make_case(**shape) | {"precision": precision}
-    got, want = backend.expectation(**case), reference.expectation(**case)
-    # Where single precision lands on the other side of a tie, a whole error is left.
-    error = value_error(case) + rounding_error(case, precision)
-    assert np.abs(got["statistics"][:, 3] - want["statistics"][:, 3]).max() <= error
-    for name in ("class_posterior", "offset_posterior"):
-        assert np.abs(got[name] - want[name]).max() <= 4 * error
-
-
-def test_bf16_rounds_as_the_reference_does(backend):
-    """Single precision errs by 2^-12 of a unit of bfloat16, so fewer than one rounding in 100 may differ.
-
-    Their errors being independent, what is left of the effect of rounding is less than sqrt(4 / 100) of it.
-    """
-    assert left_of_rounding(backend, "bf16") <= 0.04
-
-
-def test_tf32_rounds_as_the_reference_does(backend):
-    """Single precision errs by some 2^-10 of a unit of TF32: fewer than one rounding in 12 differs."""
-    if backend.name == "cpu":
-        with pytest.raises(ValueError, match="neither TF32 nor stores of images"):
-            backend.expectation(**(make_case(0) | {"precision": "tf32"}))
-        return
-    assert left_of_rounding(backend, "tf32") <= 4 / 12
-
-
-def left_of_rounding(backend, precision):
-    """Mean square of what differs from the reference, over that of what rounding does."""
-    left, effect = [], []
-    for seed in range(6):
-        case = make_case(seed, images=30)
-        single = reference.expectation(**case)["statistics"][:, 0]
-        want = reference.expectation(**(case | {"precision": precision}))["statistics"][:, 0]
-        got = backend.expectation(**(case | {"precision": precision}))["statistics"][:, 0]
-        left.append(got - want)
-        effect.append(want - single)
-    return np.square(left).mean() / np.square(effect).mean()
-
-
-def test_rounded_inputs_in_both_passes(backend, precision):
-    case = make_case(11, images=9, snr=0.0)
-    case["weights"] *= 0.1
-    two = with_first_pass(case, 11)
-    single = backend.expectation(**two)
-    one, many = (backend.expectation(**(two | {"precision": precision, "threads": t})) for t in (1, 4))
-    for name, value in one.items():
-        assert (value == many[name]).all(), name
-    assert (one["statistics"] != single["statistics"]).any()
-    error = rounding_error(two, precision)
-    assert np.abs(one["class_posterior"] - single["class_posterior"]).max() <= 4 * error
-    # Classes in any number, most of them not a multiple of a register tile.
-    for k in range(1, 6):
-        few = two | {name: two[name][:k] for name in ("references", "power", "log_prior_class")}
-        value = backend.expectation(**(few | {"precision": precision}))["statistics"][:, 3]
-        assert np.abs(value - backend.expectation(**few)["statistics"][:, 3]).max() <= error
 
 
 def test_speed_of_the_product_is_told(backend):
