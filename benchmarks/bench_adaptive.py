@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from bench_log_pick import STAR
 from matplotlib import pyplot as plt
+from real_data import DATA
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
@@ -285,7 +286,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--micrographs", type=int, default=2, help="simulated ones per set")
     parser.add_argument("--plot", type=Path)
     parser.add_argument(

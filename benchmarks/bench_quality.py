@@ -16,7 +16,6 @@ $BOXWOOD_DATA.
 """
 
 import argparse
-import os
 import subprocess
 import time
 from ast import literal_eval
@@ -27,13 +26,13 @@ import numpy as np
 from class_frc import half_sums, resolution, ring_correlation
 from map_agreement import MapAgreement
 from quality_sets import SETS, Found, TrueParticles, beta_galactosidase, compare, simulated_set
+from real_data import DATA
 
 from boxwood.class2d import IterationResult, classify2d
 from boxwood.io.mrc import read_stack
 from boxwood.io.particles import ParticleSet, ctf_rows
 from boxwood.io.star import read_star
 
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[1] / "../shared/data"))
 ITERATIONS = 25
 
 

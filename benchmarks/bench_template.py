@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from bench_adaptive import BETA_GAL_ANGSTROM, BETA_GAL_PIXEL, DataSet, agreed, apoferritin
 from matplotlib import pyplot as plt
+from real_data import DATA
 from scipy.ndimage import gaussian_filter
 
 from boxwood.execution.blas import one_blas_thread
@@ -283,7 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--micrographs", type=int, default=1, help="simulated ones per set")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of the first simulated one")
     parser.add_argument("--views", type=int, default=6, help="references")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from real_data import DATA
 
 from boxwood.io.coordinates import coordinate_path, read_coordinates
 from boxwood.io.mrc import read_image, read_stack, write_stack
@@ -184,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument(
         "--only", nargs="*", default=["apoferritin", "betagal", "faint", "ribosome", "controls"]
     )

@@ -15,7 +15,6 @@ projection of the map (map_agreement.py). Data: ../shared/data beside the projec
 """
 
 import argparse
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 import pandas as pd
 from junk_sets import MOLECULES, molecule, write_set
 from map_agreement import MapAgreement
+from real_data import DATA
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
@@ -36,7 +36,6 @@ from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
 from boxwood.jobs.saved_iteration import read_iteration
 
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[1] / "../shared/data"))
 # Box (px), signal-to-noise ratio, largest offset of picks (diameters), and how it is classified.
 RUNS = (
     (56, 0.20, 0.05, {"algorithm": "em"}),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
+from real_data import DATA
 
 from boxwood.io.mrc import write_stack
 from boxwood.io.particles import ParticleSet
@@ -24,9 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("boxwood", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("boxwood")
 
-sys.path.insert(0, str(Path(__file__).parent))
 pytest_plugins = ("browsing",)  # beside this file
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 # What `-m "not slow"` leaves out, besides tests that are marked one by one: folders and files that wait for
 # other programs or do whole jobs, and what needs a browser or the emulation of CUDA to be compiled. Of the

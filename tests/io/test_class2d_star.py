@@ -1,13 +1,12 @@
 """Files of a 2D classification: what is written is read back, in RELION's columns and order."""
 
-import os
 import re
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import DATA
 
 from boxwood.errors import FileFormatError
 from boxwood.io.class2d_data import (
@@ -22,7 +21,6 @@ from boxwood.io.class2d_optimiser import fine_sampling, optimiser_table, samplin
 from boxwood.io.mrc import write_stack
 from boxwood.io.star import read_star
 
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 RELION5 = DATA / "bgal10204" / "relion5_class2d"
 RELION31 = DATA / "formats" / "relion31_project" / "Class2D" / "job008"
 needs_data = pytest.mark.skipif(not RELION5.is_dir(), reason="the shared real data is not here")

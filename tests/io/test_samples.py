@@ -1,11 +1,11 @@
 """Every file of two real projects and of all other samples, read as what it is."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import DATA
 
 from boxwood.errors import FileFormatError, InputError
 from boxwood.io.class2d_model import read_model
@@ -18,9 +18,9 @@ from boxwood.project.job_files import MARKERS, exit_status
 from boxwood.project.job_form import JobForm
 from boxwood.project.pipeline import STATUSES, Pipeline
 
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[3] / "shared" / "data")) / "formats"
-FILES = sorted(path.relative_to(DATA) for path in DATA.rglob("*") if path.is_file())
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DATA} (set BOXWOOD_DATA)")
+FORMATS = DATA / "formats"
+FILES = sorted(path.relative_to(FORMATS) for path in FORMATS.rglob("*") if path.is_file())
+needs_data = pytest.mark.skipif(not FORMATS.is_dir(), reason=f"no real data at {FORMATS} (set BOXWOOD_DATA)")
 IMAGES = {".mrc", ".mrcs", ".ccp4", ".map", ".tif", ".png", ".ctf"}
 # What no program reads again: messages, notes, licences, and settings of other programs.
 FOR_PEOPLE = {"note.txt", "run.out", "run.err", ".run.out.tail", ".run.err.tail", "LICENSE"}
@@ -59,9 +59,9 @@ def every(fits):
 def test_images(path):
     if path.name in REFUSED:
         with pytest.raises(FileFormatError, match=REFUSED[path.name]):
-            read_stack(DATA / path)
+            read_stack(FORMATS / path)
         return
-    stack = read_stack(DATA / path)
+    stack = read_stack(FORMATS / path)
     first = stack[0]
     assert first.shape == stack.shape[1:] and first.dtype == np.float32
     assert np.isfinite(first).all()
@@ -70,19 +70,19 @@ def test_images(path):
 @needs_data
 @every(lambda path: path.suffix == ".box")
 def test_boxes(path):
-    assert len(read_coordinates(DATA / path)) > 0
+    assert len(read_coordinates(FORMATS / path)) > 0
 
 
 @needs_data
 @every(lambda path: path.suffix == ".job")
 def test_run_job(path):
-    read_form(DATA / path)
+    read_form(FORMATS / path)
 
 
 @needs_data
 @every(lambda path: path.name in MARKERS.values())
 def test_ends_of_jobs(path):
-    assert exit_status((DATA / path).parent) == "Succeeded"
+    assert exit_status((FORMATS / path).parent) == "Succeeded"
 
 
 def read_form(path):
@@ -121,7 +121,7 @@ def columns(tables):
 @every(lambda path: path.suffix == ".star")
 def test_star_files(path):
     """Each by all readers of what it holds."""
-    path = DATA / path
+    path = FORMATS / path
     if path.name.startswith("coords_suffix_"):
         files = coordinate_files(path)
         assert files and all(len(read_coordinates(file)) for file in files.values())

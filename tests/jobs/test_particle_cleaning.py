@@ -1,13 +1,12 @@
 """Clean simulated and real particles of a 2D classification."""
 
-import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import DATA
 
 from boxwood.errors import InputError
 from boxwood.imaging.fourier import shift
@@ -19,7 +18,7 @@ from boxwood.simulate import simulate_particles
 
 PIXEL, BOX, MASK = 4.0, 48, 170
 REAL, EMPTY, TWICE = 150, 50, 6
-BGAL = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[3] / "shared" / "data")) / "bgal10204"
+BGAL = DATA / "bgal10204"
 
 
 @pytest.fixture(scope="module")

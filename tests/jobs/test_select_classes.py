@@ -1,11 +1,11 @@
 """Select classes from a real 2D classification of RELION, as its users would."""
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import DATA
 
 from boxwood.errors import InputError
 from boxwood.imaging.centring import centre_of_mass
@@ -15,7 +15,6 @@ from boxwood.jobs.context import JobContext
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
 
-DATA = Path(os.environ.get("BOXWOOD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CLASS2D = DATA / "bgal10204" / "relion5_class2d"
 pytestmark = [
     pytest.mark.data,
