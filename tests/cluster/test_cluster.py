@@ -178,6 +178,8 @@ def test_what_is_asked_for_must_make_sense(monkeypatch):
         ClusterSettings(executor="spark")
     with pytest.raises(InputError, match="give --executor dask, too"):
         ClusterSettings(scheduler="slurm")
+    with pytest.raises(InputError, match="workers belong to the executor dask"):
+        ClusterSettings(workers=4)
     with pytest.raises(InputError, match="needs a scheduler"):
         ClusterSettings(executor="dask")
     with pytest.raises(InputError, match=r"no scheduler answers at tcp://127.0.0.1:1"):

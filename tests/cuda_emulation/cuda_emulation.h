@@ -82,9 +82,6 @@ T change(T* place, const Change& by) {
 inline float sine_of_half_turns(float x) {
     return (float)sin(3.14159265358979323846 * remainder((double)x, 2.0));
 }
-inline float cosine_of_half_turns(float x) {
-    return (float)cos(3.14159265358979323846 * remainder((double)x, 2.0));
-}
 
 }  // namespace cuda_emulation
 
@@ -105,8 +102,6 @@ inline float cosine_of_half_turns(float x) {
     cuda_emulation::shuffle(mask, value, cuda_emulation::lane_across(__VA_ARGS__), __LINE__)
 #define __ballot_sync(mask, predicate) \
     ((unsigned)cuda_emulation::meet(cuda_emulation::warp_ballot, mask, (predicate) != 0, 0, __LINE__))
-#define __any_sync(mask, predicate) (__ballot_sync(mask, predicate) != 0)
-#define __all_sync(mask, predicate) (__ballot_sync(mask, predicate) == (mask))
 
 namespace cuda_emulation {
 
@@ -122,38 +117,10 @@ inline int lane_across(int bits, int width = 32) { return within(lane() ^ bits, 
 
 // Fibers give way only where they meet, so every access is whole.
 template <class T>
-T atomicAdd(T* place, std::common_type_t<T> value) {
-    return cuda_emulation::change(place, [=](T old) { return (T)(old + value); });
-}
-template <class T>
-T atomicMax(T* place, std::common_type_t<T> value) {
-    return cuda_emulation::change(place, [=](T old) { return old > value ? old : value; });
-}
-template <class T>
-T atomicMin(T* place, std::common_type_t<T> value) {
-    return cuda_emulation::change(place, [=](T old) { return old < value ? old : value; });
-}
-template <class T>
 T atomicOr(T* place, std::common_type_t<T> value) {
     return cuda_emulation::change(place, [=](T old) { return old | value; });
 }
-template <class T>
-T atomicExch(T* place, std::common_type_t<T> value) {
-    return cuda_emulation::change(place, [=](T) { return value; });
-}
-template <class T>
-T atomicCAS(T* place, std::common_type_t<T> expected, std::common_type_t<T> value) {
-    return cuda_emulation::change(place, [=](T old) { return old == expected ? value : old; });
-}
-inline void __threadfence() {}
 
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
-inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
-inline int __ffs(int x) { return __builtin_ffs(x); }
-template <class T>
-T __ldg(const T* place) {
-    return *place;
-}
 inline int __float_as_int(float x) {
     int bits;
     memcpy(&bits, &x, sizeof(x));
@@ -164,7 +131,4 @@ inline float __int_as_float(int bits) {
     memcpy(&x, &bits, sizeof(x));
     return x;
 }
-inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-inline float __expf(float x) { return expf(x); }
 #define sinpif cuda_emulation::sine_of_half_turns
-#define cospif cuda_emulation::cosine_of_half_turns

@@ -62,6 +62,7 @@ def run_under_sanitizers(*tests: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # compiles all anew, and runs it slowly
 def test_sources_are_clean_under_sanitizers():
     done = run_under_sanitizers(*TESTS)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

@@ -11,17 +11,6 @@
 namespace boxwood {
 namespace BOXWOOD_SIMD {
 
-// Smallest n' >= n of the form 2^a 3^b 5^c.
-static inline int good_length(int n) {
-    for (;; ++n) {
-        int m = n;
-        while (m % 2 == 0) m /= 2;
-        while (m % 3 == 0) m /= 3;
-        while (m % 5 == 0) m /= 5;
-        if (m == 1) return n;
-    }
-}
-
 // T: float or double; V: the vector of T whose lanes are the transforms.
 template <class T, class V>
 class Fft {

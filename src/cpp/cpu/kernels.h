@@ -43,10 +43,9 @@ struct KernelTable {
 #undef BOXWOOD_ENTRY
 };
 
-// The table chosen at import: the best that was compiled and that this processor runs, or the one
-// named by the environment variable BOXWOOD_SIMD.
+// The table in use: the last one named to use_kernels, or the best that was compiled and runs here.
 const KernelTable& kernels();
-// Tables by name, for tests that compare them; null if not compiled or not runnable here.
+// A table by name; null if it was not compiled or this processor does not run it.
 const KernelTable* kernels_named(const char* name);
 // Makes kernels() return the named table; false if there is none.
 bool use_kernels(const char* name);

@@ -92,6 +92,8 @@ class ClusterSettings:
                 "the executor dask needs a scheduler: its address, such as tcp://10.0.0.1:8786, or "
                 f"{', '.join(QUEUES)}"
             )
+        if self.executor == "threads" and self.workers != 1:
+            raise InputError("workers belong to the executor dask; give --executor dask, too")
         if self.workers < 1 or self.cores < 1:
             raise InputError(f"{self.workers} workers of {self.cores} cores; both must be at least 1")
 

@@ -101,6 +101,9 @@ def run(options: SimulateOptions, context: JobContext) -> JobResult:
     from boxwood.io.star import write_star
     from boxwood.simulate import ctf_rows, simulate_micrograph
 
+    micrographs_star, truth_star = options.directory / MICROGRAPHS_STAR, options.directory / TRUTH_STAR
+    if micrographs_star.exists():
+        raise InputError(f"{micrographs_star} is there already; remove its project, or name another folder")
     density = _density(options)
     rows = ctf_rows(
         options.micrographs,
@@ -133,10 +136,9 @@ def run(options: SimulateOptions, context: JobContext) -> JobResult:
     optics = _optics_table(options)
     micrographs = pd.concat([_micrograph_table(name, m) for name, m in made], ignore_index=True)
     truth = pd.concat([_truth_table(name, m) for name, m in made], ignore_index=True)
-    micrographs_star = options.directory / MICROGRAPHS_STAR
-    truth_star = options.directory / TRUTH_STAR
-    write_star(micrographs_star, {"optics": optics, "micrographs": micrographs}, dialect=context.dialect)
     write_star(truth_star, {"optics": optics, "particles": truth}, dialect=context.dialect)
+    # The last file: a simulation that was stopped before can be begun again.
+    write_star(micrographs_star, {"optics": optics, "micrographs": micrographs}, dialect=context.dialect)
     return JobResult(
         files={"micrographs": micrographs_star, "truth": truth_star},
         tables={"micrographs": micrographs, "truth": truth},
