@@ -28,12 +28,6 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     assert not {"numpy", "pandas", "rich", "matplotlib", "boxwood._core"} & modules
 
 
-def test_importing_the_package_imports_nothing_heavy():
-    _, modules = imported_by("import boxwood")
-    assert "boxwood" in modules
-    assert not {"numpy", "pandas", "scipy", "matplotlib", "distributed"} & modules
-
-
 @pytest.mark.parametrize("given", [None, "2"])
 def test_products_of_numpy_have_one_thread_unless_told_otherwise(monkeypatch, given):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)

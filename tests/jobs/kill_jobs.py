@@ -84,7 +84,9 @@ CASES = {
     "manual-pick": Case("manual-pick", PICKED),
     "import": Case("import", {**STAR, "files": ["truth.star"]}),
     "export": Case("export", {"directory": "out", "to": "eman", "box_size": 64, **PICKED}, "out"),
-    "simulate": Case("simulate", {"directory": "new", "micrographs": 2, **SIZE, "particles": 1}, "new"),
+    "simulate": Case(
+        "simulate", {"directory": "new", "micrographs": 2, **SIZE, "particles": 1}, "new", anew=True
+    ),
     "run": Case("run", ALL, again={"resume": True}),
     "run-iterate": Case("run", TWICE, again={"resume": True}),
     "demo": Case("demo", DEMO, "new", anew=True),

@@ -85,7 +85,9 @@ def test_a_map_can_be_the_particle(tmp_path):
 def test_a_project_that_is_there_is_not_replaced(project):
     folder, _ = project
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    with pytest.raises(InputError, match=r"micrographs_ctf\.star is there already; .* name another folder"):
+    with pytest.raises(
+        InputError, match=r"micrographs_ctf\.star is there already; remove it, or name another folder"
+    ):
         simulate_project(folder, snr=20.0, **{**SMALL, "seed": 5})
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 

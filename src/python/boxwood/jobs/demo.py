@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boxwood.errors import InputError
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.options import Options, option
@@ -38,8 +37,6 @@ def run(options: DemoOptions, context: JobContext) -> JobResult:
     from boxwood.io.particles import MicrographSet
 
     folder = options.directory
-    if folder.is_dir() and any(folder.iterdir()):
-        raise InputError(f"{folder} is there already; remove it, or name another folder: boxwood demo DIR")
     sizes = {name: getattr(options, name) for name in ("micrographs", "particles", "width", "height", "seed")}
     simulated = context.run("simulate", directory=folder, **sizes)
     result = _run_in(
@@ -87,4 +84,16 @@ def _compare(particles: pd.DataFrame, truth: pd.DataFrame, distance_px: float) -
     return total
 
 
-JOB = Job(name="demo", options=DemoOptions, run=run, has_directory=True, not_on_workers=lambda options: "")
+def _occupied(options: DemoOptions) -> Path | None:
+    folder = options.directory
+    return folder if folder.is_dir() and any(folder.iterdir()) else None
+
+
+JOB = Job(
+    name="demo",
+    options=DemoOptions,
+    run=run,
+    has_directory=True,
+    occupied=_occupied,
+    not_on_workers=lambda options: "",
+)

@@ -70,6 +70,9 @@ class Job:
         Options that RELION's form has no field for, as RELION has them where they mean something.
     has_directory : bool
         Its options name the folder of its files, so that there is no `--output`.
+    occupied : callable, optional
+        ``occupied(options)`` names what is there already and such a job is not to replace; None if nothing
+        is.
     keeps : callable, optional
         ``keeps(options)`` names the options that must stay the same when the job is continued, because its
         finished files would not be what the options say. Without it the job itself takes care.
@@ -97,6 +100,7 @@ class Job:
     label: str | Callable[[Any], str] = ""
     joboptions: Mapping[str, str] = field(default_factory=dict)
     has_directory: bool = False
+    occupied: Callable[[Any], Path | None] | None = None
     keeps: Callable[[Any], Collection[str]] | None = None
     resumes: Callable[[Path], Path | None] | None = None
     resume_field: str = ""

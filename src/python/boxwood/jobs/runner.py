@@ -103,6 +103,8 @@ def run_job(
         if job.keeps:
             refuse_changes(known, options, values, job.keeps(options))
         _check_inputs(options)
+        if job.occupied and (there := job.occupied(options)):
+            raise InputError(f"{there} is there already; remove it, or name another folder")
         resumed = _resumed_file(job, output, continue_from)
         place: Place
         if job.process is None or output is not None:

@@ -102,8 +102,6 @@ def run(options: SimulateOptions, context: JobContext) -> JobResult:
     from boxwood.simulate import ctf_rows, simulate_micrograph
 
     micrographs_star, truth_star = options.directory / MICROGRAPHS_STAR, options.directory / TRUTH_STAR
-    if micrographs_star.exists():
-        raise InputError(f"{micrographs_star} is there already; remove its project, or name another folder")
     density = _density(options)
     rows = ctf_rows(
         options.micrographs,
@@ -212,4 +210,9 @@ def _truth_table(name: str, micrograph: SimulatedMicrograph) -> pd.DataFrame:
     )
 
 
-JOB = Job(name="simulate", options=SimulateOptions, run=run, has_directory=True)
+def _occupied(options: SimulateOptions) -> Path | None:
+    star = options.directory / MICROGRAPHS_STAR
+    return star if star.exists() else None
+
+
+JOB = Job(name="simulate", options=SimulateOptions, run=run, has_directory=True, occupied=_occupied)
