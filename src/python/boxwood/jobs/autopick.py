@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from boxwood.jobs.autopick_options import AutopickOptions
 from boxwood.jobs.context import JobContext
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.pixel_sizes import compare_with_headers
+from boxwood.jobs.with_backend import WithBackend
 from boxwood.project.nodes import coordinate_node
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def run(options: AutopickOptions, context: JobContext) -> JobResult:
     )
 
 
-class Picker:
+class Picker(WithBackend):
     """Picks one micrograph after the other, in threads."""
 
     def __init__(
@@ -100,15 +101,6 @@ class Picker:
         self.drawn = set(names[:PICTURES])
         self.model: AdaptiveModel | None = None
         self.templates: TemplatePicker | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "backend": self.backend.name}  # another process has its own
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        from boxwood.backends import get_worker_backend
-
-        vars(self).update(state)
-        self.backend = get_worker_backend(state["backend"], self.context.warn)
 
     def prepare(self, micrographs: MicrographSet) -> None:
         """Get the model of the adaptive method, or the references of templates."""

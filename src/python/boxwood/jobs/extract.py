@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from boxwood.jobs.context import JobContext, first_of
 from boxwood.jobs.extract_options import ExtractOptions
 from boxwood.jobs.job import Job, JobResult
 from boxwood.jobs.pixel_sizes import compare_with_headers
+from boxwood.jobs.with_backend import WithBackend
 from boxwood.project.nodes import coordinate_node
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _doubt_ctf(micrographs: MicrographSet, names: list[str], context: JobContext
         )
 
 
-class Extractor:
+class Extractor(WithBackend):
     """Extracts one micrograph after the other, in threads."""
 
     def __init__(self, options: ExtractOptions, context: JobContext, micrographs: MicrographSet) -> None:
@@ -135,15 +136,6 @@ class Extractor:
         # Micrographs side by side need no threads within; a few of them can share what is left.
         self.threads = max(1, context.threads // max(1, len(self.names_with_particles())))
         self.backend = context.backend(options.backend, "extract")
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "backend": self.backend.name}  # another process has its own
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        from boxwood.backends import get_worker_backend
-
-        vars(self).update(state)
-        self.backend = get_worker_backend(state["backend"], self.context.warn)
 
     def reads(self, name: str) -> Path:
         """The file with the micrograph."""

@@ -97,7 +97,7 @@ def run(options: SimulateOptions, context: JobContext) -> JobResult:
     import numpy as np
     import pandas as pd
 
-    from boxwood.io.stacks import write_stack
+    from boxwood.io.mrc import write_stack
     from boxwood.io.star import write_star
     from boxwood.simulate import ctf_rows, simulate_micrograph
 
