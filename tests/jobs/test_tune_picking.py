@@ -118,6 +118,13 @@ def test_tuned_settings_are_better_than_none_where_they_were_not_tuned(tuned, si
         tuned_options(result.files["compared"])
 
 
+@pytest.mark.parametrize("diameter_px", [12.5, 17.5, 22.1, 80.0, 186.4])
+def test_offsets_reach_as_far_in_any_box(diameter_px):
+    box, rescaled, offset_range = tuning_judgement.sizes(diameter_px)
+    assert rescaled <= box
+    assert offset_range * box / rescaled == pytest.approx(0.3 * diameter_px, rel=0.05)
+
+
 def test_adaptive_with_a_damaged_micrograph(project, simulated):
     names = MicrographSet.read("micrographs_ctf.star")
     first = names.table["rlnMicrographName"][0]

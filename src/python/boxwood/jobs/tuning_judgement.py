@@ -89,7 +89,7 @@ def judge(
     from boxwood.jobs.saved_iteration import read_iteration
     from boxwood.picking.tuning import distinct
 
-    box = 2 * round(BOX_DIAMETERS * diameter / pixel_size / 2)
+    box, rescaled, offset_range = sizes(diameter / pixel_size)
     parts = []
     for decoy, what in enumerate((places, decoys)):
         if not sum(map(len, what.values())):
@@ -102,7 +102,7 @@ def judge(
             micrographs=micrographs,
             coordinates=_write_places(what, pixel_size, folder / ("decoys" if decoy else "places"), context),
             box_size=box,
-            rescale=min(box, BOX_PX),
+            rescale=rescaled,
             background_diameter=min(box, round(MASK_PER_DIAMETER * diameter / pixel_size)),
             invert_contrast=bool(decoy) == white,
         )
@@ -119,7 +119,7 @@ def judge(
         classes=min(CLASSES, max(FEWEST_CLASSES, classes_for(len(together)))),
         iterations=ITERATIONS,
         mask_diameter=MASK_PER_DIAMETER * diameter,
-        offset_range=OFFSET_DIAMETERS * BOX_PX / BOX_DIAMETERS,
+        offset_range=offset_range,
         ctf=ctf,
         seed=seed,
     )
@@ -137,6 +137,13 @@ def judge(
     apart = APART * diameter
     of = {n: distinct(x[name == n], y[name == n], score[name == n], apart) for n in places}
     return Judged(of, saved, class_score, score[~decoy], diameter)
+
+
+def sizes(diameter_px: float) -> tuple[int, int, float]:
+    """Box, box after scaling, and range of offsets there: of places of particles of so many pixels."""
+    box = 2 * round(BOX_DIAMETERS * diameter_px / 2)
+    rescaled = min(box, BOX_PX)  # images of few pixels stay as they are
+    return box, rescaled, OFFSET_DIAMETERS * rescaled / BOX_DIAMETERS
 
 
 def believed(score: DoubleArray, decoy: AnyArray) -> DoubleArray:
