@@ -10,6 +10,7 @@ from real_data import DATA
 
 from boxwood.errors import InputError
 from boxwood.imaging.fourier import shift
+from boxwood.imaging.regrid import regridded
 from boxwood.io.particles import ParticleSet
 from boxwood.io.stacks import write_stack
 from boxwood.io.star import read_star
@@ -142,18 +143,34 @@ def test_refusals(classified, tmp_path, options, words):
         Project(folder).select_particles(**given, output=tmp_path)
 
 
-def test_other_pixels_are_refused(classified, tmp_path):
-    folder, _ = classified
+def test_particles_of_two_pixel_sizes_are_judged_together(classified, tmp_path):
+    """A third of the images is taken to pixels of 3 instead of 4 Angstrom, and has the scores it had."""
+    folder, run = classified
     for path in (folder / "run").glob("run_it008_*"):
         shutil.copy(path, tmp_path)
-    data = ParticleSet.read(tmp_path / "run_it008_data.star")
-    replace(data, optics=data.optics.assign(rlnImagePixelSize=PIXEL / 2)).write(
-        tmp_path / "run_it008_data.star"
+    data = ParticleSet.read(run.files["data"])
+    rows = np.arange(0, len(data), 3)
+    fine = regridded(data.images().read(rows), PIXEL, 64, 3.0)
+    write_stack(tmp_path / "fine.mrcs", fine, 3.0)
+    table = data.table.copy()
+    table.loc[rows, "rlnImageName"] = [f"{i + 1:06d}@{tmp_path}/fine.mrcs" for i in range(len(rows))]
+    table.loc[rows, "rlnOpticsGroup"] = 2
+    second = data.optics.assign(
+        rlnOpticsGroup=2, rlnOpticsGroupName="fine", rlnImagePixelSize=3.0, rlnImageSize=64
     )
-    with pytest.raises(InputError, match="other pixels or boxes"):
-        Project(folder).select_particles(
-            particles=tmp_path / "run_it008_data.star", auto=True, output=tmp_path / "out"
-        )
+    optics = pd.concat([data.optics, second], ignore_index=True)
+    ParticleSet(optics, table).write(tmp_path / "run_it008_data.star")
+    before, after = (
+        Project(folder)
+        .select_particles(particles=path, auto=True, output=tmp_path / f"out{i}")
+        .tables["particle_scores"]
+        for i, path in enumerate((run.files["data"], tmp_path / "run_it008_data.star"))
+    )
+    for name in ("evidence", "likeness"):
+        np.testing.assert_allclose(after[name], before[name], atol=0.02)
+    # On the way to and fro images lose the frequencies at Nyquist's, a 24th of the noise that `faint` sees.
+    np.testing.assert_allclose(after["score"], before["score"], atol=0.08)
+    assert np.abs(after["score"] - before["score"]).median() < 0.01
 
 
 def alike(a, b):

@@ -90,23 +90,23 @@ def score_all(saved: SavedIteration, class_score: DoubleArray, context: JobConte
 
 
 def measure(saved: SavedIteration, context: JobContext) -> ParticleMeasures:
-    """Compare every particle with its class average; what cannot be read or was not used is nan."""
+    """Compare every particle with its class average; what cannot be read or was not used is nan.
+
+    Images of other pixels or boxes than the averages' are brought to theirs.
+    """
     from boxwood.backends import get_backend
     from boxwood.class2d.particle_measures import ParticleComparison, ParticleMeasures, Poses
+    from boxwood.imaging.regrid import regridded
     from boxwood.io.class2d_data import read_assignments
     from boxwood.io.class2d_model import read_model
     from boxwood.io.particles import ctf_rows
 
     particles, model = saved.particles, read_model(saved.model_file)
-    images, given = particles.images(), read_assignments(particles.table)
+    images = particles.images(groups=particles.table["rlnOpticsGroup"].to_numpy())
+    given = read_assignments(particles.table)
     for name, reason in images.bad.items():
         context.bad(name, reason)
-    box, pixel = model.averages.shape[-1], model.pixel_size_angstrom
-    if set(images.boxes[images.usable]) - {box} or not np.allclose(particles.pixel_sizes(), pixel, rtol=1e-4):
-        raise InputError(
-            f"{particles.source} has particles of other pixels or boxes than its class averages ({box} px of "
-            f"{pixel:g} Å), which cannot be scored; select them by --where or by their classes."
-        )
+    box, pixel, pixels = model.averages.shape[-1], model.pixel_size_angstrom, particles.pixel_sizes()
     flags = saved.optimiser
     ctf = ctf_rows(particles) if flags.get("rlnDoCorrectCtf", 1) else None
     flipped, intact = (int(flags.get(f"rln{name}", 0)) for name in _CTF_FLAGS)
@@ -117,15 +117,23 @@ def measure(saved: SavedIteration, context: JobContext) -> ParticleMeasures:
     factor = model.norm_average / np.where(given.norm > 0, given.norm, 1.0)
     usable = np.flatnonzero(images.usable & (given.class_number > 0))
     found = ParticleMeasures.none(len(particles))
+    _, group = np.unique(np.column_stack([images.boxes, pixels])[usable], axis=0, return_inverse=True)
+    parts: list[IntArray] = []
+    for i in range(group.max(initial=-1) + 1):
+        alike = usable[group.ravel() == i]
+        parts += [alike[start : start + BATCH] for start in range(0, len(alike), BATCH)]
 
-    def one(start: int) -> None:
-        rows = usable[start : start + BATCH]
+    def one(number: int) -> None:
+        rows = parts[number]
+        pictures, own = images.read(rows), float(pixels[rows[0]])
+        if pictures.shape[-1] != box or not np.isclose(own, pixel, rtol=1e-4):
+            pictures = regridded(pictures, own, box, pixel)
         some = None if ctf is None else ctf[rows]
-        part = compare(images.read(rows), factor[rows], poses[rows], some, model.noise[noise[rows]])
+        part = compare(pictures, factor[rows], poses[rows], some, model.noise[noise[rows]])
         for field in fields(part):
             getattr(found, field.name)[rows] = getattr(part, field.name)
 
-    for _ in context.map(one, range(0, len(usable), BATCH), what="part"):
+    for _ in context.map(one, range(len(parts)), what="part"):
         pass
     return found
 
