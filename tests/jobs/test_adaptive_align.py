@@ -4,11 +4,14 @@ import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
 
 from boxwood.cli.command import main
 from boxwood.io.coordinates import read_coordinates
 from boxwood.io.star import write_star
 from boxwood.jobs.adaptive_align import centre_of_average
+from boxwood.jobs.picking_model import read_model
+from boxwood.picking.adaptive.model import DISTANCE
 
 PIXEL = 4.0
 GRID = range(45, 400, 62)
@@ -60,8 +63,28 @@ def test_aligned_picks_of_the_command_line_lie_on_the_centres(truth):
             near.append(np.hypot(*(xy[:, None] - centres).T).min(axis=1))
             assert (near[-1] < 12).sum() >= 0.8 * len(centres)
             assert picks["boxwoodLocalFdr"].between(0, 1).all()
+            assert picks["rlnAutopickFigureOfMerit"].is_monotonic_decreasing
         errors[job] = np.median(np.concatenate(near))
     assert errors["aligned"] < 0.7 * errors["plain"]
+
+
+@pytest.mark.parametrize("distance", [None, 120])
+def test_aligned_picks_are_as_far_apart_as_told(truth, distance):
+    """Neighbours are about as far from one another as the distance, so picks move to and fro across it."""
+    command = ["autopick", "--micrographs", "micrographs.star", "--method", "adaptive", "--threads", "2"]
+    command += ["--min-diameter", "90", "--max-diameter", "120", "--align", "--output", "aligned"]
+    command += [] if distance is None else ["--min-distance", str(distance)]
+    assert main(command) == 0
+    if distance is None:
+        model = read_model("aligned/picking_model.star")
+        distance = DISTANCE * model.diameter_angstrom
+    total = 0
+    for name in truth:
+        picks = read_coordinates(f"aligned/{name}_autopick.star")
+        xy = PIXEL * picks[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(np.float64)
+        total += len(xy)
+        assert pdist(xy).min() > distance
+    assert total > 20
 
 
 def test_centre_of_an_average_is_that_of_its_bright_part():

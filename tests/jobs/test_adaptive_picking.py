@@ -101,6 +101,33 @@ def test_noise_gives_a_warning_and_no_picks(project):
     assert len(read_coordinates(project / "empty/m0_autopick.star")) == 0
 
 
+class Listener:
+    """Keeps what a job says."""
+
+    def __init__(self):
+        self.heard = []
+
+    def event(self, kind, **data):
+        self.heard.append(str(data.get("text")))
+
+
+def test_why_nothing_is_picked(project):
+    """Nothing was found to learn from, or what was found is not convincing."""
+    rng = np.random.default_rng(3)
+    for i in range(2):
+        write_micrograph(project / f"m{i}.mrc", i, particles=False)
+    write_list(["m0.mrc", "m1.mrc"])
+    doubtful = AdaptiveModel(84.0, 20.0, 80.0, False, rng.random(16), 5.0, 2.0, 1.0)
+    for learned, words in ((None, "nothing like a particle was found"), (doubtful, "is not convincing")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("boxwood.jobs.adaptive_picking.learn", lambda *_, learned=learned: learned)
+            listener = Listener()
+            values = {"micrographs": "micrographs.star", "method": "adaptive", "diameter": "auto"}
+            result = run_job(load_job("autopick"), values, threads=2, reporter=listener)
+        assert result.values["picks"] == 0
+        assert sum("no picks, because" in text and words in text for text in listener.heard) == 2
+
+
 def test_model_files_round_trip(project):
     rng = np.random.default_rng(0)
     model = AdaptiveModel(
@@ -191,8 +218,9 @@ def test_aligned_picks_lie_nearer_to_the_centres(project):
         truth[name] = np.array(PLACES) + [noise.uniform(-12, 12, 2) for _ in PLACES]
         off = truth[name] + rng.normal(0, 2.0, truth[name].shape)
         tables[name] = pd.DataFrame({"rlnCoordinateX": off[:, 0], "rlnCoordinateY": off[:, 1], "kept": 1})
+        tables[name]["rlnAutopickFigureOfMerit"] = np.arange(len(off), 0, -1.0)
     model = AdaptiveModel(84.0, 20.0, 80.0, False, np.ones(16), 5.0, 2.0, 1.0)
-    moved = align(tables, files, dict.fromkeys(names, PIXEL), model, JobContext(project))
+    moved = align(tables, files, dict.fromkeys(names, PIXEL), model, 63.0, JobContext(project))
     for name in names:
         before, after = (
             np.hypot(*(t[name][["rlnCoordinateX", "rlnCoordinateY"]].to_numpy() - truth[name]).T)

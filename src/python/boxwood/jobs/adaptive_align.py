@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from boxwood.picking.templates import MatchedModel
     from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
+COORDINATES, SCORE = ("rlnCoordinateX", "rlnCoordinateY"), "rlnAutopickFigureOfMerit"
 PIXELS_PER_DIAMETER = 28
 BOX = 1.5  # diameters
 MASK = 1.15  # diameters
@@ -139,14 +140,17 @@ def align(
     files: dict[str, Path],
     pixel_sizes: dict[str, float],
     model: AdaptiveModel | MatchedModel,
+    min_distance: float,
     context: JobContext,
 ) -> dict[str, pd.DataFrame]:
     """The tables of picks by micrograph, with coordinates moved to the particles' centres.
 
     Picks are pooled, one small image each. Those of a micrograph that cannot be read again, or whose box has
-    no contrast, stay where they are; so do all where they are too few for classes.
+    no contrast, stay where they are; so do all where they are too few for classes. Of picks that have come
+    as near to one another as `min_distance` (Angstrom) the one with the best score stays.
     """
     from boxwood.io.mrc import read_image
+    from boxwood.picking.duplicates import best_of_duplicates
 
     diameter = model.particle_diameter_angstrom
     grid = diameter / PIXELS_PER_DIAMETER
@@ -155,7 +159,7 @@ def align(
         context.check_abort()
         if not len(table):
             continue
-        x, y = (table[label].to_numpy(np.float64) for label in ("rlnCoordinateX", "rlnCoordinateY"))
+        x, y = (table[label].to_numpy(np.float64) for label in COORDINATES)
         try:
             pixels = read_image(files[name]).data
             cut, kept = boxes(
@@ -174,8 +178,11 @@ def align(
     places = pd.DataFrame(rows, columns=["name", "row"]).groupby("name", sort=False).indices
     for name, which in places.items():
         chosen = [rows[i][1] for i in which]
-        for axis, label in enumerate(("rlnCoordinateX", "rlnCoordinateY")):
+        for axis, label in enumerate(COORDINATES):
             values = result[name][label].to_numpy(np.float64).copy()
             values[chosen] += moved[which, axis] / pixel_sizes[name]
             result[name][label] = values
+        x, y, score = (result[name][label].to_numpy(np.float64) for label in (*COORDINATES, SCORE))
+        better = best_of_duplicates(x, y, np.zeros(len(x)), min_distance / pixel_sizes[name], score)
+        result[name] = result[name][better < 0].reset_index(drop=True)
     return result

@@ -28,7 +28,7 @@ def model_for(
 ) -> AdaptiveModel | None:
     """The model that is given, that of the job that is continued, or one learned now and stored.
 
-    Where it finds nothing convincing it says so, and there is no model unless doubtful picks are asked for.
+    None, with a warning, where nothing was found; there is a warning, too, where that is not convincing.
     """
     path = context.output / FILE
     if options.model is not None:
@@ -49,17 +49,16 @@ def model_for(
         f"particles are {model.particle_diameter_angstrom:.0f} A in diameter, and are sought with a mean "
         f"and {len(model.components)} components"
     )
-    if model.convincing:
-        return model
-    context.warn(
-        "what was found has no score of its own, as particles have, and may well be noise, ice or "
-        + (
-            "contamination"
-            if options.doubtful
-            else "contamination, so nothing is picked; `doubtful` picks it"
+    if not model.convincing:
+        context.warn(
+            "what was found has no score of its own, as particles have, and may well be noise, ice or "
+            + (
+                "contamination"
+                if options.doubtful
+                else "contamination, so nothing is picked; `doubtful` picks it"
+            )
         )
-    )
-    return model if options.doubtful else None
+    return model
 
 
 def learn(

@@ -100,6 +100,7 @@ class Picker(WithBackend):
         self.backend = context.backend(backend, "log_pick_maps")
         self.drawn = set(names[:PICTURES])
         self.model: AdaptiveModel | None = None
+        self.without_model = "nothing like a particle was found to learn from"
         self.templates: TemplatePicker | None = None
 
     def prepare(self, micrographs: MicrographSet) -> None:
@@ -109,6 +110,8 @@ class Picker(WithBackend):
 
             files = {name: self.root / name for name in self.pixel_size}
             self.model = model_for(self.options, self.context, files, self.pixel_size)
+            if self.model is not None and not (self.model.convincing or self.options.doubtful):
+                self.model, self.without_model = None, "what was learned is not convincing"
         elif self.options.method == "template" and self.pixel_size:
             from boxwood.jobs.template_picking import TemplatePicker
 
@@ -156,12 +159,19 @@ class Picker(WithBackend):
         """Centre the picks of this run on their class averages, and write them."""
         from boxwood.io.coordinates import write_coordinates
         from boxwood.jobs.adaptive_align import align
+        from boxwood.picking.adaptive.model import DISTANCE
 
-        model = self._aligned_by
+        model, distance = self._aligned_by, self.options.min_distance
         assert model is not None
+        distance = DISTANCE * model.diameter_angstrom if distance is None else distance
         files = {name: self.root / name for name in picked}
         fresh = {name: result.table for name, result in picked.items() if not self._finished(name)}
-        moved = align(fresh, files, self.pixel_size, model, self.context)
+        moved = align(fresh, files, self.pixel_size, model, distance, self.context)
+        gone = sum(len(table) - len(moved[name]) for name, table in fresh.items())
+        if gone:
+            self.context.log(
+                f"{gone} picks came nearer than {distance:.0f} A to better ones, and were dropped"
+            )
         for name, table in moved.items():
             write_coordinates(picked[name].path, table, dialect=self.context.dialect)
         return picked | {name: replace(picked[name], table=table) for name, table in moved.items()}
@@ -189,10 +199,10 @@ class Picker(WithBackend):
         from boxwood.report.picks import preview
 
         if self.model is None:
-            return Picked(columns(None), path, "nothing was learned")
+            return Picked(columns(None), path, self.without_model)
         image, pixel = read_image(self.root / name).data, self.pixel_size[name]
         picks = pick(image, pixel, self.model, self.options, self.threads)
-        size = np.full(len(picks), self.model.particle_diameter_angstrom / pixel)
+        size = np.array([self.model.particle_diameter_angstrom / pixel])
         shown = preview(image, pixel) if name in self.drawn else None
         return Picked(columns(picks), path, picks.reason, size, shown)
 
@@ -223,7 +233,7 @@ class Picker(WithBackend):
         assert self.templates is not None
         image, pixel = read_image(self.root / name).data, self.pixel_size[name]
         table, reason = self.templates.match(name, image, self.threads)
-        size = np.full(len(table), self.templates.matched.diameter_angstrom / pixel)
+        size = np.array([self.templates.matched.diameter_angstrom / pixel])
         return Picked(table, path, reason, size, preview(image, pixel) if name in self.drawn else None)
 
     def _filter(self, name: str) -> tuple[FomMaps, Preview]:
