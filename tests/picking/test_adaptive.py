@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from boxwood.backends import get_backend
 from boxwood.errors import InputError
@@ -14,6 +15,7 @@ from boxwood.picking.adaptive.contamination import clean_area
 from boxwood.picking.adaptive.filters import bank, disc, gaussian_bank, hankel, plane_sum
 from boxwood.picking.adaptive.learn import within_range
 from boxwood.picking.adaptive.maxima import between_pixels, find_maxima
+from boxwood.picking.adaptive.model import calibrated, within
 from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
 from boxwood.picking.adaptive.preparation import prepare_clean
 from boxwood.picking.adaptive.radial import RadialFilter, particle_diameter
@@ -112,6 +114,35 @@ def test_local_rates_are_those_of_a_known_mixture():
     threshold = calibration.threshold(0.2)
     assert calibration.rate(threshold) == pytest.approx(0.2, abs=1e-6)
     assert calibrate(background[:0], background, 1.0).threshold(0.5) == np.inf
+
+
+def test_rates_are_those_of_the_area_that_particles_leave():
+    """Crowded particles among noise: what is expected to be false is what is false."""
+    rng, kernels, size = np.random.default_rng(5), get_backend("cpu"), 20.0
+
+    def noise():
+        smooth = ndimage.gaussian_filter(rng.standard_normal((600, 600)), 3)
+        return smooth / smooth.std()
+
+    field = prepare_clean(rng.standard_normal((600, 600)).astype(np.float32), size, kernels)
+    peaks, false = [], []
+    y, x = (np.indices((600, 600)) + 12) % 25 - 12  # a lattice of particles ...
+    bump = np.exp(-(y**2 + x**2) / 18)
+    for _ in range(4):
+        there = np.repeat(np.repeat(rng.random((24, 24)) < 0.5, 25, 0), 25, 1)  # ... half of them missing
+        found = find_maxima(noise() + 4 * bump * np.roll(there, (-12, -12), (0, 1)), within(field), 15.0, -9)
+        peaks.append(found)
+        false.append(~np.roll(there, (-12, -12), (0, 1))[found.y, found.x] | (bump[found.y, found.x] < 0.2))
+    null = [find_maxima(noise(), within(field), 15.0, -9) for _ in range(8)]
+    calibration = calibrated([field] * 4, peaks, [field] * 8, null, 0.5)
+    score = np.concatenate([p.score for p in peaks])
+    chosen = score >= calibration.threshold(0.5)
+    wrong = np.concatenate(false)[chosen].sum()
+    assert chosen.sum() > 500 and 20 < wrong < 0.2 * chosen.sum()
+    expected = calibration.rate(score[chosen]).sum()
+    whole = calibrate(score, np.concatenate([p.score for p in null]), 0.5)
+    assert abs(expected - wrong) < 3 * np.sqrt(wrong)
+    assert whole.threshold(0.5) > calibration.threshold(0.5)
 
 
 def test_falling_scores_have_no_mode_and_particles_have():

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from boxwood.backends import Backend, available_threads, get_backend
-from boxwood.picking.adaptive.calibration import calibrate, has_mode
+from boxwood.picking.adaptive.calibration import has_mode
 from boxwood.picking.adaptive.filters import SAMPLES, Bank
 from boxwood.picking.adaptive.harmonics import fit_components
 from boxwood.picking.adaptive.maxima import Maxima
-from boxwood.picking.adaptive.model import AdaptiveModel, within
+from boxwood.picking.adaptive.model import AdaptiveModel, calibrated
 from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
 from boxwood.picking.adaptive.preparation import Prepared, prepare, prepare_clean
 from boxwood.picking.adaptive.radial import measure_profile, particle_diameter
@@ -154,16 +154,14 @@ def refine(
         model = _fit(fields, picks, backgrounds, most, diameter, white_particles, rng, kernels, threads)
         peaks = [model.peaks(m, model.score(m, kernels, threads)) for m in fields]
         null = [model.peaks(m, model.score(m, kernels, threads)) for m in backgrounds]
-        scores, others = (np.concatenate([p.score for p in found]) for found in (peaks, null))
-        area = sum(int(within(m).sum()) for m in fields) / sum(int(within(m).sum()) for m in backgrounds)
-        calibration = calibrate(scores, others, area)
-        threshold = calibration.threshold(LARGEST_RATE)
+        calibration = calibrated(fields, peaks, backgrounds, null, LARGEST_RATE)
+        scores, threshold = np.concatenate([p.score for p in peaks]), calibration.threshold(LARGEST_RATE)
         picks = [p.only(p.score >= threshold) for p in peaks]
         model = replace(
             model,
             calibration=calibration,
             highest=_highest(scores[scores >= threshold]),
-            convincing=has_mode(scores, calibration),
+            convincing=has_mode(scores, calibrated(fields, peaks, backgrounds, null)),
         )
         progress((i + 1) / len(COMPONENTS))
     return model

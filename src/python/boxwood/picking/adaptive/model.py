@@ -1,5 +1,6 @@
 """What a learning pass finds out about a data set, and all that picking needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -7,10 +8,11 @@ import numpy as np
 from scipy import ndimage
 
 from boxwood.backends import Backend
-from boxwood.picking.adaptive.calibration import Calibration
+from boxwood.picking.adaptive.calibration import Calibration, calibrate
 from boxwood.picking.adaptive.filters import Bank, bank, join
 from boxwood.picking.adaptive.harmonics import REACH, Component
 from boxwood.picking.adaptive.maxima import Maxima, find_maxima
+from boxwood.picking.adaptive.noise import beyond
 from boxwood.picking.adaptive.preparation import Prepared
 from boxwood.picking.adaptive.radial import RadialFilter
 from boxwood.typing import AnyArray, DoubleArray, FloatArray
@@ -21,6 +23,7 @@ BLUR = 0.1  # diameters: how far from its centre a particle shows
 TEMPER = 8.0  # the score's components are not as independent as its sum supposes
 _LARGEST_EXPONENT = 80.0  # of a float32
 _LEAST_INSIDE = 0.5  # of a particle's disc, on the clean area
+_AREAS = 2  # times that the area which particles leave is measured
 
 
 @dataclass(frozen=True)
@@ -134,3 +137,31 @@ def within(micrograph: Prepared) -> AnyArray:
     frame = np.zeros_like(allowed)
     frame[border : allowed.shape[0] - border, border : allowed.shape[1] - border] = True
     return allowed & frame
+
+
+def calibrated(
+    micrographs: Sequence[Prepared],
+    peaks: Sequence[Maxima],
+    backgrounds: Sequence[Prepared],
+    null: Sequence[Maxima],
+    largest_rate: float | None = None,
+) -> Calibration:
+    """Compare the peaks of micrographs with those of synthetic backgrounds.
+
+    The background has no peaks nearer than `DISTANCE` to a particle, so what is expected of it is what the
+    area beyond has. Particles are the peaks up to `largest_rate`, of the whole area at first, and then of
+    what that leaves; without `largest_rate` of the whole area alone.
+    """
+    scores, others = (np.concatenate([p.score for p in found]) for found in (peaks, null))
+    allowed = [within(m) for m in micrographs]
+    known = sum(int(within(m).sum()) for m in backgrounds)
+    calibration = calibrate(scores, others, sum(int(a.sum()) for a in allowed) / known)
+    if largest_rate is None:
+        return calibration
+    for _ in range(_AREAS):
+        threshold, free = calibration.threshold(largest_rate), 0
+        for m, found, area in zip(micrographs, peaks, allowed, strict=True):
+            particles = found.only(found.score >= threshold)
+            free += int((area & beyond(m, particles, DISTANCE * m.diameter_px)).sum())
+        calibration = calibrate(scores, others, free / known)
+    return calibration

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from boxwood.picking.adaptive.maxima import Maxima
 from boxwood.picking.adaptive.preparation import Prepared
-from boxwood.typing import DoubleArray, FloatArray
+from boxwood.typing import AnyArray, DoubleArray, FloatArray
 
 _BINS = 128  # of the spectrum up to Nyquist
 _LEAST_AREA = 0.02  # of a micrograph
@@ -24,13 +24,10 @@ def background_spectrum(micrographs: Sequence[Prepared], picks: Sequence[Maxima]
     size = int(np.ceil(_BINS * np.sqrt(2))) + 1
     power, count = np.zeros(size), np.zeros(size)
     for micrograph, found in zip(micrographs, picks, strict=True):
-        keep = micrograph.mask > 0
-        if len(found):
-            free = np.ones(micrograph.shape, bool)
-            free[found.y, found.x] = False
-            keep = keep & (ndimage.distance_transform_edt(free) > 0.5 * micrograph.diameter_px)
+        clean = micrograph.mask > 0
+        keep = clean & beyond(micrograph, found, 0.5 * micrograph.diameter_px)
         if keep.mean() < _LEAST_AREA:
-            keep = micrograph.mask > 0  # full of particles: they are all there is to see
+            keep = clean  # full of particles: they are all there is to see
         rest = np.where(keep, micrograph.image - micrograph.image[keep].mean(), 0)
         squares = np.abs(np.fft.rfft2(rest)) ** 2 / keep.sum()
         bins = np.minimum((_radius(micrograph.shape) * 2 * _BINS).astype(np.int64), size - 1).ravel()
@@ -38,6 +35,13 @@ def background_spectrum(micrographs: Sequence[Prepared], picks: Sequence[Maxima]
         count += np.bincount(bins, minlength=size)
     known = np.flatnonzero(count)
     return np.interp(np.arange(size), known, power[known] / count[known])
+
+
+def beyond(micrograph: Prepared, found: Maxima, distance_px: float) -> AnyArray:
+    """(ny, nx) bool: what is farther than a distance from every peak."""
+    free = np.ones(micrograph.shape, bool)
+    free[found.y, found.x] = False
+    return free if free.all() else ndimage.distance_transform_edt(free) > distance_px
 
 
 def synthetic_background(

@@ -8,10 +8,10 @@ import numpy as np
 from boxwood.backends import Backend, available_threads, get_backend
 from boxwood.errors import InputError
 from boxwood.imaging.fourier import centred_indices
-from boxwood.picking.adaptive.calibration import Calibration, calibrate, otsu
+from boxwood.picking.adaptive.calibration import Calibration, otsu
 from boxwood.picking.adaptive.learn import LARGEST_RATE
 from boxwood.picking.adaptive.maxima import Maxima, find_maxima, on_micrograph
-from boxwood.picking.adaptive.model import DISTANCE, within
+from boxwood.picking.adaptive.model import DISTANCE, calibrated, within
 from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
 from boxwood.picking.adaptive.preparation import Prepared, prepare, prepare_clean
 from boxwood.picking.log import checked_image
@@ -240,10 +240,7 @@ def learn_matched(
         ]
         found = [peaks_of(field, noise, row) for field, row in zip(fields, ctf_rows, strict=True)]
         null = [peaks_of(b, noise, ctf_rows[i % len(ctf_rows)]) for i, b in enumerate(backgrounds)]
-        area = sum(int(within(m).sum()) for m in fields) / sum(int(within(m).sum()) for m in backgrounds)
-        calibration = calibrate(
-            np.concatenate([p.score for p in found]), np.concatenate([p.score for p in null]), area
-        )
+        calibration = calibrated(fields, found, backgrounds, null, LARGEST_RATE)
         threshold = calibration.threshold(LARGEST_RATE)
     return replace(model, noise=noise, calibration=calibration)
 
