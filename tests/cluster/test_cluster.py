@@ -5,6 +5,8 @@ import itertools
 import os
 import platform
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -41,6 +43,13 @@ def test_a_map_keeps_the_order_and_names_failures(executor):
     assert [square for square, _ in results] == [i * i for i in range(40) if i != 7]
     workers = {process for _, process in results}
     assert len(workers) == 2 and os.getpid() not in workers
+
+
+def test_results_that_come_slowly_are_waited_for(executor, monkeypatch):
+    monkeypatch.setattr("boxwood.execution.cluster._LOOK", 0.001)
+    assert [done.result[0] for done in executor.map(works.square, range(8, 40))] == [
+        i * i for i in range(8, 40)
+    ]
 
 
 def test_what_a_worker_has_to_say_is_in_the_log_of_the_job(executor):
@@ -105,14 +114,9 @@ def test_an_item_that_always_fails_is_named(executor):
         executor.map_add(works.Squares(bad=(41,)), ITEMS, lambda number, result: None)
 
 
-@pytest.mark.parametrize("kill", [False, True])
-def test_an_item_that_always_fails_is_skipped(cluster, settings, kill, monkeypatch):
-    """Even if it takes the workers with it."""
-    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)  # one death a try is enough
+def assert_the_bad_one_is_left_out(scheduler, kill, items):
     told, found = [], {}
-    items = [1, 2, 3, 41, 5, 6] if kill else [*ITEMS[:3], 41, *ITEMS[4:]]
-    settings = ClusterSettings(executor="dask", scheduler=settings.scheduler, skip_failed=True)
-    executor = settings.open(1, told.append)
+    executor = ClusterSettings(executor="dask", scheduler=scheduler, skip_failed=True).open(1, told.append)
     try:
         total = executor.map_add(works.Squares(bad=(41,), kill=kill), items, found.__setitem__)
     finally:
@@ -122,7 +126,31 @@ def test_an_item_that_always_fails_is_skipped(cluster, settings, kill, monkeypat
     failed = [number for number, result in found.items() if isinstance(result, Failure)]
     assert failed == [number for number, item in enumerate(items) if item == 41] and len(found) == len(items)
     assert any(text.startswith(f"batch 4 of {len(items)} is left out") for text in told)
-    cluster.wait_for_workers(2, timeout=300)
+
+
+def test_an_item_that_always_fails_is_skipped(cluster):
+    assert_the_bad_one_is_left_out(cluster.scheduler_address, False, [*ITEMS[:3], 41, *ITEMS[4:]])
+
+
+def test_an_item_that_workers_die_of_is_skipped(loop, tmp_path, monkeypatch):
+    """They are not begun anew: of two at once, Dask at times forgets one."""
+    monkeypatch.setattr("boxwood.execution.cluster._DEATHS", 0)
+    with distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", loop=loop) as mortal:
+        command = [sys.executable, "-m", "dask", "worker", mortal.scheduler_address, "--nthreads", "1"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # works.py
+        quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "cwd": tmp_path}
+        workers = [
+            subprocess.Popen([*command, "--no-dashboard", "--no-nanny"], env=environment, **quiet)
+            for _ in range(3)
+        ]
+        try:
+            mortal.wait_for_workers(3, timeout=300)
+            assert_the_bad_one_is_left_out(mortal.scheduler_address, True, [1, 2, 3, 41, 5, 6])
+            assert sorted(process.poll() is None for process in workers) == [False, False, True]
+        finally:
+            for process in workers:
+                process.kill()
+                process.wait()
 
 
 def test_ctrl_c_stops_the_workers(executor, tmp_path):
@@ -197,6 +225,7 @@ class _Worker:
 
     def submit(self, function, *arguments, **where):
         done = Future()
+        done.status = "finished"
         if arguments[-1] is None:
             done.set_exception(distributed.KilledWorker("item", None, 1))
         else:

@@ -6,8 +6,9 @@ import os
 import queue
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -39,19 +40,27 @@ _SILENT = 2.0
 _PATIENCE = 5.0
 
 
+# Workers that may go while they have the same piece of work.
+_DEATHS = 3
+
+
 class _Died(Exception):
     """Workers died of a piece of work, or while they had it."""
 
 
-class _Question:
-    """Something asked in a thread of its own, for Dask tries long to reach a worker that is dead."""
+class _Gone(Exception):
+    """The worker has gone with what it found."""
 
-    def __init__(self, ask: Callable[[], str]) -> None:
-        self.answer: Future[str] = Future()
+
+class _Question:
+    """Something asked in a thread of its own, for Dask tries long to reach a process that is dead."""
+
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self.answer: Future[Any] = Future()
         self._since = time.monotonic()
         Thread(target=self._run, args=(ask,), daemon=True).start()
 
-    def _run(self, ask: Callable[[], str]) -> None:
+    def _run(self, ask: Callable[[], Any]) -> None:
         try:
             self.answer.set_result(ask())
         except BaseException as error:
@@ -110,6 +119,7 @@ class Cluster:
             secrets.token_hex(8), os.getcwd(), simd, use_simd, probe, bits=probe(), stop=stop
         )
         self._threads: dict[str, int] = {}  # of the workers in use
+        self._left = 0  # how often all of them had gone
         self._asked: dict[str, _Question] = {}  # to those that have yet to say which bits they find
         self._refused: set[str] = set()
         self._homes: dict[int, str] = {}
@@ -126,7 +136,7 @@ class Cluster:
         sent = self._broadcast(function)
 
         def submit(number: int, address: str) -> Any:
-            return self._submit(worker.run_one, self._job, sent, items[number], at=address)
+            return self._submit([address], False, worker.run_one, self._job, sent(), items[number])
 
         waiting: dict[int, Result | Failure] = {}
         yielded = 0
@@ -179,7 +189,7 @@ class Cluster:
 
         def submit(number: int, address: str) -> Any:
             part = items[number << level : (number + 1) << level]
-            return self._submit(worker.run_block, self._job, sent, part, at=address)
+            return self._submit([address], False, worker.run_block, self._job, sent(), part)
 
         yield from self._dispatch(homes, submit, lambda number: True, alone=not level)
 
@@ -218,7 +228,8 @@ class Cluster:
         with suppress(Exception):  # they may be gone
             if self._alive:
                 what = worker.stop if stopped else worker.forget
-                where = {"workers": list(self._threads), "on_error": "ignore", "callback_timeout": _PATIENCE}
+                those = [address for address in self._there() if address in self._threads]
+                where = {"workers": those, "on_error": "ignore", "callback_timeout": _PATIENCE}
                 self._client.run(what, self._job, **where)
         with suppress(Exception):
             self._client.close(timeout=_PATIENCE)
@@ -231,16 +242,25 @@ class Cluster:
 
     # How they are done
 
-    def _broadcast(self, value: Any) -> Any:
-        """A value that each worker fetches once, from the next that has it.
+    def _broadcast(self, value: Any) -> Callable[[], Any]:
+        """What stands for a value that each worker fetches once, from the next that has it.
 
-        It is computed, not scattered: what is scattered is lost with the worker that has it.
+        It is computed, not scattered: what is scattered is lost with the worker that has it. It is sent anew
+        where all that might have had it have gone, for then nobody computes it again, or where too many died
+        that were to.
         """
-        return self._submit(worker.same, value)
+        sent: list[Any] = [None, -1]
 
-    def _submit(self, function: Callable[..., Any], *arguments: Any, at: str | None = None) -> Any:
+        def there() -> Any:
+            if sent[1] != self._left or sent[0].status == "error":
+                sent[:] = self._submit(list(self._threads), True, worker.same, value), self._left
+            return sent[0]
+
+        return there
+
+    def _submit(self, at: list[str], or_others: bool, function: Callable[..., Any], *arguments: Any) -> Any:
         key = f"boxwood-{function.__name__}-{self._job.name}-{next(self._numbers)}"
-        where = {} if at is None else {"workers": [at], "allow_other_workers": True}
+        where = {"workers": at, "allow_other_workers": or_others}
         return self._client.submit(function, *arguments, key=key, pure=False, **where)
 
     def _dispatch(
@@ -259,37 +279,48 @@ class Cluster:
         rest = dict(homes)
         while rest:
             died: list[int] = []
-            for number, future in self._finished_ones(rest, submit, allowed, per_thread):
+            for number, result in self._results(rest, submit, allowed, per_thread):
                 del rest[number]
-                result = self._result(future)
                 if alone and isinstance(result, Failure) and isinstance(result.error, _Died):
                     died.append(number)
                 else:
                     yield number, result
             for number in died:
-                for _, future in self._finished_ones({number: homes[number]}, submit, lambda number: True, 1):
-                    yield number, self._result(future)
+                yield from self._results({number: homes[number]}, submit, lambda number: True, 1)
 
-    def _finished_ones(
+    def _results(
         self,
         homes: dict[int, int],
         submit: Callable[[int, str], Any],
         allowed: Callable[[int], bool],
         per_thread: int,
     ) -> Iterator[tuple[int, Any]]:
-        """Numbers and their futures, as these are finished; no more where none of the others is allowed."""
+        """Numbers and what is found, as it comes; no more where none of the others is allowed.
+
+        A piece of work is bound to its worker: Dask would give it to any that idles, even one that does not
+        answer. So it is for us to give it to another where its worker has gone.
+        """
         pending: dict[int, deque[int]] = {}
         for number, home in homes.items():
             pending.setdefault(home, deque()).append(number)
-        running: dict[int, tuple[str, Any]] = {}
-        finished: queue.SimpleQueue[int] = queue.SimpleQueue()
+        running: dict[Any, tuple[int, str]] = {}  # by future
+        deaths: Counter[int] = Counter()
+        finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
             while pending or running:
                 self._look(wait=not self._threads)
+                for future, (number, address) in list(running.items()):
+                    if address not in self._threads:
+                        del running[future]
+                        self._cancel(future)
+                        deaths[number] += 1
+                        if deaths[number] > _DEATHS:
+                            yield number, Failure(_Died("every worker that was given it has gone"))
+                        else:
+                            pending.setdefault(homes[number], deque()).appendleft(number)
                 load = dict.fromkeys(self._threads, 0)
-                for address, _ in running.values():
-                    if address in load:
-                        load[address] += 1
+                for _, address in running.values():
+                    load[address] += 1
                 for address in sorted(load, key=load.__getitem__):
                     room = per_thread * self._threads[address] if per_thread else 2
                     while load[address] < room:
@@ -297,18 +328,23 @@ class Cluster:
                         if chosen is None:
                             break
                         future = submit(chosen, address)
-                        running[chosen] = (address, future)
-                        future.add_done_callback(lambda _, number=chosen: finished.put(number))
+                        running[future] = (chosen, address)
+                        future.add_done_callback(finished.put)
                         load[address] += 1
                 if self._threads and not running:
                     return
-                with suppress(queue.Empty):
-                    number = finished.get(timeout=_LOOK)
-                    yield number, running.pop(number)[1]
+                with suppress(queue.Empty, _Gone):
+                    future = finished.get(timeout=_LOOK)
+                    if future in running:
+                        result = self._result(future, running[future][1])
+                        yield running.pop(future)[0], result
         except BaseException:
-            with suppress(Exception):
-                self._client.cancel([future for _, future in running.values()], force=True)
+            self._cancel(*running)
             raise
+
+    def _cancel(self, *futures: Any) -> None:
+        with suppress(Exception):  # the scheduler may have gone, too
+            self._client.cancel(list(futures), force=True)
 
     def _next(
         self, pending: dict[int, deque[int]], address: str, allowed: Callable[[int], bool]
@@ -352,7 +388,9 @@ class Cluster:
             self._check_alive()
             there = self._there()
             self._looked = time.monotonic()
-            for address in set(self._threads) - set(there):
+            gone = set(self._threads) - set(there)
+            self._left += bool(gone) and len(gone) == len(self._threads)
+            for address in gone:
                 del self._threads[address]
                 self._homes = {home: at for home, at in self._homes.items() if at != address}
                 self._tell(f"the worker {address} has gone; what it had is done by others")
@@ -434,12 +472,18 @@ class Cluster:
         self._refused.add(address)
         self._tell(f"the worker {address} is not used, because {why}")
 
-    def _result(self, future: Any) -> Any:
-        """What a finished future has, or the `Failure` of its work."""
+    def _result(self, future: Any, address: str) -> Any:
+        """What a finished future of a worker has, or the `Failure` of its work.
+
+        Raises
+        ------
+        _Gone
+            The worker is no more, and what it found neither.
+        """
         from distributed import KilledWorker
 
         try:
-            answer = self._wait(future)
+            answer = self._wait(future, address)
             for text in answer.told:
                 self._tell(text)
             return answer.result
@@ -447,18 +491,23 @@ class Cluster:
             raise KeyboardInterrupt from None
         except KilledWorker:
             return Failure(_Died("every worker that was given it died"))
-        except worker.OtherBits as error:  # Dask brought it there because the one that had it has gone
+        except _Gone:
+            raise
+        except worker.OtherBits as error:  # where a worker was begun anew under its old address
             return Failure(_Died(f"the workers that are left would find other bits: {error}"))
         except Exception as error:
             self._check_alive()
             return Failure(error)
 
-    def _wait(self, future: Any) -> Any:
-        """The result of a future; not for longer than there is a scheduler."""
-        from distributed import TimeoutError as Timeout
+    def _wait(self, future: Any, address: str) -> Any:
+        """The result of a future; not for longer than there are its worker and a scheduler.
 
-        while True:
-            try:
-                return future.result(timeout=_LOOK)
-            except Timeout:
-                self._check_alive()
+        Dask is given no limit: what it gives up it cancels, and from then on nothing can be fetched.
+        """
+        answer = _Question(future.result).answer
+        while not futures.wait([answer], timeout=_LOOK).done:
+            self._check_alive()
+            self._look(wait=False)
+            if address not in self._threads:
+                raise _Gone
+        return answer.result()

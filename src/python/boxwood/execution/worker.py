@@ -168,7 +168,7 @@ def run_block(job: JobOfCluster, work: Work[Any, Any, Any], items: Sequence[Any]
 
 
 def _answer(job: JobOfCluster, run: Callable[[Here], Any]) -> Answer:
-    """Run a piece of work where it finds the right bits: Dask may bring it where nobody was asked."""
+    """Run a piece of work if it finds the right bits: a worker that was begun anew has not been asked."""
 
     def rightly() -> Answer:
         if (found := _bits(job)) != job.bits:
