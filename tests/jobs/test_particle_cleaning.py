@@ -113,6 +113,15 @@ def test_the_better_of_two_stays_and_a_distance_of_nothing_keeps_both(classified
     assert all_of_them.values["particles"] == REAL + EMPTY + TWICE - same and same <= TWICE // 2
 
 
+def test_the_pixel_size_of_micrographs_can_be_given(classified, tmp_path):
+    """In pixels a hundred times as large, nothing was picked twice."""
+    folder, run = classified
+    found = Project(folder).select_particles(
+        particles=run.files["data"], auto=True, micrograph_pixel_size=100 * PIXEL, output=tmp_path
+    )
+    assert "removed: picked twice" not in found.values
+
+
 def test_unreadable_images_are_named_and_go(classified, tmp_path):
     folder, _ = classified
     for path in (folder / "run").glob("run_it008_*"):

@@ -39,7 +39,11 @@ def iteration_of(data: Path) -> SavedIteration:
 
 
 def clean(
-    saved: SavedIteration, distance: float | None, min_score: float, context: JobContext
+    saved: SavedIteration,
+    distance: float | None,
+    min_score: float,
+    micrograph_pixel_size: float | None,
+    context: JobContext,
 ) -> pd.DataFrame:
     """Judge all particles of an iteration.
 
@@ -49,6 +53,8 @@ def clean(
     distance : float or None
         Å; of particles that are nearer once they are centred the best stays. By default NEAREST diameters.
     min_score : float
+    micrograph_pixel_size : float or None
+        Å; what coordinates count in, if not what the optics table says.
 
     Returns
     -------
@@ -66,7 +72,7 @@ def clean(
     table = scores.features.assign(
         score=scores.score, class_score=np.where(numbers > 0, class_score[np.maximum(numbers - 1, 0)], 0.0)
     )
-    places = _places(saved)
+    places = _places(saved, micrograph_pixel_size)
     if places is None:
         context.warn("particles have no coordinates, so that none can be found that was picked twice")
         return table.assign(nearest=np.inf, removed=reason)
@@ -156,14 +162,16 @@ def _noise(model: SavedModel, table: pd.DataFrame) -> IntArray:
     return np.clip(table[name].to_numpy(np.int64) - 1, 0, len(model.noise) - 1)
 
 
-def _places(saved: SavedIteration) -> tuple[DoubleArray, DoubleArray, AnyArray] | None:
+def _places(
+    saved: SavedIteration, pixel_size: float | None
+) -> tuple[DoubleArray, DoubleArray, AnyArray] | None:
     """Centres of the particles in Å, offsets applied, and their micrographs; None if they are not known."""
     from boxwood.jobs.particle_places import centres_angstrom
 
     table = saved.particles.table
     if any(name not in table for name in ("rlnMicrographName", "rlnCoordinateX", "rlnCoordinateY")):
         return None
-    x, y = centres_angstrom(saved.particles)
+    x, y = centres_angstrom(saved.particles, pixel_size)
     return x, y, table["rlnMicrographName"].to_numpy(str)
 
 

@@ -28,7 +28,7 @@ def centres_angstrom(
     table = particles.table
     needed = ["rlnMicrographName", "rlnCoordinateX", "rlnCoordinateY"]
     if missing := [name for name in needed if name not in table.columns]:
-        raise InputError(f"{particles.source} has no {missing[0]}, without which there are no duplicates.")
+        raise InputError(f"{particles.source} has no {missing[0]}, without which particles have no place.")
     pixel_size = micrograph_pixel_size or _pixel_size(particles)
     x, y = (
         table[f"rlnCoordinate{axis}"].to_numpy(np.float64) * pixel_size - _shift_angstrom(particles, axis)

@@ -120,7 +120,7 @@ class SelectParticlesOptions(Options):
         above=0,
         joboption="image_angpix",
         flag="--image_angpix",
-        needs="remove_duplicates",
+        needs="remove_duplicates or auto",
     )
 
     def validate(self) -> None:
@@ -159,7 +159,7 @@ def _clean(options: SelectParticlesOptions, context: JobContext) -> JobResult:
 
     saved = iteration_of(options.particles)
     context.use([saved.model_file, saved.averages_file])
-    table = clean(saved, options.distance, options.min_score, context)
+    table = clean(saved, options.distance, options.min_score, options.micrograph_pixel_size, context)
     keep = (table["removed"] == "").to_numpy()
     reasons = table["removed"][~keep].value_counts()
     result = _write_kept(saved.particles, keep, "auto", context)
