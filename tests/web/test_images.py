@@ -10,7 +10,7 @@ from PIL import Image
 from boxwood.errors import InputError
 from boxwood.io.mrc import read_image, read_stack
 from boxwood.web import images
-from boxwood.web.kept import Kept
+from boxwood.web.cache import Cache
 
 MICROGRAPH = "Micrographs/micrograph_001.mrc"
 STACK = "Class2D/job003/run_it003_classes.mrcs"
@@ -128,7 +128,7 @@ def test_a_sheet_shows_the_images_asked_for(client, copy):
 
 
 def test_kept_results_are_computed_once_for_all_who_ask():
-    kept, made, begun = Kept(), [], threading.Barrier(4)
+    kept, made, begun = Cache(), [], threading.Barrier(4)
 
     def make():
         made.append(1)
@@ -147,7 +147,7 @@ def test_kept_results_are_computed_once_for_all_who_ask():
 
 
 def test_what_was_not_asked_for_longest_goes_first():
-    kept, made = Kept(most_bytes=25), []
+    kept, made = Cache(most_bytes=25), []
 
     def ask(key):
         kept.get(key, lambda: (made.append(key), 10))
@@ -158,7 +158,7 @@ def test_what_was_not_asked_for_longest_goes_first():
 
 
 def test_an_error_is_not_kept():
-    kept = Kept()
+    kept = Cache()
     with pytest.raises(ZeroDivisionError):
         kept.get("key", lambda: (1 / 0, 1))
     assert kept.get("key", lambda: ("good", 1)) == "good"

@@ -15,7 +15,7 @@ from PIL import Image
 
 from boxwood.project.folder import ProjectFolder
 from boxwood.project.job_files import claim_log
-from boxwood.web.live import Watch, piece_of
+from boxwood.web.changes import Watch, piece_of
 from boxwood.web.revisions import revision
 from boxwood.web.runs import FOLDER, Run, Runs
 

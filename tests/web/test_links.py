@@ -8,10 +8,10 @@ import pytest
 
 from boxwood.io.selection import write_selection
 from boxwood.project.folder import ProjectFolder
+from boxwood.web.cache import Cache
+from boxwood.web.changes import Watch
 from boxwood.web.inside import OutsideError
 from boxwood.web.jobs import progress_of
-from boxwood.web.kept import Kept
-from boxwood.web.live import Watch
 
 JOBS = ("AutoPick/job001", "Extract/job002", "Class2D/job003")
 PICKED = "Micrographs/micrograph_001.mrc"
@@ -87,7 +87,7 @@ def test_no_file_of_a_job_is_read_through_a_link_that_leads_out(
     client, workspace, copy, linked, opened, address
 ):
     def ask():
-        workspace.pictures = Kept()
+        workspace.pictures = Cache()
         return client.get(address)
 
     for place in (

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from boxwood.project.folder import ProjectFolder
+from boxwood.web.cache import Cache
 from boxwood.web.guard import Keys
 from boxwood.web.inside import inside
-from boxwood.web.kept import Kept
 from boxwood.web.learning import Learnings
 from boxwood.web.runs import Runs
 
@@ -34,7 +34,7 @@ class Workspace:
     keys : Keys
     pool : ThreadPoolExecutor
         Where requests are worked on, off the event loop.
-    pictures : Kept
+    pictures : Cache
         Pyramids of micrographs and other arrays that were computed for pictures.
     learnings : Learnings
         What adaptive picking has learned to be tried.
@@ -46,7 +46,7 @@ class Workspace:
     data: Sequence[Path] = ()
     keys: Keys = field(default_factory=Keys)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "boxwood-web"))
-    pictures: Kept = field(default_factory=Kept)
+    pictures: Cache = field(default_factory=Cache)
     learnings: Learnings = field(default_factory=Learnings)
     runs: Runs = field(init=False)
 

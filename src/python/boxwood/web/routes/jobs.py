@@ -11,10 +11,10 @@ from starlette.routing import Route
 
 from boxwood.errors import BoxwoodError, InputError
 from boxwood.io.atomic import write_text
+from boxwood.web.changes import LOGS, Watch, piece_of, stream
 from boxwood.web.endpoint import Call, MissingError, failure, route
 from boxwood.web.images import encode
 from boxwood.web.jobs import PICTURES, cancel, job_detail, mark_lost
-from boxwood.web.live import LOGS, Watch, piece_of, stream
 from boxwood.web.revisions import revision, save
 from boxwood.web.thumbnails import thumbnail
 

@@ -1,12 +1,12 @@
 // A classification: its averages at every iteration, how it converges, and the particles of a class.
 
 import { address, get, inTurn } from "../api.js";
+import { listen } from "../changes.js";
 import { bars, curves } from "../chart.js";
 import { SORTS, captionOf, factsOf, inOrder, reasonsOf } from "../class_facts.js";
 import { makeControls } from "../controls.js";
 import { empty, h, note, renew } from "../dom.js";
 import { Gallery } from "../gallery.js";
-import { live } from "../live.js";
 import { status } from "../parts.js";
 import { recalled, remember } from "../remember.js";
 
@@ -34,7 +34,7 @@ export async function show(page) {
     page.main.append(empty("There are no class averages yet",
       run.status === "Running" ? "They appear here as soon as the first iteration is written." : "This job wrote none. Start a classification of your particles.",
       h("a.button", { href: run.status === "Running" ? `/job/${run.job}` : "/new/class2d" }, run.status === "Running" ? "See its log" : "New classification")));
-    live(page, { job: run.job }, { job: again });
+    listen(page, { job: run.job }, { job: again });
     return;
   }
 
@@ -242,7 +242,7 @@ export async function show(page) {
   page.key("s", "select classes", () => page.go(`/select/${run.job}`));
   page.key("g", "go to the averages: arrows, Enter opens a class", () => gallery.element.focus());
   await draw();
-  live(page, { job: run.job }, { job: again });
+  listen(page, { job: run.job }, { job: again });
   // an iteration's files may be written after its line in the log
   const timer = setInterval(() => run.status === "Running" && !document.hidden && again(), CHECK_MS);
   page.signal.addEventListener("abort", () => clearInterval(timer));

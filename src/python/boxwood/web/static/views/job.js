@@ -2,8 +2,8 @@
 
 import { get, inTurn, post, put } from "../api.js";
 import { autosave } from "../autosave.js";
+import { listen } from "../changes.js";
 import { h, note, renew, when } from "../dom.js";
-import { live } from "../live.js";
 import { nextSteps } from "../next.js";
 import { commandLine, copyButton, fileOf, progressBar, status } from "../parts.js";
 import { placeOf, viewsOf } from "../views.js";
@@ -80,7 +80,7 @@ export async function show(page) {
 
   let known = job.status;
   const refill = inTurn(async () => fill(await get(address, page.signal)));
-  live(page, { job: job.name, after: job.after }, {
+  listen(page, { job: job.name, after: job.after }, {
     job: async (now) => {
       out.add(now.out ?? "");
       err.add(now.err ?? "");

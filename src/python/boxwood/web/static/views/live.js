@@ -1,9 +1,9 @@
 // A live job: what comes, the picks of the newest micrograph, and the classes as they become.
 
 import { address, get, inTurn, post } from "../api.js";
+import { listen } from "../changes.js";
 import { bars, s } from "../chart.js";
 import { empty, h, note, renew, when } from "../dom.js";
-import { live } from "../live.js";
 import { status } from "../parts.js";
 import { recalled, remember } from "../remember.js";
 
@@ -158,7 +158,7 @@ export async function show(page) {
   }
 
   await load();
-  live(page, { job: name, file: `${name}/live.star` }, { file: load, job: load });
+  listen(page, { job: name, file: `${name}/live.star` }, { file: load, job: load });
   page.key("f", "newest micrograph and iteration", () => {
     Object.assign(settings, DEFAULTS);
     remember(settings, DEFAULTS);

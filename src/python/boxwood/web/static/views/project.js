@@ -1,8 +1,8 @@
 // All jobs of the project, with pictures of what they made.
 
 import { get, inTurn, post } from "../api.js";
+import { listen } from "../changes.js";
 import { empty, h, keyed, note, when } from "../dom.js";
-import { live } from "../live.js";
 import { fileOf, progressBar, status } from "../parts.js";
 
 export async function show(page) {
@@ -40,7 +40,7 @@ export async function show(page) {
     history.replaceState(null, "", filter.value ? `/?find=${encodeURIComponent(filter.value)}` : "/");
   });
   await load();
-  live(page, { progress: 1 }, {
+  listen(page, { progress: 1 }, {
     project: load,
     progress: (running) => {
       for (const [name, now] of Object.entries(running))

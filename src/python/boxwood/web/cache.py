@@ -11,7 +11,7 @@ from typing import Any
 _MOST_BYTES = 1 << 29
 
 
-class Kept:
+class Cache:
     """Results of slow functions by key; those not asked for longest go first.
 
     Parameters

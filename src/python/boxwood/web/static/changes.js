@@ -23,12 +23,12 @@ function away(is) {
   }
 }
 
-/** Listen while a view is shown: live(page, { job: "AutoPick/job001" }, { project: (event) => …, job: …, file: … }).
+/** Listen while a view is shown: listen(page, { job: "AutoPick/job001" }, { project: (event) => …, job: …, file: … }).
  *  At first, and when the server was away, every kind is told once.
  *  project: the list of jobs or a status has changed; job: { status, progress, out, err } with what was added to the logs;
  *  progress (ask for it by query.progress): { "AutoPick/job001": { done, total, text } or null } of all jobs that run;
  *  file: { path, revision } of one of query.file (an address, or several). */
-export function live(page, query, handlers) {
+export function listen(page, query, handlers) {
   let source = null;
   let last = "";
 
