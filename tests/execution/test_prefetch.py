@@ -30,3 +30,34 @@ def test_errors_come_where_the_result_would_have():
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_leaving_before_the_first_result_waits_for_the_call_under_way():
+    begun, end, ended = threading.Event(), threading.Event(), []
+
+    def work(item):
+        begun.set()
+        end.wait(60)
+        ended.append(item)
+
+    results = prefetch(work, range(3))
+    assert begun.wait(60)
+    threading.Timer(0.1, end.set).start()
+    results.close()
+    assert ended == [0]
+
+
+def test_ctrl_c_while_the_thread_begins_leaves_none_behind(monkeypatch):
+    """Such a thread is known to nobody, so the process would wait for it at its end, for ever."""
+    start, begun = threading.Thread.start, []
+
+    def interrupted(thread):
+        start(thread)
+        begun.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        prefetch(abs, range(3))
+    begun[0].join(60)
+    assert not begun[0].is_alive() and stopped  # its traceback, which keeps what is in it
