@@ -240,7 +240,8 @@ def learn_matched(
         ]
         found = [peaks_of(field, noise, row) for field, row in zip(fields, ctf_rows, strict=True)]
         null = [peaks_of(b, noise, ctf_rows[i % len(ctf_rows)]) for i, b in enumerate(backgrounds)]
-        calibration = calibrated(fields, found, backgrounds, null, LARGEST_RATE)
+        # Of the whole area: for what picks leave, the threshold is too low on real micrographs.
+        calibration = calibrated(fields, found, backgrounds, null)
         threshold = calibration.threshold(LARGEST_RATE)
     return replace(model, noise=noise, calibration=calibration)
 
