@@ -158,6 +158,23 @@ def test_a_job_is_started_with_what_is_suggested_for_what_was_filled_in_last(pag
     assert [form["values"]["box_size"] for form in started] == ["128"]
 
 
+def test_what_a_job_made_is_shown_once_the_books_know_it(page):
+    """Its marker may have told the page before that it has succeeded."""
+    answers = []
+
+    def early(route):
+        answer = route.fetch()
+        answers.append(answer.json())
+        if len(answers) == 1:
+            answers[0]["outputs"] = []
+        route.fulfill(response=answer, json=answers[-1])
+
+    page.route("**/api/job/AutoPick/job001", early)
+    go(page, "/job/AutoPick/job001")
+    expect(page.locator(".state")).to_contain_text("succeeded")
+    expect(page.get_by_role("heading", name="Made")).to_be_visible()
+
+
 def test_tuning_has_a_form(page):
     go(page, "/new/tune-picking?particle_diameter=165")
     expect(page.locator(".command")).to_have_text(

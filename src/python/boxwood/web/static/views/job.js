@@ -81,14 +81,14 @@ export async function show(page) {
   let known = job.status;
   const refill = inTurn(async () => fill(await get(address, page.signal)));
   listen(page, { job: job.name, after: job.after }, {
+    project: refill, // a job may say that it has ended before the books know what it made
     job: async (now) => {
       out.add(now.out ?? "");
       err.add(now.err ?? "");
       drawState(now);
       if (now.status === known) return;
       known = now.status;
-      if (goOn(now)) return;
-      await refill(); // what it has made is known now
+      if (!goOn(now)) await refill();
     },
   });
   page.key("l", "new job like this", () => job.kind && page.go(`/new/${job.kind}?like=${job.name}`));
