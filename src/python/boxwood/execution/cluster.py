@@ -320,7 +320,8 @@ class Cluster:
                             pending.setdefault(homes[number], deque()).appendleft(number)
                 load = dict.fromkeys(self._threads, 0)
                 for _, address in running.values():
-                    load[address] += 1
+                    if address in load:  # our caller may have looked meanwhile
+                        load[address] += 1
                 for address in sorted(load, key=load.__getitem__):
                     room = per_thread * self._threads[address] if per_thread else 2
                     while load[address] < room:
