@@ -9,6 +9,18 @@ from boxwood.imaging.polar import PolarGrid, cutoff
 
 EPS = float(np.finfo(np.float32).eps)
 NOTHING_DROPPED = 1e9
+# One soft pass in single precision that drops nothing.
+PLAIN = {
+    "log_prior_psi": None,
+    "coarse_phases": np.zeros((0, 0), np.complex64),
+    "parent": np.zeros(0, np.int32),
+    "hard": False,
+    "cut": NOTHING_DROPPED,
+    "fraction": 1.0,
+    "top": 5,
+    "precision": "float32",
+    "threads": 1,
+}
 PER_IMAGE = ("images", "ctf", "group", "scale", "log_prior_offset", "coarse_log_prior_offset")
 
 shapes = {
@@ -61,17 +73,9 @@ def make_case(seed, *, box=24, rings=7, images=5, classes=6, offsets=9, psi=20, 
         "phases": np.exp(-2j * np.pi * (shifts @ f.T)).astype(np.complex64),
         "log_prior_offset": rng.normal(0, 1, (images, offsets)).astype(np.float32),
         "log_prior_class": rng.normal(0, 1, classes).astype(np.float32),
-        "log_prior_psi": None,
-        "coarse_phases": np.zeros((0, 0), np.complex64),
-        "parent": np.zeros(0, np.int32),
         "coarse_log_prior_offset": np.zeros((images, 0), np.float32),
         "psi": psi,
-        "hard": False,
-        "cut": NOTHING_DROPPED,
-        "fraction": 1.0,
-        "top": 5,
-        "precision": "float32",
-        "threads": 1,
+        **PLAIN,
     }
 
 

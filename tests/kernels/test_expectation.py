@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from expectation_cases import (
     EPS,
-    NOTHING_DROPPED,
     PER_IMAGE,
+    PLAIN,
     blobs,
     make_case,
     shapes,
@@ -215,17 +215,9 @@ def test_likelihood_is_the_cartesian_one(limit):
         ),
         "log_prior_offset": np.zeros((3, len(shifts)), np.float32),
         "log_prior_class": np.zeros(3, np.float32),
-        "log_prior_psi": None,
-        "coarse_phases": np.zeros((0, 0), np.complex64),
-        "parent": np.zeros(0, np.int32),
         "coarse_log_prior_offset": np.zeros((3, 0), np.float32),
         "psi": psi,
-        "hard": False,
-        "cut": NOTHING_DROPPED,
-        "fraction": 1.0,
-        "top": 5,
-        "precision": "float32",
-        "threads": 1,
+        **PLAIN,
     }
     case["images"] = case["images"].astype(np.complex64)
     got = get_backend("cpu").expectation(**case)
