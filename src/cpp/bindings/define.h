@@ -16,8 +16,8 @@ void define_ctf(py::module_&, const char* last, Run<CtfArgs>);
 void define_log_pick(py::module_&, const char* last, Run<LogPickArgs>, Run<LogPeaksArgs>);
 void define_extract(py::module_&, const char* last, Run<ExtractArgs>);
 void define_polar(py::module_&, const char* last, Run<PolarArgs>, Run<PolarAdjointArgs>);
-// On devices, two more arguments may follow: the place of each image in a store, or -1 for the next of
-// `images`, and the store's number.
+// On devices, two more arguments may be named: `slots`, the place of each image in a store, or -1 for the
+// next of `images`, and `store`, its number.
 void define_expectation(py::module_&, const char* last, Run<ExpectationArgs>);
 
 inline bool product_of_2_3_5(int n) {

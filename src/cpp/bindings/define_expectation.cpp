@@ -23,7 +23,7 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
                      Array<float> log_prior_offset, Array<float> log_prior_class, py::object log_prior_psi,
                      ComplexArray coarse_phases, Array<int> parent, Array<float> coarse_log_prior_offset,
                      int psi, bool hard, float cut, float fraction, int top, const std::string& precision,
-                     int where, const py::args& stored, const Run<ExpectationArgs>& run) {
+                     int where, const py::kwargs& stored, const Run<ExpectationArgs>& run) {
     ExpectationArgs a{};
     check_shape("images", images, {-1, -1});
     if (stored.size()) check_shape("group", group, {-1});
@@ -46,12 +46,13 @@ py::dict expectation(ComplexArray images, Array<float> ctf, Array<int> group, Ar
     Array<int> slots;
     int sent = a.n;
     if (stored.size()) {
-        if (stored.size() != 2) throw py::value_error("expected slots and a store, or neither");
-        slots = Array<int>::ensure(stored[0]);
+        if (stored.size() != 2 || !stored.contains("slots") || !stored.contains("store"))
+            throw py::type_error("expected slots and store besides the other arguments, or neither");
+        slots = stored["slots"].cast<Array<int>>();
         check_shape("slots", slots, {a.n});
         for (int i = 0; i < a.n; ++i) sent -= slots.at(i) >= 0;
         a.slots = slots.data();
-        a.store = stored[1].cast<int>();
+        a.store = stored["store"].cast<int>();
     }
     check_shape("images", images, {sent, a.stride});
     check_shape("ctf", ctf, {sent, a.stride});
@@ -171,7 +172,7 @@ void define_expectation(py::module_& m, const char* last, Run<ExpectationArgs> r
               ComplexArray power, ComplexArray phases, Array<float> log_prior_offset,
               Array<float> log_prior_class, py::object log_prior_psi, ComplexArray coarse_phases,
               Array<int> parent, Array<float> coarse_log_prior_offset, int psi, bool hard, float cut,
-              float fraction, int top, const std::string& precision, int where, const py::args& stored) {
+              float fraction, int top, const std::string& precision, int where, const py::kwargs& stored) {
             return expectation(images, ctf, group, weights, scale, ring_samples, ring_harmonics, references,
                                power, phases, log_prior_offset, log_prior_class, log_prior_psi, coarse_phases,
                                parent, coarse_log_prior_offset, psi, hard, cut, fraction, top, precision,

@@ -45,7 +45,9 @@ def expectation(
     top: int,
     precision: str,
     device: int,
-    *stored: Any,
+    *,
+    slots: AnyArray = ...,
+    store: int = ...,
 ) -> dict[str, Any]: ...
 def log_pick_maps(
     micrograph: FloatArray,

@@ -183,7 +183,7 @@ class _Call:
         slots, number = place
         values |= {"images": images.transforms, "ctf": images.ctf}
         slots = np.where(images.sent < 0, slots, -1).astype(np.int32)
-        return getattr(module, self.kernel)(*values.values(), device, slots, number)
+        return getattr(module, self.kernel)(*values.values(), device, slots=slots, store=number)
 
     def on_cpu(self, backend: Backend | None) -> Any:
         values = dict(self.values)
