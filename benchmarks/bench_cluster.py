@@ -21,11 +21,10 @@ from pathlib import Path
 import dask
 import numpy as np
 import pandas as pd
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from boxwood.class2d import IterationResult, classify2d
 from boxwood.execution import Executor, Threads
-from boxwood.execution.cluster import Cluster
 from boxwood.io.star import write_star
 from boxwood.jobs.cluster import ClusterSettings
 from boxwood.simulate import SimulatedSource
@@ -146,7 +145,9 @@ def main() -> None:
     pixel = 3.54 * 64 / given.box
     source = SimulatedSource(given.particles, given.box, pixel, classes=given.classes, snr=0.05, seed=1)
 
-    def run(executor: Executor, particles: int) -> tuple[float, float, float, IterationResult]:
+    def run(
+        executor: Executor, particles: int, cpu_of_workers: Callable[[], float] = lambda: 0.0
+    ) -> tuple[float, float, float, IterationResult]:
         """Of an iteration after the first: seconds, CPU seconds of workers and of this process; a result."""
         images = FileSource(path, np.arange(particles))
         times, workers, main = [], [], []
@@ -160,7 +161,7 @@ def main() -> None:
         )
         for last in results:
             times.append(time.perf_counter())
-            workers.append(sum(executor.cpu_seconds()) if isinstance(executor, Cluster) else 0.0)
+            workers.append(cpu_of_workers())
             main.append(time.process_time())
             result = last
         means = [(seen[-1] - seen[1]) / (len(seen) - 2) for seen in (times, workers, main)]
@@ -193,8 +194,8 @@ def main() -> None:
     print("  workers x threads  particles  seconds  model  CPU of workers  model  CPU here  model")
     for workers, threads, particles in ((0, 1, 1), (0, 2, 1), (1, 1, 1), (1, 2, 1), (2, 1, 1), (1, 1, 0.5)):
         n = round(given.particles * particles)
-        with executor_of(workers, threads) as executor:
-            seconds, cpu_workers, cpu_here, result = run(executor, n)
+        with executor_of(workers, threads) as (executor, cpu_of_workers):
+            seconds, cpu_workers, cpu_here, result = run(executor, n, cpu_of_workers)
         if n == given.particles:
             assert result.model.references.tobytes() == wanted.model.references.tobytes()
             assert result.log_likelihood == wanted.log_likelihood
@@ -232,21 +233,22 @@ def seconds_of_a_row() -> float:
 
 
 @contextmanager
-def executor_of(workers: int, threads: int) -> Iterator[Executor]:
-    """Threads here, or workers of their own processes."""
+def executor_of(workers: int, threads: int) -> Iterator[tuple[Executor, Callable[[], float]]]:
+    """Threads here, or workers of their own processes; and what tells the CPU seconds of the workers."""
     if not workers:
-        yield Threads(threads)
+        yield Threads(threads), lambda: 0.0
         return
     with (
         dask.config.set({"logging.distributed": "error"}),
         LocalCluster(
             n_workers=workers, threads_per_worker=threads, dashboard_address="127.0.0.1:0"
         ) as cluster,
+        Client(cluster, set_as_default=False) as client,
     ):
         told: Callable[[str], None] = print
         executor = ClusterSettings(executor="dask", scheduler=cluster.scheduler_address).open(1, told)
         try:
-            yield executor
+            yield executor, lambda: sum(client.run(time.process_time).values())
         finally:
             executor.close()  # type: ignore[attr-defined]
 

@@ -44,8 +44,8 @@ def cluster(loop):
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """On a busy machine a worker that lives answers late, and a scheduler too."""
-    monkeypatch.setattr("boxwood.execution.cluster._PATIENCE", 60.0)
-    monkeypatch.setattr("boxwood.execution.cluster._SILENT", 60.0)
+    monkeypatch.setattr("boxwood.execution.roster._PATIENCE", 60.0)
+    monkeypatch.setattr("boxwood.execution.roster._SILENT", 60.0)
     monkeypatch.setattr("boxwood.jobs.cluster._ANSWER", 60.0)
 
 

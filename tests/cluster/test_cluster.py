@@ -46,7 +46,7 @@ def test_a_map_keeps_the_order_and_names_failures(executor):
 
 
 def test_results_that_come_slowly_are_waited_for(executor, monkeypatch):
-    monkeypatch.setattr("boxwood.execution.cluster._LOOK", 0.001)
+    monkeypatch.setattr("boxwood.execution.roster.Roster.period_s", 0.001)
     assert [done.result[0] for done in executor.map(works.square, range(8, 40))] == [
         i * i for i in range(8, 40)
     ]
@@ -68,7 +68,8 @@ def test_sums_have_the_bits_of_threads(executor):
 
 def test_items_stay_where_they_were_unless_a_worker_would_idle():
     executor = Cluster(_Worker(), 1, **SET, probe=str)
-    executor._homes = {0: "one", 1: "one", 2: "other", 3: "other"}
+    executor._workers.threads = {"one": 1, "other": 1}
+    executor._homes = {0: "one", 1: "one", 2: "other", 3: "other", 4: "gone"}
     pending = {home: deque([10 * home]) for home in range(5)}
 
     def take(address):
@@ -81,7 +82,7 @@ def test_items_stay_where_they_were_unless_a_worker_would_idle():
 
 
 def test_a_worker_that_does_not_answer_is_not_waited_for(cluster, executor, monkeypatch):
-    monkeypatch.setattr("boxwood.execution.cluster._PATIENCE", 0.5)
+    monkeypatch.setattr("boxwood.execution.roster._PATIENCE", 0.5)
     with distributed.Client(cluster, set_as_default=False) as client:
         silent, other = client.run(os.getpid).values()
     os.kill(silent, signal.SIGSTOP)
@@ -105,7 +106,7 @@ def test_a_worker_that_does_not_answer_is_not_waited_for(cluster, executor, monk
 def test_why_a_worker_is_not_used_is_told(executor, error, sentence):
     answer = Future()
     answer.set_exception(error)
-    executor._admit("tcp://10.0.0.1:8786", 1, answer)
+    executor._workers._admit("tcp://10.0.0.1:8786", 1, answer)
     assert len(executor.told) == 1 and f"is not used, because {sentence}" in executor.told[0]
 
 
@@ -170,7 +171,7 @@ def test_ctrl_c_stops_the_workers(executor, tmp_path):
     executor.close(stopped=True)
     waiter.join()
     assert client.status == "closed"
-    again = ClusterSettings(executor="dask", scheduler=executor._address).open(1, print)
+    again = ClusterSettings(executor="dask", scheduler=address).open(1, print)
     try:
         assert again.map_add(works.Squares(), ITEMS, lambda number, result: None) == local_sum()
         assert len(list(tmp_path.iterdir())) <= 4  # two a thread
@@ -238,11 +239,15 @@ class _Worker:
 
 def test_an_item_that_workers_die_of_does_not_hold_up_those_after_it(monkeypatch):
     """Results are kept until those before them have come, but no more than a few."""
-    monkeypatch.setattr("boxwood.execution.cluster._LOOK", 0.001)
+    monkeypatch.setattr("boxwood.execution.roster.Roster.period_s", 0.001)
     executor = Cluster(_Worker(), 1, **SET, probe=str)
-    executor._threads = {"tcp://10.0.0.1:1": 1}
+    executor._workers.threads = {"tcp://10.0.0.1:1": 1}
     looks = itertools.count()
-    monkeypatch.setattr(executor, "_look", lambda wait: next(looks) < 1000 or pytest.fail("it does not end"))
+
+    def look(wait):
+        assert next(looks) < 1000, "it does not end"
+
+    monkeypatch.setattr(executor._workers, "look", look)
     items = [0, 1, None, *range(3, 40), None, 41]
     found = [done.result for done in executor.map(works.square, items)]
     assert [number for number, result in enumerate(found) if isinstance(result, Failure)] == [2, 40]

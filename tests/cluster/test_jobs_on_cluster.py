@@ -146,7 +146,7 @@ def test_a_worker_that_joins_late_gets_work(particles, executor, local, cluster)
     grown = []
     try:
         assert_equal(list(classify(particles, executor, EM, join)), local["em"])
-        assert len(executor._threads) == 3
+        assert len(executor._workers.threads) == 3
         assert len(set(executor._homes.values())) >= 2
     finally:
         cluster.scale(2)

@@ -1,6 +1,7 @@
-"""A toy job in a small project."""
+"""A toy job in a small project, and a microscope."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,15 @@ def toy(monkeypatch):
 
     monkeypatch.setitem(toy.JOBS, "toy", ("toy", "a toy"))
     return toy.JOB
+
+
+@pytest.fixture
+def microscope(tmp_path, monkeypatch):
+    """A microscope that writes into the current folder, and whose clock is that of `live`."""
+    from microscope import FastClock, Microscope
+
+    monkeypatch.chdir(tmp_path)
+    made = Microscope()
+    made.clock = FastClock(time.time())
+    monkeypatch.setattr("boxwood.jobs.live.run.Clock", lambda: made.clock)
+    return made

@@ -8,9 +8,14 @@ import pandas as pd
 
 from boxwood.io.particles import MicrographSet
 from boxwood.io.stacks import write_stack
+from boxwood.io.star import read_star
+from boxwood.jobs.registry import load_job
+from boxwood.jobs.runner import run_job
 from boxwood.simulate import simulate_micrograph
 
 SIZE, PIXEL = 200, 7.0
+JOB = Path("Class2D/job001")
+NAME = "Micrographs/m{:03d}.mrc"
 LIVE = {
     "micrographs": "micrographs_ctf.star",
     **{"min_diameter": 150, "max_diameter": 180, "threshold_offset": 0.5, "box_size": 32, "rescale": 32},
@@ -86,3 +91,14 @@ class Microscope:
         new.write_bytes(text[: round(cut * len(text))])
         self.dated(new)
         new.replace("micrographs_ctf.star")
+
+
+def live(continue_from=False, **options):
+    """Run the job in the current folder, or go on with it."""
+    values = options if continue_from else {**LIVE, **options}
+    return run_job(load_job("live"), values, threads=2, continue_from=continue_from)
+
+
+def micrographs():
+    """What the job says of each micrograph."""
+    return read_star(JOB / "live.star")["live_micrographs"].set_index("rlnMicrographName")

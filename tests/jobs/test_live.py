@@ -1,59 +1,20 @@
 """Micrographs that are picked, extracted and classified while they come, whatever comes."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from microscope import LIVE, PIXEL, FastClock, Microscope
+from microscope import JOB, LIVE, NAME, PIXEL, live, micrographs
 
-import boxwood
-from boxwood.errors import InputError, JobAborted, JobError
+from boxwood.errors import InputError, JobError
 from boxwood.io.mrc import read_stack, write_stack
 from boxwood.io.particles import MicrographSet, ParticleSet
-from boxwood.io.star import read_star
-from boxwood.jobs.class2d.files import IterationFiles, read_iteration
 from boxwood.jobs.extract import Extractor
-from boxwood.jobs.live.arrivals import Arrivals, GrowingStar, one_line
 from boxwood.jobs.live.harvest import Harvest
-from boxwood.jobs.live.ledger import Ledger
-from boxwood.jobs.live.run import FINISH
 from boxwood.jobs.registry import load_job
 from boxwood.jobs.runner import run_job
-from boxwood.project.names import below_job
-from boxwood.simulate.gaussians import beta_galactosidase
-from boxwood.simulate.rotations import rotation_matrices
-
-JOB = Path("Class2D/job001")
-NAME = "Micrographs/m{:03d}.mrc"
-
-
-@pytest.fixture
-def microscope(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    made = Microscope()
-    made.clock = FastClock(time.time())
-    monkeypatch.setattr("boxwood.jobs.live.run.Clock", lambda: made.clock)
-    return made
-
-
-def live(continue_from=False, **options):
-    values = options if continue_from else {**LIVE, **options}
-    return run_job(load_job("live"), values, threads=2, continue_from=continue_from)
-
-
-def micrographs():
-    return read_star(JOB / "live.star")["live_micrographs"].set_index("rlnMicrographName")
-
-
-def read_state_of(result):
-    return read_iteration(IterationFiles.of(result.files["optimiser"]))[0]
 
 
 def test_an_hour_of_300_micrographs_with_all_that_can_happen(microscope):
@@ -163,62 +124,6 @@ def test_a_pattern_is_watched_without_ctf(microscope):
     assert "rlnDefocusU" not in particles.table and "model" in result.files
 
 
-def test_continued_a_pattern_keeps_the_pixel_size_with_which_it_began(microscope):
-    """Though a file has come whose name is sorted first, and whose header says something else."""
-    for i in range(1, 13):
-        microscope.write(NAME.format(i))
-    options = {**LIVE, "micrographs": None, "watch": "Micrographs/*.mrc"}
-    before = run_job(load_job("live"), options, threads=2)
-    (JOB / "live.star").unlink()  # as if it had been killed before it could say anything
-    write_stack(Path(NAME.format(0)), microscope.pixels(0)[None], PIXEL / 2)
-    for i in (0, 13):
-        if i:
-            microscope.write(NAME.format(i))
-        microscope.dated(NAME.format(i))
-    result = run_job(load_job("live"), {}, threads=2, continue_from=JOB)
-    assert (before.values["micrographs"], result.values["micrographs"]) == (12, 14)
-    particles = ParticleSet.read(result.files["particles"])
-    assert particles.optics["rlnImagePixelSize"].tolist() == [PIXEL]
-    assert MicrographSet.read(JOB / "micrographs.star").pixel_size_of_groups() == {1: PIXEL}
-    assert (micrographs()[["bwTimeArrived", "bwTimeExtracted", "bwTimeClassified"]] > 0).all(axis=None)
-
-
-@pytest.mark.relion
-@pytest.mark.skipif(shutil.which("relion_refine") is None, reason="RELION is not installed")
-def test_relion_goes_on_with_what_it_made(microscope):
-    for i in range(12):
-        microscope.write(NAME.format(i))
-    microscope.list(*map(NAME.format, range(12)))
-    result = live()
-    last = int(result.files["optimiser"].name[6:9])
-    words = [
-        "--continue",
-        result.files["optimiser"],
-        "--iter",
-        str(last + 1),
-        "--o",
-        JOB / "again",
-        "--j",
-        "1",
-    ]
-    subprocess.run(["relion_refine", *map(str, words)], check=True, capture_output=True)
-    ours, theirs = (
-        ParticleSet.read(path).table["rlnImageName"]
-        for path in (result.files["particles"], JOB / f"again_it{last + 1:03d}_data.star")
-    )
-    assert len(ours) > 50 and sorted(ours) == sorted(theirs)
-
-
-def test_asked_to_finish_it_takes_what_is_there(microscope):
-    for i in range(12):
-        microscope.write(NAME.format(i))
-    microscope.list(*map(NAME.format, range(12)))
-    microscope.clock.at(30, lambda: (JOB / FINISH).touch())
-    result = live(stop_after=None)
-    assert result.values["micrographs"] == 12
-    assert read_star(JOB / "live.star")["live_general"]["bwState"].iloc[0] == "ended"
-
-
 def test_what_came_while_it_was_busy_is_taken(microscope, monkeypatch):
     """It ends when nothing new has come, not when it has not looked for so long."""
     take, taken = Harvest.take, []
@@ -236,31 +141,6 @@ def test_what_came_while_it_was_busy_is_taken(microscope, monkeypatch):
     microscope.clock.at(3600, lambda: (microscope.write(last), microscope.list(last)))  # not settled yet
     result = live(stop_after=1)
     assert result.values["micrographs"] == 9 and not result.bad and len(taken) == 2
-
-
-def test_the_first_ctrl_c_finishes(microscope):
-    for i in range(12):
-        microscope.write(NAME.format(i))
-    microscope.list(*map(NAME.format, range(12)))
-    microscope.clock.at(30, lambda: os.kill(os.getpid(), signal.SIGINT))
-    assert live(stop_after=None).values["micrographs"] == 12
-
-
-def test_aborted_it_goes_on_with_what_has_come_since(microscope):
-    for i in range(12):
-        microscope.write(NAME.format(i))
-    microscope.list(*map(NAME.format, range(8)))
-    microscope.clock.at(130, lambda: (JOB / "RELION_JOB_ABORT_NOW").touch())
-    with pytest.raises(JobAborted, match="--continue"):
-        live(stop_after=None)
-    before = set(micrographs().query("bwLiveState == 'done'").index)
-    assert len(before) == 8
-    Path(NAME.format(2)).unlink()  # what was used is needed no more
-    microscope.list(*map(NAME.format, range(8, 12)))
-    result = live(continue_from=JOB, stop_after=1, memory_gib=0.5)
-    assert result.values["micrographs"] == 12 and not result.bad
-    assert read_state_of(result).settings.parameters.memory_gib == 0.5
-    assert not ParticleSet.read(JOB / "particles.star").table["rlnImageName"].duplicated().any()
 
 
 def test_another_optics_group_under_a_known_number_gets_a_number_of_its_own(microscope):
@@ -320,104 +200,6 @@ def test_without_a_single_good_micrograph_the_job_fails(microscope):
         live()
 
 
-def arrivals(microscope, ledger=None, star="micrographs_ctf.star"):
-    """What a job looks at, without the job."""
-    listing = GrowingStar(Path(star), 20, microscope.clock, pytest.fail)
-
-    def output_of(name):
-        return str(below_job(name).with_suffix(""))
-
-    return Arrivals(listing, ledger or Ledger(), 20, microscope.clock, pytest.fail, output_of)
-
-
-def test_names_start_from_where_the_first_to_come_is_also_when_it_is_gone(microscope, tmp_path, monkeypatch):
-    """A job elsewhere follows the STAR file of a project, whose first micrographs come last or go away."""
-    late, first, second = map(NAME.format, range(3))
-    for name in (first, second):
-        microscope.write(name)
-    microscope.list(late, first, second)
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    star = tmp_path / "micrographs_ctf.star"
-    seen = arrivals(microscope, star=star)
-    seen.look()
-    microscope.clock.sleep(30)
-    assert seen.look() == [first, second] and seen.root == tmp_path
-    for entry in seen.ledger.entries.values():
-        entry.state = "done" if entry.name == first else entry.state
-    seen.ledger.write(Path("live.star"), {"bwState": "running"}, dialect="3.1")
-    used = seen.set_of([first])
-    used.write(Path("micrographs.star"))
-    (tmp_path / first).unlink()
-    Path(late).parent.mkdir()
-    Path(late).write_bytes(b"of another project")
-    again = arrivals(microscope, Ledger.read(Path("live.star")), star)
-    again.adopt(MicrographSet.read(Path("micrographs.star")))
-    again.look()
-    microscope.clock.sleep(30)
-    assert again.look() == [second] and again.root == tmp_path
-    assert [again.ledger.of(name).state for name in (late, first)] == ["listed", "done"]
-
-
-def test_a_twin_of_a_file_that_went_away_takes_its_place(microscope):
-    """Else neither would be used: a copy was made, say, and what it was made of removed."""
-    first, second = NAME.format(0), NAME.format(1)
-    microscope.write(first)
-    shutil.copyfile(first, second)
-    microscope.clock.sleep(1)
-    microscope.dated(second)
-    microscope.list(first, second)
-    seen = arrivals(microscope)
-    seen.look()
-    microscope.clock.sleep(30)
-    assert seen.look() == [first] and seen.ledger.of(second).state == "duplicate"
-    Path(first).unlink()
-    assert seen.look() == [second]
-    assert [seen.ledger.of(name).state for name in (first, second)] == ["vanished", "waiting"]
-
-
-def test_who_is_not_used_has_neither_a_name_nor_contents_for_itself(microscope):
-    """A file with the contents of a namesake, and one with the name of a copy, are used."""
-    used, namesake, same_contents = NAME.format(0), "MotionCorr/job002/Micrographs/m000.mrc", NAME.format(1)
-    copy, same_name = NAME.format(2), "MotionCorr/job002/Micrographs/m002.mrc"
-    for second, name in enumerate((used, namesake, same_contents, copy, same_name)):
-        microscope.clock.sleep(1)
-        if name in (same_contents, copy):
-            shutil.copyfile(namesake if name == same_contents else used, name)
-            microscope.dated(name)
-        else:
-            microscope.write(name, microscope.pixels(second))
-    microscope.list(used, namesake, same_contents, copy, same_name)
-    seen = arrivals(microscope)
-    seen.look()
-    microscope.clock.sleep(30)
-    assert seen.look() == [used, same_contents, same_name]
-    assert [seen.ledger.of(name).state for name in (namesake, copy)] == ["duplicate", "duplicate"]
-
-
-def test_who_had_its_turn_before_the_job_was_stopped_keeps_it(microscope):
-    """Its files may be there: an older file that is listed later, and would be written to these, is none."""
-    older, first = "MotionCorr/job002/Micrographs/m000.mrc", NAME.format(0)
-    microscope.write(older, microscope.pixels(1))
-    microscope.clock.sleep(100)
-    microscope.write(first)
-    microscope.list(first)
-    seen = arrivals(microscope)
-    seen.look()
-    microscope.clock.sleep(30)
-    assert seen.look() == [first]
-    microscope.list(older)
-    for job in (seen, arrivals(microscope, Ledger(seen.ledger.entries))):
-        assert job.look() == [first] and job.ledger.of(older).reason == f"{first} has the same name"
-
-
-def test_whatever_an_error_says_can_be_written(tmp_path):
-    ledger, error = Ledger(), ValueError('it\'s "this",\nor \x00\x1f that.')
-    ledger.settle(ledger.of("a"), "bad", one_line(error))
-    ledger.write(tmp_path / "live.star", {"bwState": "running"}, dialect="3.1")
-    assert Ledger.read(tmp_path / "live.star").of("a").reason == "it's 'this', or that"
-
-
 def test_a_file_that_fails_and_comes_back_is_picked_anew_and_a_namesake_is_used(microscope, monkeypatch):
     extract, gone, picks = Extractor.extract, NAME.format(3), JOB / "Micrographs/m003_autopick.star"
 
@@ -440,75 +222,3 @@ def test_a_file_that_fails_and_comes_back_is_picked_anew_and_a_namesake_is_used(
     assert live().values["micrographs"] == 9 and kept
     assert picks.read_text() not in kept
     assert tuple(micrographs().loc[[bad, namesake], "bwLiveState"]) == ("bad", "done")
-
-
-COMMAND = [sys.executable, "-m", "boxwood", "live"]
-
-
-def start(*words):
-    environment = {"PYTHONPATH": str(Path(boxwood.__file__).parents[1]), "PATH": "/usr/bin:/bin"}
-    return subprocess.Popen([*COMMAND, *words, "--threads", "1"], env=environment, stdout=-3, stderr=-3)
-
-
-def test_killed_twice_it_uses_every_micrograph_once(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    microscope = Microscope()
-    for i in range(24):
-        microscope.write(NAME.format(i))
-    microscope.list(*map(NAME.format, range(24)))
-    fast = {**LIVE, "settle": 0, "poll": 0.1, "stop_after": 0}
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in fast.items()]
-    undisturbed = run_job(load_job("live"), fast, threads=1, output="undisturbed")
-    for stacks, more in ((6, words), (14, ["--continue", str(JOB)])):
-        process = start(*more)
-        while len(list(JOB.glob("Micrographs/*.mrcs"))) < stacks and process.poll() is None:
-            time.sleep(0.01)
-        assert process.poll() is None, "it ended before it was killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    result = run_job(load_job("live"), {}, threads=1, continue_from=JOB)
-    tables = []
-    for run in (result, undisturbed):
-        table = ParticleSet.read(run.files["particles"]).table
-        names = table["rlnImageName"].str.replace(str(JOB), "undisturbed")
-        tables.append(table.assign(rlnImageName=names).sort_values("rlnImageName", ignore_index=True))
-    assert len(tables[0]) and tables[0].equals(tables[1])
-    assert result.values["micrographs"] == 24 and (micrographs()["bwTimeExtracted"] > 0).all()
-    for stack in Path("undisturbed/Micrographs").glob("*.mrcs"):
-        np.testing.assert_array_equal(read_stack(JOB / "Micrographs" / stack.name)[:], read_stack(stack)[:])
-
-
-def test_references_pick_with_what_the_first_micrographs_taught(microscope):
-    """The noise is learned once; continued, the job picks with what it stored."""
-    views = rotation_matrices(np.random.default_rng(0).uniform(0, 180, (3, 3)))
-    write_stack(Path("references.mrcs"), beta_galactosidase().project(views, 36, PIXEL), PIXEL)
-    for i in range(9):
-        microscope.write(NAME.format(i))
-    microscope.list(*map(NAME.format, range(7)))
-    result = live(references=Path("references.mrcs"), learn_from=3, begin_with=20)
-    assert result.values["micrographs"] == 7
-    picks = [read_star(path)[""] for path in sorted(JOB.rglob("m*_autopick.star"))]
-    assert all(table["rlnClassNumber"].isin((1, 2, 3)).all() for table in picks)
-    assert 25 < sum(map(len, picks)) < 55  # of 42 particles
-    stored = (JOB / "picking_model.star").read_bytes()
-    microscope.list(*map(NAME.format, range(7, 9)))
-    assert live(continue_from=JOB).values["micrographs"] == 9
-    assert (JOB / "picking_model.star").read_bytes() == stored
-
-
-def test_adaptive_picking_waits_for_what_it_learns_from_and_learns_once(microscope):
-    """Continued, the job picks with what it stored."""
-    for i in range(9):
-        microscope.write(NAME.format(i))
-    microscope.list(NAME.format(0), NAME.format(1))
-    waiting = []
-    microscope.clock.at(200, lambda: waiting.extend(JOB.rglob("m*_autopick.star")))
-    microscope.clock.at(200, lambda: microscope.list(*map(NAME.format, range(2, 7))))
-    result = live(method="adaptive", learn_from=6, begin_with=20)
-    assert result.values["micrographs"] == 7 and not waiting
-    picks = [read_star(path)[""] for path in sorted(JOB.rglob("m*_autopick.star"))]
-    assert 25 < sum(map(len, picks)) < 55  # of 42 particles
-    stored = (JOB / "picking_model.star").read_bytes()
-    microscope.list(*map(NAME.format, range(7, 9)))
-    assert live(continue_from=JOB).values["micrographs"] == 9
-    assert (JOB / "picking_model.star").read_bytes() == stored

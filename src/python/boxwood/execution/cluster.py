@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import queue
 import secrets
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent import futures
-from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from itertools import count
-from threading import Thread
 from typing import Any, TypeVar
 
 from boxwood.errors import BoxwoodError, JobError
 from boxwood.execution import worker
 from boxwood.execution.executor import Here, Work, left_out
+from boxwood.execution.roster import Question, Roster
 from boxwood.execution.threads import Done, Failure
 from boxwood.execution.tree import TreeSum
 
@@ -32,16 +29,10 @@ _NOWHERE = -1
 # Blocks of items that a worker should have in a pass, so that those that are fast can do more, and the most
 # items in one: a block is what is lost when a worker dies.
 _BLOCKS, _LARGEST_BLOCK = 8, 7
-# Seconds between two looks at who is there.
-_LOOK = 0.5
-# Seconds of waiting for a first worker in silence.
-_SILENT = 2.0
-# Seconds that workers are waited for to stop, for some may be dead.
-_PATIENCE = 5.0
-
-
 # Workers that may go while they have the same piece of work.
 _DEATHS = 3
+# Given to Dask to leave a cluster that may be dead.
+_PATIENCE_S = 5.0
 
 
 class _Died(Exception):
@@ -50,26 +41,6 @@ class _Died(Exception):
 
 class _Gone(Exception):
     """The worker has gone with what it found."""
-
-
-class _Question:
-    """Something asked in a thread of its own, for Dask tries long to reach a process that is dead."""
-
-    def __init__(self, ask: Callable[[], Any]) -> None:
-        self.answer: Future[Any] = Future()
-        self._since = time.monotonic()
-        Thread(target=self._run, args=(ask,), daemon=True).start()
-
-    def _run(self, ask: Callable[[], Any]) -> None:
-        try:
-            self.answer.set_result(ask())
-        except BaseException as error:
-            self.answer.set_exception(error)
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether one that lives may still be about to answer."""
-        return time.monotonic() - self._since < _PATIENCE
 
 
 class Cluster:
@@ -113,17 +84,12 @@ class Cluster:
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.here = Here(threads, tell)
-        self._client, self._skip, self._wait_s, self._tell = client, skip_failed, wait_s, tell
-        self._close, self._address = close, client.scheduler.address
+        self._client, self._skip, self._tell, self._close = client, skip_failed, tell, close
         self._job = worker.JobOfCluster(
             secrets.token_hex(8), os.getcwd(), simd, use_simd, probe, bits=probe(), stop=stop
         )
-        self._threads: dict[str, int] = {}  # of the workers in use
-        self._left = 0  # how often all of them had gone
-        self._asked: dict[str, _Question] = {}  # to those that have yet to say which bits they find
-        self._refused: set[str] = set()
-        self._homes: dict[int, str] = {}
-        self._looked = 0.0
+        self._workers = Roster(client, self._job, wait_s, tell)
+        self._homes: dict[int, str] = {}  # addresses of workers, of which some may have gone
         self._numbers = count()
         self._finished = False
 
@@ -142,7 +108,7 @@ class Cluster:
         yielded = 0
 
         def allowed(number: int) -> bool:  # so that few results wait for one that is slow
-            return number < yielded + 4 * sum(self._threads.values())
+            return number < yielded + 4 * sum(self._workers.threads.values())
 
         everywhere = dict.fromkeys(range(len(items)), _NOWHERE)
         for number, result in self._dispatch(everywhere, submit, allowed, per_thread=2):
@@ -158,8 +124,9 @@ class Cluster:
         found: Callable[[int, Result | Failure], None],
         near: Callable[[int], float] = lambda number: 0.0,
     ) -> Term | None:
-        self._look(wait=True)
-        level = min(max((len(items) // (_BLOCKS * len(self._threads))).bit_length() - 1, 0), _LARGEST_BLOCK)
+        self._workers.look(wait=True)
+        share = len(items) // (_BLOCKS * len(self._workers.threads))
+        level = min(max(share.bit_length() - 1, 0), _LARGEST_BLOCK)
         tree: TreeSum[Term] = TreeSum(len(items))
         failed: list[int] = []
         for number, block in self._blocks(work, items, near, level, range(-(-len(items) >> level))):
@@ -225,20 +192,10 @@ class Cluster:
         if self._finished:
             return
         self._finished = True
-        with suppress(Exception):  # they may be gone
-            if self._alive:
-                what = worker.stop if stopped else worker.forget
-                those = [address for address in self._there() if address in self._threads]
-                where = {"workers": those, "on_error": "ignore", "callback_timeout": _PATIENCE}
-                self._client.run(what, self._job, **where)
+        self._workers.ask_all(worker.stop if stopped else worker.forget)
         with suppress(Exception):
-            self._client.close(timeout=_PATIENCE)
+            self._client.close(timeout=_PATIENCE_S)
         self._close()
-
-    def cpu_seconds(self) -> list[float]:
-        """Of each worker in use, since it began."""
-        found = self._client.run(time.process_time, workers=list(self._threads))
-        return list(found.values())
 
     # How they are done
 
@@ -252,8 +209,9 @@ class Cluster:
         sent: list[Any] = [None, -1]
 
         def there() -> Any:
-            if sent[1] != self._left or sent[0].status == "error":
-                sent[:] = self._submit(list(self._threads), True, worker.same, value), self._left
+            if sent[1] != self._workers.left or sent[0].status == "error":
+                at = list(self._workers.threads)
+                sent[:] = self._submit(at, True, worker.same, value), self._workers.left
             return sent[0]
 
         return there
@@ -308,9 +266,9 @@ class Cluster:
         finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
             while pending or running:
-                self._look(wait=not self._threads)
+                self._workers.look(wait=not self._workers.threads)
                 for future, (number, address) in list(running.items()):
-                    if address not in self._threads:
+                    if address not in self._workers.threads:
                         del running[future]
                         self._cancel(future)
                         deaths[number] += 1
@@ -318,12 +276,12 @@ class Cluster:
                             yield number, Failure(_Died("every worker that was given it has gone"))
                         else:
                             pending.setdefault(homes[number], deque()).appendleft(number)
-                load = dict.fromkeys(self._threads, 0)
+                load = dict.fromkeys(self._workers.threads, 0)
                 for _, address in running.values():
                     if address in load:  # our caller may have looked meanwhile
                         load[address] += 1
                 for address in sorted(load, key=load.__getitem__):
-                    room = per_thread * self._threads[address] if per_thread else 2
+                    room = per_thread * self._workers.threads[address] if per_thread else 2
                     while load[address] < room:
                         chosen = self._next(pending, address, allowed)
                         if chosen is None:
@@ -332,10 +290,10 @@ class Cluster:
                         running[future] = (chosen, address)
                         future.add_done_callback(finished.put)
                         load[address] += 1
-                if self._threads and not running:
+                if self._workers.threads and not running:
                     return
                 with suppress(queue.Empty, _Gone):
-                    future = finished.get(timeout=_LOOK)
+                    future = finished.get(timeout=self._workers.period_s)
                     if future in running:
                         result = self._result(future, running[future][1])
                         yield running.pop(future)[0], result
@@ -351,13 +309,14 @@ class Cluster:
         self, pending: dict[int, deque[int]], address: str, allowed: Callable[[int], bool]
     ) -> int | None:
         """What a worker does next: what is at home with it, or nowhere, or, so as not to idle, elsewhere."""
-        home = next((home for home in pending if self._homes.get(home) == address), None)
+        at = {home: self._homes[home] for home in pending if self._homes.get(home) in self._workers.threads}
+        home = next((home for home in pending if at.get(home) == address), None)
         if home is None:
-            home = next((home for home in pending if home not in self._homes), None)
+            home = next((home for home in pending if home not in at), None)
         if home is None:
             others: dict[str, list[int]] = {}
             for other in pending:
-                others.setdefault(self._homes[other], []).append(other)
+                others.setdefault(at[other], []).append(other)
             most = max(others.values(), key=len, default=[])
             if len(most) < 2:  # the last one is done soonest where it is known
                 return None
@@ -370,108 +329,6 @@ class Cluster:
         if home != _NOWHERE:
             self._homes[home] = address
         return number
-
-    @property
-    def _alive(self) -> bool:
-        return bool(self._client.status == "running")
-
-    def _look(self, wait: bool = False) -> None:
-        """See which workers there are; make sure of new ones; if asked to, wait for one.
-
-        Raises
-        ------
-        JobError
-            The scheduler has gone, or no worker comes.
-        """
-        began = time.monotonic()
-        told = False
-        while time.monotonic() - self._looked > _LOOK or (wait and (not self._threads or self._asked)):
-            self._check_alive()
-            there = self._there()
-            self._looked = time.monotonic()
-            gone = set(self._threads) - set(there)
-            self._left += bool(gone) and len(gone) == len(self._threads)
-            for address in gone:
-                del self._threads[address]
-                self._homes = {home: at for home, at in self._homes.items() if at != address}
-                self._tell(f"the worker {address} has gone; what it had is done by others")
-            self._ask_and_admit(there)
-            waited = time.monotonic() - began
-            if not wait or (self._threads and not any(one.is_fresh for one in self._asked.values())):
-                return
-            if waited > _SILENT and not (told or self._threads):
-                busy = (
-                    ", which do not answer yet: another job may have to end what it does"
-                    if self._asked
-                    else ""
-                )
-                self._tell(f"waiting for workers of the scheduler at {self._address}{busy}")
-                told = True
-            if waited > self._wait_s and not (self._threads or self._asked):
-                refused = f" but {len(self._refused)} that cannot be used" if self._refused else ""
-                raise JobError(
-                    f"the scheduler at {self._address} has no worker{refused} after {self._wait_s:g} s; "
-                    "start workers of the same installation, then go on with --continue"
-                )
-            time.sleep(0.1)
-
-    def _there(self) -> dict[str, Any]:
-        """What the scheduler says of its workers, by address.
-
-        Not `Client.scheduler_info`: that returns a copy which the client refreshes, without any worker, while
-        one waits for it.
-        """
-        try:
-            found = self._client.sync(self._client.scheduler.identity)
-        except OSError:  # the connection is lost, and the client will know in a moment
-            time.sleep(0.1)
-            self._check_alive()
-            return {address: {} for address in self._threads}
-        workers: dict[str, Any] = found["workers"]
-        return workers
-
-    def _check_alive(self) -> None:
-        if not self._alive:
-            raise JobError(
-                f"the scheduler at {self._address} has gone; every file is whole: start a scheduler and "
-                "workers, then go on with --continue"
-            )
-
-    def _ask_and_admit(self, there: dict[str, Any]) -> None:
-        """Ask new workers which bits they find, and use those that answered rightly; dead ones never do."""
-        self._asked = {address: asked for address, asked in self._asked.items() if address in there}
-        for address in there:
-            if address not in self._threads and address not in self._refused and address not in self._asked:
-                self._asked[address] = _Question(partial(self._bits_of, address, there[address]["nthreads"]))
-        for address, asked in list(self._asked.items()):
-            if asked.answer.done():
-                del self._asked[address]
-                self._admit(address, there[address]["nthreads"], asked.answer)
-
-    def _bits_of(self, address: str, threads: int) -> str:
-        found = self._client.run(worker.admit, self._job, threads, workers=[address])
-        bits: str = found[address]
-        return bits
-
-    def _admit(self, address: str, threads: int, answer: Future[str]) -> None:
-        error = answer.exception()
-        if error is None and answer.result() == self._job.bits:
-            self._threads[address] = threads
-            return
-        if error is not None:
-            self._check_alive()
-        if isinstance(error, OSError) and error.filename:
-            why = f"it cannot go to {error.filename} ({error.strerror}); all need the same folders"
-        elif isinstance(error, OSError):
-            why = f"it does not answer ({error})"
-        else:
-            has = answer.result() if error is None else f"{type(error).__name__}: {error}"
-            why = (
-                f"it would find other bits: it has {has}, and this process {self._job.bits}. Give all the "
-                "same installation, and BOXWOOD_SIMD a set that all have"
-            )
-        self._refused.add(address)
-        self._tell(f"the worker {address} is not used, because {why}")
 
     def _result(self, future: Any, address: str) -> Any:
         """What a finished future of a worker has, or the `Failure` of its work.
@@ -497,7 +354,7 @@ class Cluster:
         except worker.OtherBits as error:  # where a worker was begun anew under its old address
             return Failure(_Died(f"the workers that are left would find other bits: {error}"))
         except Exception as error:
-            self._check_alive()
+            self._workers.check_alive()
             return Failure(error)
 
     def _wait(self, future: Any, address: str) -> Any:
@@ -505,10 +362,10 @@ class Cluster:
 
         Dask is given no limit: what it gives up it cancels, and from then on nothing can be fetched.
         """
-        answer = _Question(future.result).answer
-        while not futures.wait([answer], timeout=_LOOK).done:
-            self._check_alive()
-            self._look(wait=False)
-            if address not in self._threads:
+        answer = Question(future.result).answer
+        while not futures.wait([answer], timeout=self._workers.period_s).done:
+            self._workers.check_alive()
+            self._workers.look()
+            if address not in self._workers.threads:
                 raise _Gone
         return answer.result()
