@@ -167,7 +167,7 @@ def test_ctrl_c_stops_the_workers(executor, tmp_path):
     waiter.start()
     with pytest.raises(KeyboardInterrupt):
         list(executor.map(works.wait_for_stop, files))
-    client = executor._client
+    client, address = executor._client, executor._client.scheduler.address
     executor.close(stopped=True)
     waiter.join()
     assert client.status == "closed"
