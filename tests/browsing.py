@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 
 _LONGEST = 200_000  # ms; machines are slow at times
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# The first has no windows at all, which saves two thirds of the time it takes to open a page.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture

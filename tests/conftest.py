@@ -1,5 +1,6 @@
 """Fixtures for every test: where the real data are, and simulated particles."""
 
+import gc
 import os
 import re
 import shutil
@@ -36,6 +37,11 @@ SLOW = (
     "io/test_samples.py", "io/test_star_samples.py", "picking/test_adaptive.py", "picking/test_templates.py",
     "web/test_picks.py", "web/test_tuning.py",
 )  # fmt: skip
+# These take longest. They begin first, so that no process ends long after the others.
+LONG = (
+    "codebase/test_benchmarks.py", "codebase/test_docs.py", "jobs/test_killed_jobs.py",
+    "kernels/test_cuda_build.py", "kernels/test_cuda_sanitizers.py",
+)  # fmt: skip
 SLOW_BACKENDS = re.compile(r"\b(emulated|avx2|avx512|avx512bf16)\b")
 QUICK_JOBS = tuple(f"jobs/test_{name}.py" for name in ("abort", "api", "extract", "runner", "select"))
 SLOW_FIXTURES = {"browser", "start_server", "builder"}
@@ -48,14 +54,23 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and let it begin first, so that no process ends long after the others."""
+    """Mark what is slow, and let it begin first, the longest before all."""
+
+    def place(item: pytest.Item) -> str:
+        return item.path.relative_to(Path(__file__).parent).as_posix()
+
     for item in items:
-        place = item.path.relative_to(Path(__file__).parent).as_posix()
         backend = SLOW_BACKENDS.search(item.nodeid.removeprefix(item.nodeid.split("[")[0]))
-        listed = place.startswith(SLOW) and not place.startswith(QUICK_JOBS)
+        listed = place(item).startswith(SLOW) and not place(item).startswith(QUICK_JOBS)
         if listed or backend or SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: (place(item) not in LONG, item.get_closest_marker("slow") is None))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests that were collected: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import platform
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,7 @@ def _processor() -> str:
         return platform.processor()
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.ticker import MaxNLocator
 
@@ -79,8 +80,15 @@ def draw_picks(
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     ny, nx = factor * np.array(image.shape)
-    figure = new_figure(8.3, 7.5 * ny / nx + 0.3, layout="compressed")
-    axes = figure.add_subplot()
+    width, left, right, below, above = 7.3, 0.4, 0.9 if fom is not None and len(x) else 0.1, 0.25, 0.3
+    height = width * ny / nx
+    # A fixed layout: the constrained one takes longer than all the rest.
+    figure = new_figure(left + width + right, below + height + above, layout=None)
+
+    def add_axes(x: float, y: float, width: float, height: float) -> Axes:
+        return figure.add_axes(np.array([x, y, width, height]) / np.tile(figure.get_size_inches(), 2))
+
+    axes = add_axes(left, below, width, height)
     # the centre of the first pixel of the whole micrograph has coordinate 0
     extent = (-0.5, nx - 0.5, ny - 0.5, -0.5)
     axes.imshow(grey_levels(image), cmap="gray", vmin=0, vmax=1, extent=extent)
@@ -102,9 +110,9 @@ def draw_picks(
         )
         axes.add_collection(circles)
         if fom is not None:
-            bar = figure.colorbar(circles, ax=axes, shrink=0.6, pad=0.01)
-            bar.set_label(fom_label, fontsize=8)
-            bar.ax.tick_params(labelsize=7)
+            beside = add_axes(left + width + 0.1, below + 0.2 * height, 0.15, 0.6 * height)
+            figure.colorbar(circles, cax=beside).set_label(fom_label, fontsize=8)
+            beside.tick_params(labelsize=7)
     axes.set(xlim=extent[:2], ylim=extent[2:])
     axes.tick_params(labelsize=7)
     axes.set_title(title, fontsize=9)
@@ -126,8 +134,9 @@ def draw_pick_statistics(
     """
     values, counts = np.asarray(fom, float), np.asarray(counts)
     values = values[np.isfinite(values)]
-    figure = new_figure(9, 3.2)
-    left, right = (plain_axes(axes) for axes in figure.subplots(1, 2))
+    figure = new_figure(9, 3.2, layout=None)
+    places = {"left": 0.08, "right": 0.98, "bottom": 0.16, "top": 0.9, "wspace": 0.2}
+    left, right = (plain_axes(axes) for axes in figure.subplots(1, 2, gridspec_kw=places))
     left.hist(values, bins=min(60, max(10, len(values) // 20)), color=ACCENT)
     left.set(xlabel="figure of merit", ylabel="picks", title=f"{len(values)} picks")
     right.plot(np.arange(1, len(counts) + 1), counts, "o", color=ACCENT, markersize=3)
