@@ -260,7 +260,7 @@ def test_particles_are_found_on_new_micrographs(learned):
     assert (np.diff(picks.local_fdr) >= -1e-12).all()
     apart = np.hypot(picks.x[:, None] - picks.x, picks.y[:, None] - picks.y)
     np.fill_diagonal(apart, np.inf)
-    assert apart.min() >= 0.7 * learned.diameter_angstrom / 4.0
+    assert apart.min() >= 0.75 * learned.diameter_angstrom / 4.0
 
 
 def test_options_of_picking(learned):
@@ -273,7 +273,7 @@ def test_options_of_picking(learned):
     apart = np.hypot(far.x[:, None] - far.x, far.y[:, None] - far.y)
     np.fill_diagonal(apart, np.inf)
     assert 0 < len(far) < len(usual)
-    assert apart.min() >= 95
+    assert apart.min() >= 100
     inner = pick_adaptive(image, 4.0, learned, skip_side=100)
     assert 0 < len(inner) < len(usual)
     assert inner.x.min() >= 100

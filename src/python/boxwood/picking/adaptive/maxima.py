@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boxwood.picking.duplicates import best_of_duplicates
 from boxwood.typing import AnyArray, DoubleArray, IntArray
 
 
@@ -73,14 +74,21 @@ def between_pixels(score: AnyArray, y: IntArray, x: IntArray) -> tuple[DoubleArr
 
 
 def on_micrograph(
-    score: AnyArray, found: Maxima, scale: DoubleArray, shape: tuple[int, ...], skip_side: int
+    score: AnyArray,
+    found: Maxima,
+    scale: DoubleArray,
+    shape: tuple[int, ...],
+    skip_side: int,
+    distance_px: float,
 ) -> tuple[DoubleArray, DoubleArray, AnyArray]:
     """Where peaks of a score lie on the micrograph (ny, nx) = `shape`, of which a score pixel is `scale`.
 
-    x and y (float64, micrograph pixels, between pixels of the score), and which are at least `skip_side`
-    pixels from the edge.
+    x and y (float64, micrograph pixels, between pixels of the score), and which are picks: at least
+    `skip_side` pixels from the edge, and, for between the pixels peaks are nearer to one another than on
+    them, none at `distance_px` (micrograph pixels) or nearer to a better one.
     """
     y, x = between_pixels(score, found.y, found.x)
     y, x = y * scale[0], x * scale[1]
     inside = (np.minimum(x, shape[1] - 1 - x) >= skip_side) & (np.minimum(y, shape[0] - 1 - y) >= skip_side)
-    return x, y, inside
+    apart = best_of_duplicates(x, y, np.zeros(len(x)), distance_px, found.score) < 0
+    return x, y, inside & apart

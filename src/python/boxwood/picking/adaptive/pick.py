@@ -85,19 +85,19 @@ class ScoreMap:
         """
         model = self.model
         distance = DISTANCE * model.diameter_angstrom if min_distance is None else min_distance
-        distance_px = distance / self.pixel_size_angstrom / float(self.scale.mean())
-        found = find_maxima(self.score, self.allowed, distance_px, -np.inf)
+        distance_px = distance / self.pixel_size_angstrom
+        found = find_maxima(self.score, self.allowed, distance_px / float(self.scale.mean()), -np.inf)
         threshold = model.calibration.threshold(max_local_fdr)
         found = found.only((found.score >= threshold) & (found.score <= model.highest))
-        x, y, inside = on_micrograph(self.score, found, self.scale, self.shape, skip_side)
-        values = found.score[inside]
+        x, y, chosen = on_micrograph(self.score, found, self.scale, self.shape, skip_side, distance_px)
+        values = found.score[chosen]
         return AdaptivePicks(
-            x[inside],
-            y[inside],
+            x[chosen],
+            y[chosen],
             values,
             model.calibration.rate(values),
             self.masked,
-            "" if inside.any() else f"no peak exceeds the threshold {threshold:.3g}",
+            "" if chosen.any() else f"no peak exceeds the threshold {threshold:.3g}",
         )
 
 

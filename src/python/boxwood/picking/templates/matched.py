@@ -285,20 +285,21 @@ def pick_matched(
     field = model.prepared(image, pixel_size_angstrom, kernels, threads)
     scores = whitened_scores(field, model.templates, model.noise, ctf_row, kernels, threads)
     distance = DISTANCE * model.diameter_angstrom if min_distance is None else min_distance
-    found = _peaks(field, scores, distance / pixel_size_angstrom / float(field.scale.mean()))
+    distance_px = distance / pixel_size_angstrom
+    found = _peaks(field, scores, distance_px / float(field.scale.mean()))
     threshold = model.calibration.threshold(max_local_fdr)
     found = found.only(found.score >= threshold)
-    x, y, inside = on_micrograph(scores.best, found, field.scale, image.shape, skip_side)
-    at = found.y[inside], found.x[inside]
-    values = found.score[inside]
+    x, y, chosen = on_micrograph(scores.best, found, field.scale, image.shape, skip_side, distance_px)
+    at = found.y[chosen], found.x[chosen]
+    values = found.score[chosen]
     return MatchedPicks(
-        x=x[inside],
-        y=y[inside],
+        x=x[chosen],
+        y=y[chosen],
         fom=values,
         template=scores.template[at].astype(np.int64),
         psi_deg=model.templates.psi_deg[scores.angle[at]],
         local_fdr=model.calibration.rate(values),
-        reason="" if inside.any() else f"no peak exceeds the threshold {threshold:.3g}",
+        reason="" if chosen.any() else f"no peak exceeds the threshold {threshold:.3g}",
     )
 
 
