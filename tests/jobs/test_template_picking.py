@@ -1,5 +1,8 @@
 """Picking with templates: files, maps that are read again, forms, and what is refused."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,15 +51,22 @@ def picked(folder):
     return Project(folder, threads=2).autopick(**GIVEN, write_fom_maps=True)
 
 
-def tables(result):
-    return [read_coordinates(path) for path in sorted(result.output.rglob("micrograph_*_autopick.star"))]
+@pytest.fixture
+def own(picked, folder, tmp_path):
+    """A copy of the project for one test alone, and its job."""
+    project = Path(shutil.copytree(folder, tmp_path / "project", symlinks=True))
+    return project, picked.output.relative_to(folder)
+
+
+def tables(job):
+    return [read_coordinates(path) for path in sorted(job.rglob("micrograph_*_autopick.star"))]
 
 
 def test_references_mean_templates(picked, folder):
     """Particles are found, and RELION's columns written in its order."""
     from boxwood.io.star import read_star
 
-    found = tables(picked)
+    found = tables(picked.output)
     truth = read_star(folder / "truth.star")["particles"]
     total = 0
     for i, table in enumerate(found, 1):
@@ -85,7 +95,7 @@ def agreed(folder, result):
 
     truth = read_star(folder / "truth.star")["particles"]
     at, total, errors = ["rlnCoordinateX", "rlnCoordinateY"], Agreement(), []
-    for i, table in enumerate(tables(result), 1):
+    for i, table in enumerate(tables(result.output), 1):
         here = truth[truth["rlnMicrographName"].str.contains(f"micrograph_{i:03d}")]
         total += agreement(table[at].to_numpy(), here[at].to_numpy(), 12.0)
         x, y = (table[label].to_numpy()[:, None] - here[label].to_numpy() for label in at)
@@ -96,7 +106,7 @@ def agreed(folder, result):
 
 def test_the_matched_filter_finds_them_too(folder, found):
     """With a calibrated score, whose column says how many are background, and between the grid's pixels."""
-    for table in tables(found):
+    for table in tables(found.output):
         assert list(table) == [*LABELS, "boxwoodLocalFdr"]
         assert (table["boxwoodLocalFdr"] <= 0.5).all()
         assert table["rlnAutopickFigureOfMerit"].is_monotonic_decreasing
@@ -122,10 +132,10 @@ def test_what_was_learned_is_used_again(folder, found, monkeypatch):
     before = (started.output / "picking_model.star").read_bytes()
     job = started.output.relative_to(folder)
     Project(folder, threads=2).autopick(continue_from=job, micrographs="micrographs_ctf.star")
-    assert len(tables(started)) == 2 and all(len(table) for table in tables(started))
+    assert len(tables(started.output)) == 2 and all(len(table) for table in tables(started.output))
     assert (started.output / "picking_model.star").read_bytes() == before
     again = whitened(folder, model=found.output / "picking_model.star")
-    for table, other in zip(tables(again), tables(found), strict=True):
+    for table, other in zip(tables(again.output), tables(found.output), strict=True):
         np.testing.assert_allclose(table[LABELS], other[LABELS], rtol=1e-5)
     with pytest.raises(InputError, match=r"Lowpass 20 \(now 30\)"):
         whitened(folder, model=found.output / "picking_model.star", lowpass=30)
@@ -135,8 +145,8 @@ def test_picks_are_centred_on_their_class_averages(folder, found):
     """Where the references are few, and their angles coarse, centres are nearer afterwards."""
     aligned = whitened(folder, model=found.output / "picking_model.star", align=True)
     total, error = agreed(folder, aligned)
-    assert sum(map(len, tables(aligned))) == sum(map(len, tables(found)))
-    assert list(tables(aligned)[0]) == [*LABELS, "boxwoodLocalFdr"]
+    assert sum(map(len, tables(aligned.output))) == sum(map(len, tables(found.output)))
+    assert list(tables(aligned.output)[0]) == [*LABELS, "boxwoodLocalFdr"]
     assert total.recall > 0.9 and error < 0.8 * agreed(folder, found)[1]
 
 
@@ -172,29 +182,29 @@ def test_a_hopeless_model_is_a_warning(folder, found):
     assert "references, CTF and pixel sizes" in said
 
 
-def test_maps_are_read_again(picked, folder):
+def test_maps_are_read_again(own):
     """Another threshold, in an instant, without the micrographs being filtered."""
-    first = tables(picked)
-    maps = sorted(picked.output.rglob("*_bestCCF.mrcs"))
+    project, job = own
+    first = tables(project / job)
+    maps = sorted((project / job).rglob("*_bestCCF.mrcs"))
     assert len(maps) == 2 and read_stack(maps[0]).shape[0] == 4
     before = [path.stat().st_mtime_ns for path in maps]
-    again = Project(folder, threads=2).autopick(
-        continue_from=picked.output.relative_to(folder), read_fom_maps=True, picking_threshold=1.5
-    )
-    second = tables(again)
+    Project(project, threads=2).autopick(continue_from=job, read_fom_maps=True, picking_threshold=1.5)
+    second = tables(project / job)
     assert sum(map(len, second)) < sum(map(len, first))
     assert all((table["rlnAutopickFigureOfMerit"] >= 1.5).all() for table in second)
     assert [path.stat().st_mtime_ns for path in maps] == before
 
 
-def test_the_form_goes_to_relion_and_back(picked):
-    form = JobForm.read(picked.output / "job.star")
+def test_the_form_goes_to_relion_and_back(own):
+    project, job = own
+    form = JobForm.read(project / job / "job.star")
     told = {
         "do_log": "No",
         "fn_refs_autopick": "class_averages.star",
         "particle_diameter": "190",
         "psi_sampling_autopick": "30",
-        "threshold_autopick": "1.5",
+        "threshold_autopick": "0.8",
         "maxstddevnoise_autopick": "-1",
         "lowpass": "20",
         "mindist_autopick": "100",
@@ -202,7 +212,7 @@ def test_the_form_goes_to_relion_and_back(picked):
         "do_ctf_autopick": "Yes",
     }
     assert {name: form.joboptions[name] for name in told} == told
-    (picked.output / ".boxwood.json").unlink()  # as if RELION had written it
+    (project / job / ".boxwood.json").unlink()  # as if RELION had written it
     read = job_of(form)
     assert not read.unused
     options = read.job.options.make(read.values)
