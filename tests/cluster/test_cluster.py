@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
 
@@ -255,6 +255,12 @@ def test_an_item_that_workers_die_of_does_not_hold_up_those_after_it(monkeypatch
     assert good == [item for item in items if item is not None]
 
 
+def admitted(job, threads):
+    """What `admit` answers, asked in a thread: in this one the loop of a browser may run."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, worker.admit(job, threads)).result()
+
+
 def job_of_cluster(name, **more):
     """A job of the current folder, whose kernels may use anything."""
     values = {"simd": "", "use_simd": bool, "probe": str, "bits": "", "stop": stop_all}
@@ -328,10 +334,10 @@ def test_what_was_kept_for_a_command_that_died_is_dropped(monkeypatch):
         return worker._process.here[job.name].keep("images", "key", lambda: "made again")
 
     for job in (dead, new):
-        asyncio.run(worker.admit(job, 3))
+        admitted(job, 3)
         worker._process.here[job.name].keep("images", "key", lambda: "kept")
     with worker._working(new):
-        asyncio.run(worker.admit(newer, 1))
+        admitted(newer, 1)
     assert (kept(dead), kept(new)) == ("made again", "kept") and worker._process.here["dead"].threads == 3
 
 

@@ -173,6 +173,8 @@ int pass_host_pointer() {
 }
 
 int launch_shape(unsigned grid, unsigned block, unsigned shared_bytes) {
+    // As at first: launch_with_shared may have asked for more.
+    cudaFuncSetAttribute((const void*)&fill, cudaFuncAttributeMaxDynamicSharedMemorySize, 48 << 10);
     const DeviceArray<float> out(1);
     const cudaLaunchConfig_t config = shape(grid, block, shared_bytes);
     return outcome(cudaLaunchKernelEx(&config, fill, out.data(), 0, 1));
