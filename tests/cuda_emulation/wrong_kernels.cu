@@ -173,8 +173,6 @@ int pass_host_pointer() {
 }
 
 int launch_shape(unsigned grid, unsigned block, unsigned shared_bytes) {
-    // As at first: launch_with_shared may have asked for more.
-    cudaFuncSetAttribute((const void*)&fill, cudaFuncAttributeMaxDynamicSharedMemorySize, 48 << 10);
     const DeviceArray<float> out(1);
     const cudaLaunchConfig_t config = shape(grid, block, shared_bytes);
     return outcome(cudaLaunchKernelEx(&config, fill, out.data(), 0, 1));
@@ -182,6 +180,10 @@ int launch_shape(unsigned grid, unsigned block, unsigned shared_bytes) {
 
 int allow_shared(int bytes) {
     return cudaFuncSetAttribute((const void*)&sum, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+}
+
+int allow_shared_of_fill(int bytes) {
+    return cudaFuncSetAttribute((const void*)&fill, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
 }
 
 // By launch() of runtime.h, which asks for what a kernel may have.
