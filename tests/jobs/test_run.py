@@ -1,5 +1,6 @@
 """The main job and the demonstration, small but whole."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,9 @@ def test_iterating_picks_again_with_the_class_averages(project):
     again = project.run(**given, iterate=True, resume=True)
     assert len(processes()) == 8
     assert len(again.tables["extract particles"]) == len(result.tables["extract particles"])
+    pages = [run.files["report"].read_text() for run in (result, again)]
+    reasons = [re.findall(r"reasons</th>.*?</tbody>", page) for page in pages]  # why classes were
+    assert len(reasons[0]) == 2 and reasons[0] == reasons[1]
 
 
 def test_iterating_needs_a_project(project):

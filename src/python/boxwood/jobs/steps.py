@@ -171,7 +171,7 @@ def _section(step: Step) -> Section:
     from boxwood.report import Picture, Section
 
     folder = step.result.output
-    header, rows = _reasons(step.result)
+    header, rows = _reasons(folder)
     found = sorted(folder.rglob("*.png"))
     return Section(
         title=TITLES.get(step.name, step.name),
@@ -183,15 +183,18 @@ def _section(step: Step) -> Section:
     )
 
 
-def _reasons(result: JobResult) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+def _reasons(folder: Path) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
     """Why classes were selected, or why particles were removed: the header and rows of a table."""
-    if "scores" in result.tables:
-        ordered = result.tables["scores"].sort_values("score", ascending=False, kind="stable")
-        columns = ordered.index, ordered["score"].map("{:.2f}".format), ordered["reasons"]
+    from boxwood.io.star import read_star
+
+    classes, particles = folder / "class_scores.star", folder / "particle_scores.star"
+    if classes.exists():
+        table = read_star(classes)["boxwood_scores"]
+        columns = table["rlnClassNumber"], table["rlnClassScore"].map("{:.2f}".format), table["bwReasons"]
         return ("class", "score", "reasons"), list(zip(*columns, strict=True))
-    if "particle_scores" in result.tables:
-        removed = result.tables["particle_scores"]["removed"]
-        counts = removed[removed != ""].value_counts()
+    if particles.exists():
+        removed = read_star(particles)["boxwood_scores"].query("rlnSelected == 0")["bwReason"]
+        counts = removed.value_counts()
         return ("particles", "removed because"), list(zip(counts, counts.index, strict=True))
     return (), ()
 
