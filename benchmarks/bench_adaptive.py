@@ -1,7 +1,7 @@
 """Adaptive picking beside Laplacian of Gaussian and RELION's: what is found, what is not, and the time.
 
 python benchmarks/bench_adaptive.py [--data ../shared/data] [--micrographs 2]
-                                    [--only simulated|centres|elongated|apoferritin|controls|speed]
+                              [--only simulated|centres|elongated|ribosome|apoferritin|controls|speed]
                                     [--plot picks.png]
 
 Constants of the method were chosen on every other apoferritin micrograph and on simulations of other seeds;
@@ -30,13 +30,14 @@ from scipy.spatial import cKDTree
 from boxwood.backends import available_threads, get_backend, reference
 from boxwood.execution.blas import one_blas_thread
 from boxwood.io.coordinates import read_coordinates
-from boxwood.io.mrc import read_image, write_stack
+from boxwood.io.mrc import read_image, read_stack, write_stack
 from boxwood.io.star import read_star
 from boxwood.jobs.adaptive_align import PIXELS_PER_DIAMETER, boxes, shifts
 from boxwood.jobs.context import JobContext
 from boxwood.picking import pick_log
 from boxwood.picking.adaptive import AdaptivePicks, learn_model, pick_adaptive
 from boxwood.picking.agreement import Agreement, agreement, matched
+from boxwood.simulate import Volume
 from boxwood.simulate.gaussians import GaussianPhantom
 from boxwood.simulate.micrographs import simulate_micrograph
 from boxwood.typing import DoubleArray, FloatArray
@@ -259,6 +260,22 @@ def elongated(count: int) -> DataSet:
     return DataSet("rods, SNR 0.06", [m.image for m in made], pixel, truth, 50 / pixel, 0.95)
 
 
+def ribosomes(data: Path, count: int) -> list[DataSet]:
+    """The 70S ribosome, about 250 Angstrom across: uneven within, and of little contrast as a whole."""
+    density = Volume(read_stack(data / "maps/aspire_clean70SRibosome_vol_65p.mrc")[:], 5.0)
+    sets = []
+    for snr in (0.2, 0.1, 0.05):
+        made = [
+            simulate_micrograph(
+                (3000, 3000), 1.5, density=density, particles=60, snr=snr, seed=(FIRST_SEED + i, 10)
+            )
+            for i in range(count)
+        ]
+        truth = [np.column_stack([m.x, m.y]) for m in made]
+        sets.append(DataSet(f"ribosome, SNR {snr:g}", [m.image for m in made], 1.5, truth, 62.5 / 1.5, 0.95))
+    return sets
+
+
 def plot(data: DataSet, low: float, high: float, path: Path) -> None:
     """Picks of RELION and ours on the first micrograph: right, false, and particles missed."""
     ways = {
@@ -290,7 +307,8 @@ def main() -> None:
     parser.add_argument("--micrographs", type=int, default=2, help="simulated ones per set")
     parser.add_argument("--plot", type=Path)
     parser.add_argument(
-        "--only", choices=("simulated", "centres", "elongated", "apoferritin", "controls", "speed")
+        "--only",
+        choices=("simulated", "centres", "elongated", "ribosome", "apoferritin", "controls", "speed"),
     )
     chosen = parser.parse_args()
     check_kernels()
@@ -312,6 +330,9 @@ def main() -> None:
     if not chosen.data.is_dir():
         print(f"no real data at {chosen.data}")
         return
+    if chosen.only in (None, "ribosome"):
+        for data in ribosomes(chosen.data, chosen.micrographs):
+            compare(data, [(225, 275), None])
     if chosen.only in (None, "apoferritin"):
         compare(apoferritin(chosen.data), [(85, 100), (90, 110), (100, 115), (100, 120), None])
     if chosen.only in (None, "controls"):

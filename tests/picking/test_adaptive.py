@@ -9,18 +9,20 @@ from scipy import ndimage
 from boxwood.backends import get_backend
 from boxwood.errors import InputError
 from boxwood.imaging.fourier import signed_frequencies
+from boxwood.io.mrc import read_stack
 from boxwood.picking.adaptive import learn_model, pick_adaptive
 from boxwood.picking.adaptive.calibration import calibrate, has_mode, mode_strength, otsu
 from boxwood.picking.adaptive.contamination import clean_area
 from boxwood.picking.adaptive.filters import bank, disc, gaussian_bank, hankel, plane_sum
 from boxwood.picking.adaptive.learn import within_range
-from boxwood.picking.adaptive.maxima import between_pixels, find_maxima
+from boxwood.picking.adaptive.maxima import Maxima, between_pixels, find_maxima
 from boxwood.picking.adaptive.model import calibrated, within
 from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
 from boxwood.picking.adaptive.preparation import prepare_clean
 from boxwood.picking.adaptive.radial import RadialFilter, particle_diameter
-from boxwood.picking.adaptive.search import trial_diameters
+from boxwood.picking.adaptive.search import crowding, trial_diameters
 from boxwood.picking.agreement import agreement
+from boxwood.simulate import Volume, simulate_micrograph
 
 CPU = get_backend("cpu")
 
@@ -222,6 +224,39 @@ def test_trials_cover_the_range_and_fit_the_micrograph():
     assert trial_diameters(None, None, 1.0, 500)[-1] == pytest.approx(200)
     with pytest.raises(InputError, match="too small for particles of 70 A"):
         trial_diameters(100, 120, 1.0, 100)
+
+
+def test_picks_in_groups_crowd_and_others_do_not():
+    """Five picks in a group, and as many anywhere, in a field of 40 diameters squared."""
+    noise = np.random.default_rng(0).standard_normal((400, 400), np.float32)
+    field = prepare_clean(noise, 10.0, CPU, 1)
+    rng = np.random.default_rng(1)
+    centres, around = rng.uniform(30, 370, (60, 2)), 2 * np.pi * np.arange(5) / 5
+    groups = centres[:, None] + 8 * np.stack([np.sin(around), np.cos(around)], axis=1)
+
+    def crowd(places):
+        y, x = places.reshape(-1, 2).round().astype(int).T
+        return crowding([Maxima(y, x, np.ones(len(y)))], [field])
+
+    # Of the 299 other picks each has 4 in its group, and of the rest as many as lie within 20 px by chance.
+    chance = 299 * np.pi * 20**2 / int(within(field).sum())
+    assert crowd(groups) == pytest.approx((4 + chance) / (chance * (1 - 0.75**2 / 4)), rel=0.15)
+    assert crowd(rng.uniform(0, 400, (300, 2))) < 1.3
+    assert crowd(centres[:2]) == crowd(np.zeros((0, 2))) == 1.0
+
+
+def test_parts_of_a_large_particle_are_not_taken_for_particles(shared_data):
+    """Of the ribosome, sparse and uneven, blobs of 40 Angstrom explain more than the whole does."""
+    ribosome = Volume(read_stack(shared_data / "maps/aspire_clean70SRibosome_vol_65p.mrc")[:], 5.0)
+    made = [
+        simulate_micrograph((1000, 1000), 2.0, density=ribosome, particles=12, snr=0.15, seed=(3, i))
+        for i in range(3)
+    ]
+    model = learn_model([m.image for m in made[:2]], [2.0] * 2)
+    assert model is not None and 130 < model.diameter_angstrom < 260
+    picks = pick_adaptive(made[2].image, 2.0, model)
+    found = agreement(np.stack([picks.x, picks.y], axis=1), np.stack([made[2].x, made[2].y], axis=1), 31.0)
+    assert found.recall > 0.9 and found.precision > 0.9
 
 
 def ellipses(seed, shape=(500, 520), count=30, axes=(11.0, 6.0), contrast=0.8):

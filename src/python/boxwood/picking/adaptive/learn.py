@@ -1,7 +1,7 @@
 """One pass over a few micrographs of a data set, after which all of them can be picked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,13 @@ from boxwood.picking.adaptive.model import AdaptiveModel, calibrated
 from boxwood.picking.adaptive.noise import background_spectrum, synthetic_background
 from boxwood.picking.adaptive.preparation import Prepared, prepare, prepare_clean
 from boxwood.picking.adaptive.radial import measure_profile, particle_diameter
-from boxwood.picking.adaptive.search import Start, learn_radial, search_start, trial_diameters
+from boxwood.picking.adaptive.search import (
+    Start,
+    crowding,
+    learn_radial,
+    search_start,
+    trial_diameters,
+)
 from boxwood.typing import DoubleArray, FloatArray
 
 PIXELS_PER_DIAMETER = 20
@@ -22,6 +28,9 @@ SEARCHED = 4  # micrographs of those that are learned from on which diameters ar
 COMPONENTS = (6, 10, 10, 10, 10)  # at most, in each round
 LARGEST_RATE = 0.5  # local false-discovery rate up to which a peak is a pick
 _BACKGROUNDS = 4  # synthetic micrographs
+# Picks that crowd so much may be parts of particles. Then those so many times larger are tried, and taken if
+# they explain so much of what the parts do.
+_CROWDED, _LARGER, _AS_GOOD = 2.0, 1.25, 0.7
 _WIDER = 1.03  # from here on the grid is made anew for particles larger than expected
 _STRONGEST, _TOO_HIGH = 0.9, 6.0  # quantile of the roots of the scores, and robust standard deviations above
 
@@ -63,54 +72,112 @@ def learn_model(
     InputError
         For micrographs that cannot be used.
     """
-    kernels, threads = get_backend(backend), threads or available_threads()
-    rng = np.random.default_rng(seed)
     coarsest = max(pixel_sizes_angstrom)
     shortest = min(
         min(image.shape) * size for image, size in zip(micrographs, pixel_sizes_angstrom, strict=True)
     )
-    start = search_start(
-        micrographs[:SEARCHED],
-        pixel_sizes_angstrom[:SEARCHED],
-        trial_diameters(min_diameter, max_diameter, coarsest, shortest),
-        white_particles=white_particles,
-        backend=kernels,
-        threads=threads,
-        progress=lambda done: progress(0.6 * done),
+    tried = trial_diameters(min_diameter, max_diameter, coarsest, shortest)
+    learner = _Learner(
+        micrographs,
+        pixel_sizes_angstrom,
+        (min_diameter, max_diameter),
+        white_particles,
+        seed,
+        get_backend(backend),
+        threads or available_threads(),
     )
-    if start is None:
-        return None
-    diameter = within_range(start.diameter, start.particle_angstrom, min_diameter, max_diameter)
+    if min_diameter is not None:
+        found = learner.learn(tried, progress)
+        return None if found is None else found.model
+    found = learner.learn(tried, lambda done: progress(0.6 * done))
+    if found is not None and found.crowding > _CROWDED:
+        larger = tried[tried > _LARGER * found.model.diameter_angstrom]
+        whole = learner.learn(larger, lambda done: progress(0.6 + 0.4 * done)) if len(larger) else None
+        if whole is not None and whole.replaces(found):
+            found = whole
+    progress(1.0)
+    return None if found is None else found.model
 
-    def fields_for(size: float) -> list[Prepared]:
+
+@dataclass(frozen=True)
+class _Learned:
+    """A model; how much its start explained (`RadialFit`), and how its picks crowd (`crowding`)."""
+
+    model: AdaptiveModel
+    explained: float
+    crowding: float
+
+    def replaces(self, parts: "_Learned") -> bool:
+        """Whether this is of the particles that those are parts of."""
+        as_good = self.explained > _AS_GOOD * parts.explained
+        return self.crowding < _CROWDED and as_good and self.model.convincing >= parts.model.convincing
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """Learns from micrographs, with the diameters that are to be tried."""
+
+    micrographs: Sequence[FloatArray]
+    pixel_sizes: Sequence[float]
+    limits: tuple[float | None, float | None]
+    white_particles: bool
+    seed: int
+    kernels: Backend
+    threads: int
+
+    def learn(self, diameters: DoubleArray, progress: Callable[[float], None]) -> _Learned | None:
+        start = search_start(
+            self.micrographs[:SEARCHED],
+            self.pixel_sizes[:SEARCHED],
+            diameters,
+            white_particles=self.white_particles,
+            backend=self.kernels,
+            threads=self.threads,
+            progress=lambda done: progress(0.6 * done),
+        )
+        if start is None:
+            return None
+        diameter = within_range(start.diameter, start.particle_angstrom, *self.limits)
+        fields = self._fields(diameter)
+        profile = _rescaled(start, diameter, fields[0].diameter_px)
+        fit = learn_radial(fields, profile, 4, self.kernels, self.threads)
+        if fit is None:
+            return None
+        measured = particle_diameter(fit.profile) / fields[0].diameter_px * diameter
+        wider = within_range(max(diameter, measured), measured, *self.limits)
+        if wider > _WIDER * diameter:  # the coarse grid of the search has underestimated them
+            profile = _stretched(fit.profile, diameter / wider)
+            diameter, fields = wider, self._fields(wider)
+            fit = learn_radial(fields, profile, 2, self.kernels, self.threads)
+            if fit is None:
+                return None
+        rng = np.random.default_rng(self.seed)
+        found = refine(
+            fields,
+            diameter,
+            fit.picks,
+            self.white_particles,
+            rng,
+            self.kernels,
+            self.threads,
+            lambda d: progress(0.6 + 0.4 * d),
+        )
+        return None if found is None else _Learned(found[0], start.explained, crowding(found[1], fields))
+
+    def _fields(self, diameter: float) -> list[Prepared]:
+        coarsest = max(self.pixel_sizes)
         return [
             prepare(
                 image,
                 pixel_size,
-                size,
-                min(PIXELS_PER_DIAMETER, size / coarsest),  # one grid for all
-                white_particles=white_particles,
-                backend=kernels,
-                threads=threads,
+                diameter,
+                min(PIXELS_PER_DIAMETER, diameter / coarsest),  # one grid for all
+                white_particles=self.white_particles,
+                backend=self.kernels,
+                threads=self.threads,
             )
-            for image, pixel_size in zip(micrographs, pixel_sizes_angstrom, strict=True)
+            for image, pixel_size in zip(self.micrographs, self.pixel_sizes, strict=True)
         ]
-
-    fields = fields_for(diameter)
-    fit = learn_radial(fields, _rescaled(start, diameter, fields[0].diameter_px), 4, kernels, threads)
-    if fit is None:
-        return None
-    measured = particle_diameter(fit.profile) / fields[0].diameter_px * diameter
-    wider = within_range(max(diameter, measured), measured, min_diameter, max_diameter)
-    if wider > _WIDER * diameter:  # the coarse grid of the search has underestimated them
-        profile = _stretched(fit.profile, diameter / wider)
-        diameter, fields = wider, fields_for(wider)
-        fit = learn_radial(fields, profile, 2, kernels, threads)
-        if fit is None:
-            return None
-    return refine(
-        fields, diameter, fit.picks, white_particles, rng, kernels, threads, lambda d: progress(0.6 + 0.4 * d)
-    )
 
 
 def _rescaled(start: Start, diameter: float, size_px: float) -> DoubleArray:
@@ -140,8 +207,8 @@ def refine(
     kernels: Backend,
     threads: int,
     progress: Callable[[float], None],
-) -> AdaptiveModel | None:
-    """From the picks of the radial mean to a calibrated model, on the grid of the diameter."""
+) -> tuple[AdaptiveModel, Sequence[Maxima]] | None:
+    """From the picks of the radial mean to a calibrated model, on the grid of the diameter, and its picks."""
     size, model = fields[0].diameter_px, None
     for i, most in enumerate(COMPONENTS):
         spectrum = background_spectrum(fields, picks)
@@ -164,7 +231,7 @@ def refine(
             convincing=has_mode(scores, calibrated(fields, peaks, backgrounds, null)),
         )
         progress((i + 1) / len(COMPONENTS))
-    return model
+    return None if model is None else (model, picks)
 
 
 def _fit(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from boxwood.backends import Backend
 from boxwood.errors import InputError
@@ -133,8 +134,9 @@ class RadialFit:
         Above the threshold, per micrograph.
     explained : float
         Mean square of what the picks' projections explain of the micrographs, over the square of the robust
-        standard deviation of a pixel. Over the whole variance instead, which particles raise, several
-        subunits seem to explain as much as the particle they make up.
+        standard deviation of a pixel, and over how much the picks crowd. Over the whole variance instead,
+        which particles raise, several subunits seem to explain as much as the particle they make up; and so
+        they do where particles are sparse and their parts together are counted more than once.
     """
 
     profile: DoubleArray
@@ -175,7 +177,22 @@ def learn_radial(
         float(((p.score * m.deviation[p.y, p.x]) ** 2).sum())
         for p, m in zip(chosen, micrographs, strict=True)
     )
-    return RadialFit(profile, chosen, energy / sum(m.image.size for m in micrographs))
+    pixels = sum(m.image.size for m in micrographs)
+    return RadialFit(profile, chosen, energy / pixels / crowding(chosen, micrographs))
+
+
+def crowding(picks: Sequence[Maxima], micrographs: Sequence[Prepared]) -> float:
+    """How many times more pairs of picks are within two diameters than if they lay anywhere; at least 1.
+
+    Particles keep their distance; what is picked of a part of them comes in groups, as many as it has parts.
+    """
+    pairs = expected = float(_FEWEST)  # so that a few picks say little
+    for found, micrograph in zip(picks, micrographs, strict=True):
+        d, n = micrograph.diameter_px, len(found)
+        pairs += len(cKDTree(np.column_stack([found.y, found.x])).query_pairs(2 * d)) if n else 0
+        area = max(1, int(within(micrograph).sum()))
+        expected += n * (n - 1) / 2 * np.pi * d * d * (4 - DISTANCE**2) / area
+    return max(1.0, pairs / expected)
 
 
 def laplacian(diameter_px: float) -> DoubleArray:
