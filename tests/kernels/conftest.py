@@ -194,24 +194,26 @@ def wrong(wrong_kernel_library: Path) -> Emulation:
     return emulation
 
 
-def cpu_kernels(simd: str) -> Iterator[Backend]:
-    before = _core.simd()
-    if simd not in _core.compiled_simd().split():
-        pytest.skip(f"{simd} was not compiled")
-    if not _core.use_simd(simd):
-        pytest.skip(f"this processor does not run {simd}")
-    yield get_backend("cpu")
-    _core.use_simd(before)
-
-
 SIMD = ["baseline", "avx2", "avx512", "avx512bf16"]
 CUDA = ["emulated", "device"]
 
 
+@pytest.fixture(autouse=True)
+def instruction_set(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The instruction set that a test's parameters name, while it runs: kernels take it from the process."""
+    parameters = request.node.callspec.params.values() if hasattr(request.node, "callspec") else ()
+    before = _core.simd()
+    for name in parameters:
+        if isinstance(name, str) and name in SIMD and not _core.use_simd(name):
+            pytest.skip(f"{name} was not compiled, or this processor does not run it")
+    yield
+    _core.use_simd(before)
+
+
 @pytest.fixture(scope="module", params=SIMD)
-def cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """The CPU kernels with each instruction set that was compiled and runs here."""
-    yield from cpu_kernels(request.param)
+def cpu_backend(request: pytest.FixtureRequest) -> Backend:
+    """The CPU kernels, with each instruction set that was compiled and runs here (`instruction_set`)."""
+    return get_backend("cpu")
 
 
 @pytest.fixture(scope="module", params=CUDA)
@@ -235,14 +237,13 @@ def cuda_device() -> Backend:
 
 
 @pytest.fixture(scope="module", params=[*SIMD, *CUDA])
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+def backend(request: pytest.FixtureRequest) -> Backend:
     """Each of both."""
     if request.param in SIMD:
-        yield from cpu_kernels(request.param)
-    elif request.param == "emulated":
-        yield CudaBackend(request.getfixturevalue("cuda_emulated"))
-    else:
-        yield cuda_device()
+        return get_backend("cpu")
+    if request.param == "emulated":
+        return CudaBackend(request.getfixturevalue("cuda_emulated"))
+    return cuda_device()
 
 
 class RealDevices:
