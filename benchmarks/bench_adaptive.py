@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from bench_log_pick import STAR
 from matplotlib import pyplot as plt
+from quality_sets import ribosome
 from real_data import DATA
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
@@ -30,14 +31,13 @@ from scipy.spatial import cKDTree
 from boxwood.backends import available_threads, get_backend, reference
 from boxwood.execution.blas import one_blas_thread
 from boxwood.io.coordinates import read_coordinates
-from boxwood.io.mrc import read_image, read_stack, write_stack
+from boxwood.io.mrc import read_image, write_stack
 from boxwood.io.star import read_star
 from boxwood.jobs.adaptive_align import PIXELS_PER_DIAMETER, boxes, shifts
 from boxwood.jobs.context import JobContext
 from boxwood.picking import pick_log
 from boxwood.picking.adaptive import AdaptivePicks, learn_model, pick_adaptive
 from boxwood.picking.agreement import Agreement, agreement, matched
-from boxwood.simulate import Volume
 from boxwood.simulate.gaussians import GaussianPhantom
 from boxwood.simulate.micrographs import simulate_micrograph
 from boxwood.typing import DoubleArray, FloatArray
@@ -262,7 +262,7 @@ def elongated(count: int) -> DataSet:
 
 def ribosomes(data: Path, count: int) -> list[DataSet]:
     """The 70S ribosome, about 250 Angstrom across: uneven within, and of little contrast as a whole."""
-    density = Volume(read_stack(data / "maps/aspire_clean70SRibosome_vol_65p.mrc")[:], 5.0)
+    density = ribosome(data / "maps")
     sets = []
     for snr in (0.2, 0.1, 0.05):
         made = [

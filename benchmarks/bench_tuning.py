@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from quality_sets import ribosome
 from real_data import DATA
 
 from boxwood.io.coordinates import coordinate_path, read_coordinates
-from boxwood.io.mrc import read_image, read_stack, write_stack
+from boxwood.io.mrc import read_image, write_stack
 from boxwood.io.particles import MicrographSet
 from boxwood.io.star import read_star
 from boxwood.jobs.api import Project
@@ -83,10 +84,10 @@ def write_micrographs(folder: Path, names: Sequence[str], pixel_size: float) -> 
 
 
 def ribosome_map(maps: Path, folder: Path) -> Path:
-    """The map with a pixel size, which its header does not have; 5 Angstrom make it 250 across."""
+    """The map with a pixel size, which its header does not have."""
     folder.mkdir(parents=True)
-    density = read_stack(maps / "aspire_clean70SRibosome_vol_65p.mrc")[:]
-    write_stack(folder / "ribosome.mrc", density, 5.0)
+    density = ribosome(maps)
+    write_stack(folder / "ribosome.mrc", density.data, density.pixel_size_angstrom)
     return (folder / "ribosome.mrc").absolute()
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quality_sets import ribosome
 from scipy import ndimage
 
 from boxwood.backends import get_backend
 from boxwood.errors import InputError
 from boxwood.imaging.fourier import signed_frequencies
-from boxwood.io.mrc import read_stack
 from boxwood.picking.adaptive import learn_model, pick_adaptive
 from boxwood.picking.adaptive.calibration import calibrate, has_mode, mode_strength, otsu
 from boxwood.picking.adaptive.contamination import clean_area
@@ -22,7 +22,7 @@ from boxwood.picking.adaptive.preparation import prepare_clean
 from boxwood.picking.adaptive.radial import RadialFilter, particle_diameter
 from boxwood.picking.adaptive.search import crowding, trial_diameters
 from boxwood.picking.agreement import agreement
-from boxwood.simulate import Volume, simulate_micrograph
+from boxwood.simulate import simulate_micrograph
 
 CPU = get_backend("cpu")
 
@@ -247,9 +247,9 @@ def test_picks_in_groups_crowd_and_others_do_not():
 
 def test_parts_of_a_large_particle_are_not_taken_for_particles(shared_data):
     """Of the ribosome, sparse and uneven, blobs of 40 Angstrom explain more than the whole does."""
-    ribosome = Volume(read_stack(shared_data / "maps/aspire_clean70SRibosome_vol_65p.mrc")[:], 5.0)
+    density = ribosome(shared_data / "maps")
     made = [
-        simulate_micrograph((1000, 1000), 2.0, density=ribosome, particles=12, snr=0.15, seed=(3, i))
+        simulate_micrograph((1000, 1000), 2.0, density=density, particles=12, snr=0.15, seed=(3, i))
         for i in range(3)
     ]
     model = learn_model([m.image for m in made[:2]], [2.0] * 2)

@@ -189,7 +189,8 @@ def crowding(picks: Sequence[Maxima], micrographs: Sequence[Prepared]) -> float:
     pairs = expected = float(_FEWEST)  # so that a few picks say little
     for found, micrograph in zip(picks, micrographs, strict=True):
         d, n = micrograph.diameter_px, len(found)
-        pairs += len(cKDTree(np.column_stack([found.y, found.x])).query_pairs(2 * d)) if n else 0
+        tree = cKDTree(np.column_stack([found.y, found.x]))
+        pairs += (tree.count_neighbors(tree, 2 * d) - n) / 2  # without each with itself, and once
         area = max(1, int(within(micrograph).sum()))
         expected += n * (n - 1) / 2 * np.pi * d * d * (4 - DISTANCE**2) / area
     return max(1.0, pairs / expected)
